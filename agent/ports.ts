@@ -1,0 +1,160 @@
+/**
+ * Ports: the types through which the stages meet. Stages import these and never one another;
+ * agent.ts hands each stage what it needs.
+ */
+import type { ChainHash } from '../schemas/brand.ts';
+import type { AuditEvent, Origin } from '../schemas/event.ts';
+import type { Receipt, SealedEvent } from '../schemas/record.ts';
+import type { Refusal } from '../schemas/refusal.ts';
+import type { Result } from '../schemas/result.ts';
+
+/** An event that has passed admission: checked, redacted, in canonical form, ready to seal. */
+export interface AdmittedEvent {
+  readonly event_id: string;
+  readonly tenant: string;
+  readonly retention_class: string;
+  /** RFC 8785 text of the redacted event, without `chain`. */
+  readonly canonical: string;
+  readonly origin?: Origin;
+}
+
+/** Decides whether an event may enter. Pure: no I/O, no state. */
+export interface Admission {
+  /** One line of JSON as it came off a socket. */
+  admitText(text: string, allowed: TenantAllowList): Result<AdmittedEvent, Refusal>;
+  /** An event a receiver built itself (OTLP). */
+  admitEvent(event: AuditEvent, allowed: TenantAllowList): Result<AdmittedEvent, Refusal>;
+}
+
+/** Tenants a connection may write for. */
+export interface TenantAllowList {
+  has(tenant: string): boolean;
+}
+
+export interface AppendRequest {
+  readonly producer: string;
+  /** Producer number of each event; a foreign client (OTLP) has none: null. */
+  readonly firstSeq: number | null;
+  /** In order; a refused event keeps its place, so that numbers stay right. */
+  readonly events: readonly Result<AdmittedEvent, Refusal>[];
+}
+
+export type AppendOutcome =
+  | { readonly kind: 'appended'; readonly receipt: Receipt }
+  /** Acked before: nothing was appended. */
+  | { readonly kind: 'duplicate'; readonly receipt: Receipt }
+  | { readonly kind: 'refused'; readonly refusal: Refusal };
+
+export interface Appender {
+  /**
+   * Seals and stores a batch; resolves after the fsync, one outcome per event, in order.
+   * One promise a batch. MUST NOT reject for anything a disk can cause.
+   */
+  append(request: AppendRequest): Promise<readonly AppendOutcome[]>;
+  /** Notes numbers that the producer says were refused (HELLO): they are no gap. */
+  noteRefused(producer: string, seqs: readonly number[]): void;
+  /** False while the queue is full: receivers stop reading until `whenRoom` resolves. */
+  hasRoom(): boolean;
+  whenRoom(): Promise<void>;
+}
+
+/** A sealed record on its way to a sink. */
+export interface DeliveryRecord {
+  /** Place in the ledger, 0-based over all streams. */
+  readonly number: number;
+  readonly event: SealedEvent;
+  /** The bytes that were hashed, verbatim. */
+  readonly eventText: string;
+  readonly prev_hash: ChainHash;
+  readonly this_hash: ChainHash;
+}
+
+/** What a sink says of a batch. Anything not named as retry or poison is confirmed durable there. */
+export type DeliveryResult =
+  | {
+      readonly kind: 'delivered';
+      /** Indexes to send again, at once or after retryAfterMs. */
+      readonly retry: readonly number[];
+      /** Records the sink will never take, each with its reason. */
+      readonly poison: readonly { readonly index: number; readonly reason: string }[];
+      readonly retryAfterMs?: number;
+    }
+  /** The whole batch failed and may be sent again. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly retryAfterMs?: number }
+  /** The batch was too large for the sink: send it in halves; a single record becomes poison. */
+  | { readonly kind: 'too_large'; readonly reason: string };
+
+export interface Sink {
+  readonly name: string;
+  /** Sends a batch; idempotent per record. Never throws for what a peer or network can cause. */
+  deliver(records: readonly DeliveryRecord[], signal: AbortSignal): Promise<DeliveryResult>;
+  close(): Promise<void>;
+}
+
+export interface SinkStatus {
+  readonly name: string;
+  readonly type: string;
+  readonly required: boolean;
+  readonly state: 'delivering' | 'idle' | 'retrying' | 'stopped';
+  /** Next record number to send. */
+  readonly cursor: number;
+  readonly lag_records: number;
+  /** Age of the oldest undelivered record; 0 when none. */
+  readonly lag_seconds: number;
+  readonly delivered_total: number;
+  readonly retries_total: number;
+  readonly dead_letters: number;
+  readonly last_error: string | null;
+  readonly last_error_at: string | null;
+}
+
+export interface AppendStatus {
+  /** Records in the ledger, fsynced. */
+  readonly records: number;
+  readonly ledger_bytes: number;
+  readonly segment: string;
+  readonly streams: readonly { readonly stream: string; readonly tenant: string; readonly next_seq: number; readonly head_hash: string }[];
+  readonly queue_events: number;
+  readonly queue_events_max: number;
+  readonly last_fsync_ms: number | null;
+  readonly last_fsync_at: string | null;
+  readonly state: 'ready' | 'disk_full' | 'failed' | 'stopped';
+  readonly last_error: string | null;
+}
+
+/** What `sealtrail status --json` prints; GET /status on the admin socket. */
+export interface AgentStatus {
+  readonly agent: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly started_at: string;
+  readonly data_dir: string;
+  readonly append: AppendStatus;
+  readonly sinks: readonly SinkStatus[];
+  readonly acks_total: number;
+  readonly nacks_total: { readonly [kind: string]: number };
+  readonly last_error: string | null;
+}
+
+/** Counters and histograms, called once a batch, never once an event. */
+export interface Meter {
+  acks(count: number): void;
+  nacks(kind: string, count: number): void;
+  commit(records: number, bytes: number, fsyncSeconds: number): void;
+  producerGap(count: number): void;
+  connection(change: 1 | -1): void;
+}
+
+/** App log. MUST NOT be given event contents. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Time, so that tests can move it. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  nowMs(): number;
+}

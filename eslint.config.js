@@ -1,0 +1,26 @@
+import tseslint from 'typescript-eslint';
+
+export default [
+  { ignores: ['dist/', 'node_modules/', 'schemas/generated/', 'data/', 'sdk/dist/', '**/*.mjs', '**/*.js'] },
+  {
+    files: ['**/*.ts'],
+    languageOptions: {
+      parser: tseslint.parser,
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+    },
+    plugins: { '@typescript-eslint': tseslint.plugin },
+    rules: {
+      '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: false }],
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      'no-empty': ['error', { allowEmptyCatch: false }],
+      'no-console': 'error',
+    },
+  },
+  { files: ['cli/**', 'bench/**', 'examples/**', 'test/**', 'scripts/**'], rules: { 'no-console': 'off' } },
+  // Fastify hooks and test callbacks hand promises to frameworks that await them.
+  { files: ['test/**'], rules: { '@typescript-eslint/no-non-null-assertion': 'off' } },
+];

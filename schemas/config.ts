@@ -1,0 +1,143 @@
+/**
+ * The configuration after parsing: what `sealtrail.yaml` says, defaults filled in, paths
+ * absolute. config.schema.json is the contract for the file itself.
+ */
+import type { FailPolicy } from './vocabulary.ts';
+
+export interface TlsServerConfig {
+  readonly cert_file: string;
+  readonly key_file: string;
+  /** Set: clients MUST present a certificate signed by one of these. */
+  readonly client_ca_file?: string;
+}
+
+export interface TlsClientConfig {
+  readonly ca_file?: string;
+  readonly cert_file?: string;
+  readonly key_file?: string;
+  readonly server_name?: string;
+  readonly insecure_skip_verify: boolean;
+}
+
+export interface SocketReceiverConfig {
+  readonly path: string;
+  /** File mode of the socket, octal text: "0660". */
+  readonly mode: string;
+  /** Tenants this socket may write for; ["*"] for every declared tenant. */
+  readonly tenants: readonly string[];
+  readonly connections_max: number;
+}
+
+export interface OtlpReceiverConfig {
+  /** host:port. Beyond loopback TLS and a bearer token (or client certificates) are required. */
+  readonly endpoint: string;
+  readonly tenants: readonly string[];
+  /** Tenant of a record that names none; absent: such a record is refused. */
+  readonly default_tenant?: string;
+  readonly tls?: TlsServerConfig;
+  readonly bearer_tokens?: readonly { readonly token: string; readonly tenants: readonly string[] }[];
+  readonly body_bytes_max: number;
+}
+
+export interface RetryConfig {
+  readonly initial_ms: number;
+  readonly max_ms: number;
+  /** 0: no bound (the default). Beyond it a record goes to the dead-letter queue. */
+  readonly attempts_max: number;
+}
+
+interface ExporterBase {
+  /** As named in the file: `postgresql`, `file/ecs`, … */
+  readonly name: string;
+  readonly batch_records_max: number;
+  readonly batch_bytes_max: number;
+  readonly timeout_ms: number;
+  readonly retry: RetryConfig;
+  /** A required sink holds back segment deletion; a best-effort one does not. */
+  readonly required: boolean;
+}
+
+export interface PostgresqlExporterConfig extends ExporterBase {
+  readonly type: 'postgresql';
+  /** True: the agent runs a real PostgreSQL of its own below the data directory. */
+  readonly embedded: boolean;
+  /** Port of the embedded server; 0 picks a free one and keeps it. */
+  readonly port: number;
+  /** Connection URL of the writer role where not embedded. */
+  readonly url?: string;
+  /** Connection URL of the owner, for migrations; absent: migrations are the operator's. */
+  readonly owner_url?: string;
+  readonly tls?: TlsClientConfig;
+}
+
+export interface FileExporterConfig extends ExporterBase {
+  readonly type: 'file';
+  readonly path: string;
+  readonly format: 'ecs' | 'ocsf' | 'native';
+}
+
+export interface ElasticsearchExporterConfig extends ExporterBase {
+  readonly type: 'elasticsearch';
+  readonly endpoints: readonly string[];
+  readonly data_stream: string;
+  readonly format: 'ecs' | 'ocsf';
+  readonly api_key?: string;
+  readonly username?: string;
+  readonly password?: string;
+  readonly gzip: boolean;
+  readonly tls?: TlsClientConfig;
+}
+
+export type ExporterConfig =
+  PostgresqlExporterConfig | FileExporterConfig | ElasticsearchExporterConfig;
+
+export interface TenantConfig {
+  readonly id: string;
+}
+
+export interface RetentionClassConfig {
+  readonly regime: string;
+  readonly days: number;
+}
+
+export interface Config {
+  readonly data_dir: string;
+  readonly agent: { readonly name: string; readonly vocabulary_file: string };
+  readonly receivers: {
+    readonly socket?: SocketReceiverConfig;
+    readonly otlp?: OtlpReceiverConfig;
+  };
+  readonly processors: { readonly redaction: { readonly sensitive_keys: readonly string[] } };
+  readonly exporters: readonly ExporterConfig[];
+  readonly ledger: {
+    /** A segment is cut when it would pass this size. */
+    readonly segment_bytes: number;
+    /** Largest group commit, in bytes of records. */
+    readonly batch_bytes_max: number;
+    /** Events waiting for a commit; at this many receivers stop reading. */
+    readonly queue_events_max: number;
+    /** Kept aside so that "disk full" itself can be recorded. */
+    readonly reserve_bytes: number;
+  };
+  readonly keys: {
+    /** HMAC key for redaction tokens, hex, 32 bytes or more. */
+    readonly redaction_key_file: string;
+    /** Ed25519 private key, PKCS#8 PEM. */
+    readonly signing_key_file: string;
+    /** Generate missing keys at start. */
+    readonly generate: boolean;
+  };
+  readonly tenants: readonly TenantConfig[];
+  readonly retention: { readonly classes: { readonly [name: string]: RetentionClassConfig } };
+  readonly service: {
+    readonly telemetry: {
+      /** host:port of /healthz, /readyz, /metrics; loopback only. */
+      readonly admin_endpoint: string;
+      readonly log_level: 'debug' | 'info' | 'warn' | 'error';
+      /** OTLP/HTTP endpoint for the agent's own traces; absent: none. */
+      readonly traces_endpoint?: string;
+    };
+    readonly shutdown_timeout_ms: number;
+    readonly fail_policy_default: FailPolicy;
+  };
+}

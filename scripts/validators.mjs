@@ -1,0 +1,50 @@
+// Compiles every schemas/*.schema.json (draft 2020-12) to standalone validators with Ajv.
+// One file per schema: schemas/generated/<name>.js with its .d.ts; esbuild inlines Ajv's few
+// run-time helpers, so neither the SDK nor the agent needs Ajv installed.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Ajv2020 from 'ajv/dist/2020.js';
+import standaloneCode from 'ajv/dist/standalone/index.js';
+import addFormats from 'ajv-formats';
+import { buildSync } from 'esbuild';
+
+const OUT = 'schemas/generated';
+const TYPES = `export interface ValidationError {
+  readonly instancePath: string;
+  readonly keyword: string;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly message?: string;
+}
+declare const validate: {
+  (value: unknown): boolean;
+  errors: readonly ValidationError[] | null;
+};
+export { validate };
+`;
+
+export function generateValidators() {
+  rmSync(OUT, { recursive: true, force: true });
+  mkdirSync(OUT, { recursive: true });
+  for (const file of readdirSync('schemas').filter((name) => name.endsWith('.schema.json'))) {
+    const name = file.replace('.schema.json', '');
+    const schema = JSON.parse(readFileSync(join('schemas', file), 'utf8'));
+    // Configuration errors are read by people, all at once; an event is refused at its first.
+    const allErrors = name === 'config' || name === 'vocabulary';
+    const ajv = new Ajv2020({ code: { source: true, esm: true, lines: true }, allErrors, strict: true, allowUnionTypes: true });
+    addFormats(ajv);
+    const validate = ajv.compile(schema);
+    const source = standaloneCode(ajv, validate);
+    const bundled = buildSync({
+      stdin: { contents: source, resolveDir: process.cwd(), loader: 'js' },
+      bundle: true,
+      format: 'esm',
+      platform: 'neutral',
+      mainFields: ['main'],
+      write: false,
+    });
+    writeFileSync(join(OUT, `${name}.js`), bundled.outputFiles[0].text);
+    writeFileSync(join(OUT, `${name}.d.ts`), TYPES);
+  }
+}
+
+if (process.argv[1]?.endsWith('validators.mjs')) generateValidators();
