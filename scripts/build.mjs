@@ -7,9 +7,13 @@ import { generateValidators } from './validators.mjs';
 generateValidators();
 rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist', { recursive: true });
-const tsc = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
-  stdio: 'inherit',
-});
+const tsc = spawnSync(
+  process.execPath,
+  ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'],
+  {
+    stdio: 'inherit',
+  },
+);
 if (tsc.status !== 0) process.exit(tsc.status ?? 1);
 cpSync('schemas/generated', 'dist/schemas/generated', { recursive: true });
 cpSync('store/migrations', 'dist/store/migrations', { recursive: true });

@@ -15,7 +15,19 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exit(1);
 }
 
-const SOURCES = ['schemas', 'redaction', 'ledger', 'store', 'sdk', 'agent', 'cli', 'bench', 'examples', 'scripts', 'config'];
+const SOURCES = [
+  'schemas',
+  'redaction',
+  'ledger',
+  'store',
+  'sdk',
+  'agent',
+  'cli',
+  'bench',
+  'examples',
+  'scripts',
+  'config',
+];
 const SKIP = new Set(['node_modules', 'dist', 'generated']);
 
 function* filesBelow(path) {
@@ -24,12 +36,14 @@ function* filesBelow(path) {
     yield path;
     return;
   }
-  for (const name of readdirSync(path).sort()) if (!SKIP.has(name)) yield* filesBelow(join(path, name));
+  for (const name of readdirSync(path).sort())
+    if (!SKIP.has(name)) yield* filesBelow(join(path, name));
 }
 
 function digestOf(paths) {
   const hash = createHash('sha256');
-  for (const path of paths) for (const file of filesBelow(path)) hash.update(file).update(readFileSync(file));
+  for (const path of paths)
+    for (const file of filesBelow(path)) hash.update(file).update(readFileSync(file));
   return hash.digest('hex');
 }
 
@@ -49,9 +63,15 @@ function run(command, args) {
   }
 }
 
-unlessStamped('node_modules/.sealtrail-stamp', digestOf(['package-lock.json']), 'installing dependencies (first start, or the lock file changed)', () =>
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']),
+unlessStamped(
+  'node_modules/.sealtrail-stamp',
+  digestOf(['package-lock.json']),
+  'installing dependencies (first start, or the lock file changed)',
+  () => run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']),
 );
-unlessStamped('dist/.sealtrail-stamp', digestOf([...SOURCES, 'package.json', 'tsconfig.json', 'tsconfig.build.json']), 'building', () =>
-  run(process.execPath, ['scripts/build.mjs']),
+unlessStamped(
+  'dist/.sealtrail-stamp',
+  digestOf([...SOURCES, 'package.json', 'tsconfig.json', 'tsconfig.build.json']),
+  'building',
+  () => run(process.execPath, ['scripts/build.mjs']),
 );

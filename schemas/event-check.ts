@@ -1,0 +1,78 @@
+/**
+ * checkEvent: whether a value is a whole audit event, schema_version "1.0". Pure; the SDK calls it
+ * before anything is queued, the agent again before anything is sealed. The rules of form are
+ * event.schema.json, compiled at build time; what JSON Schema cannot say is in json-check.ts.
+ */
+import { SCHEMA_VERSION, type AuditEvent } from './event.ts';
+import { validate } from './generated/event.js';
+import { checkJson } from './json-check.ts';
+import { refusal, type Refusal } from './refusal.ts';
+import { err, ok, type Result } from './result.ts';
+
+/** Returns the value as an event, or the first reason why it is none: field and remedy. */
+export function checkEvent(value: unknown): Result<AuditEvent, Refusal> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return err(refusal('malformed', 'an event is one JSON object'));
+  }
+  if (Object.hasOwn(value, '__proto__')) {
+    return err(refusal('forbidden_key', 'the event has a member named __proto__; remove it'));
+  }
+  const version: unknown = 'schema_version' in value ? value.schema_version : undefined;
+  if (typeof version === 'string' && version !== SCHEMA_VERSION) {
+    return err(
+      refusal(
+        'unsupported_version',
+        `schema_version is not ${SCHEMA_VERSION}; upgrade the agent, or send ${SCHEMA_VERSION}`,
+        '/schema_version',
+      ),
+    );
+  }
+  if (!validate(value)) return err(describeFirst());
+  const event = value as AuditEvent;
+  if (Number.isNaN(Date.parse(event.event.time))) {
+    return err(refusal('schema_invalid', '/event/time is no date of the calendar', '/event/time'));
+  }
+  const unsafe = checkStrings(event) ?? checkJson(event.metadata, '/metadata', 2);
+  return unsafe === null ? ok(event) : err(unsafe);
+}
+
+/** The fixed fields: the schema bounds their depth and forms, strings are left to check. */
+function checkStrings(event: AuditEvent): Refusal | null {
+  return (
+    checkJson(event.actor, '/actor', 2) ??
+    checkJson(event.resource, '/resource', 2) ??
+    checkJson(event.source, '/source', 2) ??
+    checkJson(event.correlation, '/correlation', 2) ??
+    (event.changes === undefined ? null : checkJson(event.changes, '/changes', 2)) ??
+    (event.origin === undefined ? null : checkJson(event.origin, '/origin', 2))
+  );
+}
+
+function describeFirst(): Refusal {
+  const error = validate.errors?.[0];
+  if (error === undefined) return refusal('schema_invalid', 'the event does not match its schema');
+  const at = error.instancePath === '' ? 'the event' : error.instancePath;
+  const params = error.params;
+  switch (error.keyword) {
+    case 'required': {
+      const field = `${error.instancePath}/${String(params['missingProperty'])}`;
+      return refusal('schema_invalid', `${field} is missing; it is required`, field);
+    }
+    case 'additionalProperties': {
+      const message = `${at} has a member that the schema does not know; put free fields below /metadata`;
+      return refusal('schema_invalid', message, error.instancePath);
+    }
+    case 'enum':
+      return refusal(
+        'schema_invalid',
+        `${at} must be one of ${JSON.stringify(params['allowedValues'])}`,
+        error.instancePath,
+      );
+    default:
+      return refusal(
+        'schema_invalid',
+        `${at} ${error.message ?? 'has a wrong form'}`,
+        error.instancePath,
+      );
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Encoding and decoding of socket frames (layout: wire.ts). Pure: bytes in, bytes out.
+ */
+import { refusal, type Refusal } from './refusal.ts';
+import { err, ok, type Result } from './result.ts';
+import { FRAME_HEADER_BYTES, FrameType, type Frame, type FrameDecoder } from './wire.ts';
+
+/** Builds one frame. */
+export function encodeFrame(type: FrameType, payload: string | Uint8Array): Buffer {
+  const bytes = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length;
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + bytes);
+  frame.writeUInt32BE(bytes + 1, 0);
+  frame[4] = type;
+  if (typeof payload === 'string') frame.write(payload, FRAME_HEADER_BYTES);
+  else frame.set(payload, FRAME_HEADER_BYTES);
+  return frame;
+}
+
+const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(FrameType));
+
+/**
+ * Creates a decoder that takes frames up to `frameBytesMax` (type and payload). A length beyond it
+ * is refused from the header alone, before a byte of the payload is kept.
+ */
+export function createFrameDecoder(frameBytesMax: number): FrameDecoder {
+  let chunks: Uint8Array[] = [];
+  let bytesKept = 0;
+  let bytesNeeded = FRAME_HEADER_BYTES;
+
+  function push(bytes: Uint8Array): Result<readonly Frame[], Refusal> {
+    chunks.push(bytes);
+    bytesKept += bytes.length;
+    // Most reads end inside a large frame: wait for its rest instead of joining chunks each time.
+    if (bytesKept < bytesNeeded) return ok([]);
+    const joined =
+      chunks.length === 1
+        ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+        : Buffer.concat(chunks);
+    const frames: Frame[] = [];
+    let at = 0;
+    bytesNeeded = FRAME_HEADER_BYTES;
+    while (joined.length - at >= FRAME_HEADER_BYTES) {
+      const bytesFramed = joined.readUInt32BE(at);
+      const type = joined[at + 4] ?? 0;
+      if (bytesFramed < 1 || bytesFramed > frameBytesMax) {
+        return err(
+          refusal(
+            'protocol_error',
+            `a frame of ${bytesFramed} bytes; the limit is ${frameBytesMax}, send smaller batches`,
+          ),
+        );
+      }
+      if (!KNOWN_TYPES.has(type)) {
+        return err(
+          refusal(
+            'protocol_error',
+            `frame type ${type} is unknown; this socket speaks Sealtrail's protocol, version 1`,
+          ),
+        );
+      }
+      const end = at + 4 + bytesFramed;
+      if (end > joined.length) {
+        bytesNeeded = end - at;
+        break;
+      }
+      frames.push({ type, payload: joined.subarray(at + FRAME_HEADER_BYTES, end) });
+      at = end;
+    }
+    // The rest is copied: a view would keep the whole read alive.
+    chunks = at === joined.length ? [] : [at === 0 ? joined : Buffer.from(joined.subarray(at))];
+    bytesKept = joined.length - at;
+    return ok(frames);
+  }
+
+  return { push };
+}
