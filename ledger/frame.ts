@@ -1,0 +1,48 @@
+/**
+ * The bytes of one record: a line of NDJSON whose ends have a fixed length.
+ *
+ *   {"event":                 9 bytes
+ *   E                         RFC 8785 text of the sealed event, as hashed
+ *   ,"prev_hash":"<64 hex>"   14 + 64 + 1
+ *   ,"this_hash":"<64 hex>"   14 + 64 + 1
+ *   }\n                       2
+ *
+ * So a reader cuts E out without parsing, and `jq -c .event` gives back the hashed text.
+ */
+import { isChainHash, type ChainHash } from '../schemas/brand.ts';
+
+const HEAD = '{"event":';
+const PREV = ',"prev_hash":"';
+const THIS = '","this_hash":"';
+const TAIL = '"}';
+const HASH_LENGTH = 64;
+const ENDS_LENGTH = PREV.length + HASH_LENGTH + THIS.length + HASH_LENGTH + TAIL.length;
+
+/** Formats a record as its line, newline included. */
+export function formatRecord(eventText: string, prevHash: ChainHash, thisHash: ChainHash): string {
+  return HEAD + eventText + PREV + prevHash + THIS + thisHash + TAIL + '\n';
+}
+
+export interface RecordText {
+  readonly eventText: string;
+  readonly prev_hash: ChainHash;
+  readonly this_hash: ChainHash;
+}
+
+/** Cuts a line (without its newline) into event and hashes; null when it is no record line. */
+export function splitRecord(line: string): RecordText | null {
+  const endOfEvent = line.length - ENDS_LENGTH;
+  if (endOfEvent <= HEAD.length || !line.startsWith(HEAD)) return null;
+  const prevAt = endOfEvent + PREV.length;
+  const thisAt = prevAt + HASH_LENGTH + THIS.length;
+  const prevHash = line.slice(prevAt, prevAt + HASH_LENGTH);
+  const thisHash = line.slice(thisAt, thisAt + HASH_LENGTH);
+  if (!line.startsWith(PREV, endOfEvent) || !line.startsWith(THIS, prevAt + HASH_LENGTH))
+    return null;
+  if (!line.endsWith(TAIL) || !isChainHash(prevHash) || !isChainHash(thisHash)) return null;
+  return {
+    eventText: line.slice(HEAD.length, endOfEvent),
+    prev_hash: prevHash,
+    this_hash: thisHash,
+  };
+}

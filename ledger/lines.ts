@@ -1,0 +1,52 @@
+/**
+ * Lines of a segment file, in large reads: for recovery, delivery and the verifier alike.
+ */
+import type { LedgerFile } from './filesystem.ts';
+
+const NEWLINE = 0x0a;
+export const READ_BYTES_DEFAULT: number = 1024 * 1024;
+
+export interface Line {
+  /** Bytes of the line without its newline; valid until the next read. */
+  readonly bytes: Buffer;
+  /** Place of its first byte in the file. */
+  readonly start: number;
+  /** False: the file ended before a newline. */
+  readonly whole: boolean;
+}
+
+/** Yields arrays of lines from `start` on, up to `end` bytes of the file; a last partial line too. */
+export async function* readLines(
+  file: LedgerFile,
+  start: number,
+  end: number,
+  readBytes: number = READ_BYTES_DEFAULT,
+): AsyncGenerator<Line[], void> {
+  let rest: Buffer = Buffer.alloc(0);
+  let position = start;
+  while (position < end) {
+    const chunk = Buffer.allocUnsafe(Math.min(readBytes, end - position));
+    const bytesRead = await file.read(position, chunk);
+    if (bytesRead === 0) break;
+    const restStart = position - rest.length;
+    position += bytesRead;
+    const bytes =
+      rest.length === 0
+        ? chunk.subarray(0, bytesRead)
+        : Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
+    const lines: Line[] = [];
+    let at = 0;
+    // Search from the end of the old rest: its bytes hold no newline.
+    for (
+      let newline = bytes.indexOf(NEWLINE, rest.length);
+      newline !== -1;
+      newline = bytes.indexOf(NEWLINE, at)
+    ) {
+      lines.push({ bytes: bytes.subarray(at, newline), start: restStart + at, whole: true });
+      at = newline + 1;
+    }
+    rest = bytes.subarray(at);
+    yield lines;
+  }
+  if (rest.length > 0) yield [{ bytes: rest, start: position - rest.length, whole: false }];
+}
