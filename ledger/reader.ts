@@ -41,6 +41,8 @@ export interface LedgerReader {
 
 const NEWLINE = 0x0a;
 const CHUNK_BYTES = 256 * 1024;
+/** Chunks after which a line without an end is given up on: far beyond the largest record. */
+const ADVANCES_MAX = 16;
 
 /** Creates a reader that begins with record `from`. */
 export function createLedgerReader(options: {
@@ -51,92 +53,116 @@ export function createLedgerReader(options: {
   const filesystem = options.filesystem ?? nodeFilesystem;
   let next = options.from;
   let file: LedgerFile | null = null;
-  /** Record number at which the open segment ends, once a later one is known. */
+  /** Where the next chunk of the open segment begins. */
   let byte = 0;
-  let pending: Buffer = Buffer.alloc(0);
+  /** Read from the file and not yet handed out: `ahead` from `aheadAt` on. */
+  let ahead: Buffer = Buffer.alloc(0);
+  let aheadAt = 0;
+  /**
+   * The durable count when `ahead` was read. Bytes of records beyond it were in the file but not
+   * yet fsynced; had that fsync failed, others would stand there now. So they are read again.
+   */
+  let trustedTo = 0;
+
+  function takeLine(): Buffer | null {
+    const newline = ahead.indexOf(NEWLINE, aheadAt);
+    if (newline === -1) return null;
+    const line = ahead.subarray(aheadAt, newline);
+    aheadAt = newline + 1;
+    return line;
+  }
+
+  /** Reads one more chunk; false at the end of the segment. */
+  async function fill(upTo: number): Promise<boolean> {
+    if (file === null) return false;
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    const bytesRead = await file.read(byte, chunk);
+    if (bytesRead === 0) return false;
+    byte += bytesRead;
+    const rest = ahead.subarray(aheadAt);
+    const read = chunk.subarray(0, bytesRead);
+    ahead = rest.length === 0 ? read : Buffer.concat([rest, read]);
+    aheadAt = 0;
+    // The rest of a line was read under the old count, so that count holds until it is handed out.
+    trustedTo = rest.length === 0 ? upTo : Math.min(trustedTo, upTo);
+    return true;
+  }
+
+  function rewind(): void {
+    byte -= ahead.length - aheadAt;
+    ahead = Buffer.alloc(0);
+    aheadAt = 0;
+  }
 
   /** Opens the segment that holds record `next` and moves to that record. */
-  async function seek(): Promise<ReadError | null> {
+  async function seek(upTo: number): Promise<ReadError | null> {
+    await closeSegment();
     const segments = listSegments(await filesystem.list(options.dir));
     const first = segments.findLast((candidate) => candidate <= next);
     if (first === undefined) return { kind: 'missing', message: `no segment holds record ${next}` };
     file = await filesystem.openRead(join(options.dir, segmentName(first)));
     byte = 0;
-    pending = Buffer.alloc(0);
-    for (let number = first; number < next; number++) {
-      if ((await takeLine()) === null) {
+    for (let number = first; number < next;) {
+      if (takeLine() !== null) number += 1;
+      else if (!(await fill(upTo))) {
         return { kind: 'missing', message: `${segmentName(first)} ends before record ${next}` };
       }
     }
     return null;
   }
 
-  /** The next whole line of the open segment; null at its end. */
-  async function takeLine(): Promise<Buffer | null> {
-    let searchFrom = 0;
-    for (;;) {
-      const newline = pending.indexOf(NEWLINE, searchFrom);
-      if (newline !== -1) {
-        const line = pending.subarray(0, newline);
-        pending = pending.subarray(newline + 1);
-        return line;
-      }
-      searchFrom = pending.length;
-      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-      const bytesRead = file === null ? 0 : await file.read(byte, chunk);
-      if (bytesRead === 0) return null;
-      byte += bytesRead;
-      pending =
-        pending.length === 0
-          ? chunk.subarray(0, bytesRead)
-          : Buffer.concat([pending, chunk.subarray(0, bytesRead)]);
-    }
-  }
-
-  /** Drops what was read ahead: a later read sees the bytes that are durable by then. */
   async function closeSegment(): Promise<void> {
     const open = file;
     file = null;
-    pending = Buffer.alloc(0);
+    ahead = Buffer.alloc(0);
+    aheadAt = 0;
     await open?.close();
   }
 
-  async function takeRecord(): Promise<Result<LedgerRecord, ReadError>> {
-    if (file === null) {
-      const failed = await seek();
-      if (failed !== null) return err(failed);
+  /** Makes the line of record `next` available to takeLine, in the next segment if need be. */
+  async function advance(upTo: number): Promise<ReadError | null> {
+    if (file !== null) {
+      if (await fill(upTo)) return null;
+      // This segment is at its end, and record `next` is durable: another one begins with it.
     }
-    let line = await takeLine();
-    if (line === null) {
-      // This segment is at its end, and record `next` is durable: it begins another one.
-      await closeSegment();
-      const failed = await seek();
-      if (failed !== null) return err(failed);
-      line = await takeLine();
+    const failed = await seek(upTo);
+    if (failed !== null) return failed;
+    if (aheadAt < ahead.length || (await fill(upTo))) return null;
+    return { kind: 'missing', message: `record ${next} is not in the ledger` };
+  }
+
+  async function collect(limits: ReadLimits, records: LedgerRecord[]): Promise<ReadError | null> {
+    let bytes = 0;
+    let failures = 0;
+    while (next < limits.upTo && records.length < limits.recordsMax && bytes < limits.bytesMax) {
+      if (next >= trustedTo && aheadAt < ahead.length) rewind();
+      const line = takeLine();
+      if (line === null) {
+        const failed = await advance(limits.upTo);
+        // A line is found after one chunk or 64 KiB of them; more tries mean that there is none.
+        failures += 1;
+        if (failed !== null) return failed;
+        if (failures > ADVANCES_MAX)
+          return { kind: 'missing', message: `record ${next} has no end` };
+        continue;
+      }
+      failures = 0;
+      const text = splitRecord(line.toString('utf8'));
+      if (text === null) return { kind: 'corruption', message: `record ${next} is no record line` };
+      records.push({ number: next, ...text, bytes: line.length + 1 });
+      bytes += line.length + 1;
+      next += 1;
     }
-    if (line === null)
-      return err({ kind: 'missing', message: `record ${next} is not in the ledger` });
-    const text = splitRecord(line.toString('utf8'));
-    if (text === null)
-      return err({ kind: 'corruption', message: `record ${next} is no record line` });
-    return ok({ number: next, ...text, bytes: line.length + 1 });
+    return null;
   }
 
   async function read(limits: ReadLimits): Promise<Result<readonly LedgerRecord[], ReadError>> {
     const records: LedgerRecord[] = [];
-    let bytes = 0;
     try {
-      while (next < limits.upTo && records.length < limits.recordsMax && bytes < limits.bytesMax) {
-        const record = await takeRecord();
-        if (!record.ok) {
-          await closeSegment();
-          return records.length > 0 ? ok(records) : record;
-        }
-        records.push(record.value);
-        bytes += record.value.bytes;
-        next += 1;
-      }
-      return ok(records);
+      const failed = await collect(limits, records);
+      if (failed === null) return ok(records);
+      await closeSegment();
+      return records.length > 0 ? ok(records) : err(failed);
     } catch (error) {
       await closeSegment();
       return err({ kind: 'io', message: `cannot read the ledger: ${messageOf(error)}` });

@@ -73,7 +73,14 @@ export async function openWriter(options: WriterOptions): Promise<LedgerWriter> 
 
   async function begin(first: number): Promise<void> {
     const next = await filesystem.create(pathOf(first));
-    await filesystem.syncDir(dir);
+    try {
+      await filesystem.syncDir(dir);
+    } catch (error) {
+      // A segment that may not survive a crash is not begun; a later try creates it again.
+      await next.close();
+      await filesystem.remove(pathOf(first));
+      throw error;
+    }
     const before = file;
     file = next;
     segment = first;

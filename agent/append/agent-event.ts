@@ -1,0 +1,52 @@
+/**
+ * Events of the agent about itself: stream genesis, recovery, a full disk, … They are audit events
+ * like any other, recorded in the agent's own tenant or at the head of the stream they open.
+ */
+import { ulid } from 'ulid';
+import { canonicalize } from '../../schemas/canonical.ts';
+import { SCHEMA_VERSION, type AuditEvent, type Json, type Outcome } from '../../schemas/event.ts';
+
+/** Tenant of the agent's own events; no client may write for it. */
+export const AGENT_TENANT = 'sealtrail';
+
+export interface AgentIdentity {
+  readonly name: string;
+  readonly version: string;
+  /** Ed25519 public key, base64 of the 32 raw bytes. */
+  readonly publicKey: string;
+}
+
+/** Canonical text of an agent event at a moment in time. */
+export function agentEventText(
+  agent: AgentIdentity,
+  said: {
+    readonly action: string;
+    readonly outcome: Outcome;
+    readonly tenant: string;
+    readonly resource: { readonly type: string; readonly id: string };
+    readonly metadata: { readonly [name: string]: Json };
+  },
+  nowMs: number,
+): string {
+  const event: AuditEvent = {
+    schema_version: SCHEMA_VERSION,
+    event_id: ulid(nowMs),
+    event: {
+      action: said.action,
+      category: 'audit_trail',
+      outcome: said.outcome,
+      time: new Date(nowMs).toISOString(),
+    },
+    actor: {
+      type: 'system',
+      id: `sealtrail/${agent.name}`,
+      name: 'Sealtrail agent',
+      on_behalf_of: null,
+    },
+    resource: { ...said.resource, tenant_id: said.tenant },
+    source: { ip: null, user_agent: null, service: 'sealtrail', service_version: agent.version },
+    correlation: { request_id: null, trace_id: null },
+    metadata: said.metadata,
+  };
+  return canonicalize(event);
+}

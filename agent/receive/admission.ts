@@ -1,0 +1,117 @@
+/**
+ * Admission: whether an event may enter, decided before anything is kept. Pure. What passes is
+ * checked, redacted and in canonical form; a refusal names the field and never quotes its content.
+ */
+import type { Redactor } from '../../redaction/redaction.ts';
+import { canonicalize, parseJson } from '../../schemas/canonical.ts';
+import { checkEvent } from '../../schemas/event-check.ts';
+import type { AuditEvent } from '../../schemas/event.ts';
+import { findDuplicateKey } from '../../schemas/json-check.ts';
+import { refusal, type Refusal } from '../../schemas/refusal.ts';
+import { err, ok, type Result } from '../../schemas/result.ts';
+import type { Vocabulary } from '../../schemas/vocabulary.ts';
+import { EVENT_BYTES_MAX } from '../../schemas/wire.ts';
+import type { Admission, AdmittedEvent, TenantAllowList } from '../ports.ts';
+
+export interface AdmissionOptions {
+  readonly tenants: ReadonlySet<string>;
+  readonly vocabulary: Vocabulary;
+  readonly redactor: Redactor;
+}
+
+/** Creates the admission that all receivers share. */
+export function createAdmission(options: AdmissionOptions): Admission {
+  const { tenants, vocabulary, redactor } = options;
+
+  function admit(event: AuditEvent, allowed: TenantAllowList): Result<AdmittedEvent, Refusal> {
+    const tenant = event.resource.tenant_id;
+    if (!tenants.has(tenant)) {
+      const message =
+        '/resource/tenant_id is no tenant of this agent; declare it below `tenants` in the configuration';
+      return err(refusal('unknown_tenant', message, '/resource/tenant_id'));
+    }
+    if (!allowed.has(tenant)) {
+      const message =
+        '/resource/tenant_id is not on the list of tenants this receiver may write for';
+      return err(refusal('tenant_not_allowed', message, '/resource/tenant_id'));
+    }
+    const definition = vocabulary.actions.get(event.event.action);
+    if (definition === undefined) {
+      const message =
+        '/event/action is not in the vocabulary; declare it there, or use a declared action';
+      return err(refusal('unknown_action', message, '/event/action'));
+    }
+    if (definition.category !== event.event.category) {
+      const message = `/event/category must be ${definition.category}, as the vocabulary says of this action`;
+      return err(refusal('schema_invalid', message, '/event/category'));
+    }
+    const redacted = redactor.redactEvent(event);
+    const canonical = canonicalize(redacted);
+    return ok({
+      event_id: event.event_id,
+      tenant,
+      retention_class: definition.retention_class,
+      canonical,
+      ...(redacted.origin === undefined ? {} : { origin: redacted.origin }),
+    });
+  }
+
+  function admitText(text: string, allowed: TenantAllowList): Result<AdmittedEvent, Refusal> {
+    if (isTooLarge(text)) {
+      return err(
+        refusal(
+          'too_large',
+          `the event is larger than ${EVENT_BYTES_MAX} bytes; shorten /metadata`,
+        ),
+      );
+    }
+    let value: unknown;
+    try {
+      value = parseJson(text);
+    } catch {
+      // The parser's message would quote the text.
+      return err(refusal('malformed', 'the event is no valid JSON'));
+    }
+    const checked = checkEvent(value);
+    if (!checked.ok) return checked;
+    if (checked.value.origin !== undefined) {
+      return err(refusal('schema_invalid', '/origin is set by the agent; remove it', '/origin'));
+    }
+    const admitted = admit(checked.value, allowed);
+    // Text that is its own canonical form has no member twice: the common case costs a comparison.
+    if (admitted.ok && admitted.value.canonical !== text && findDuplicateKey(text) !== null) {
+      return err(
+        refusal('duplicate_key', 'a member name occurs twice in one object; send it once'),
+      );
+    }
+    return admitted;
+  }
+
+  return {
+    admitText,
+    admitEvent: (event, allowed) => {
+      const checked = checkEvent(event);
+      if (!checked.ok) return checked;
+      const admitted = admit(checked.value, allowed);
+      if (admitted.ok && isTooLarge(admitted.value.canonical)) {
+        return err(
+          refusal(
+            'too_large',
+            `the event is larger than ${EVENT_BYTES_MAX} bytes; shorten its attributes`,
+          ),
+        );
+      }
+      return admitted;
+    },
+  };
+}
+
+function isTooLarge(text: string): boolean {
+  // A UTF-16 unit is at most three bytes of UTF-8: most texts are judged without counting.
+  return text.length * 3 > EVENT_BYTES_MAX && Buffer.byteLength(text) > EVENT_BYTES_MAX;
+}
+
+/** The allow-list of a receiver's configuration; ["*"] stands for every declared tenant. */
+export function createAllowList(names: readonly string[]): TenantAllowList {
+  return names.includes('*') ? { has: () => true } : new Set(names);
+}

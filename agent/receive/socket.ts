@@ -1,0 +1,121 @@
+/**
+ * The unix socket receiver: the SDK's way in. File mode and a tenant allow-list say who may write
+ * what; a connection that breaks the protocol costs only itself.
+ */
+import { chmod, rm } from 'node:fs/promises';
+import { connect, createServer, type Socket } from 'node:net';
+import type { SocketReceiverConfig } from '../../schemas/config.ts';
+import { refusal } from '../../schemas/refusal.ts';
+import { codeOf, err, messageOf, ok, type Result } from '../../schemas/result.ts';
+import { encodeFrame } from '../../schemas/wire-codec.ts';
+import { FrameType, type AgentHello } from '../../schemas/wire.ts';
+import type { Admission, Appender, Logger, Meter } from '../ports.ts';
+import { createAllowList } from './admission.ts';
+import { serveConnection } from './connection.ts';
+
+export interface ReceiverError {
+  readonly kind: 'address_in_use' | 'cannot_listen';
+  readonly message: string;
+}
+
+export interface SocketReceiver {
+  listen(): Promise<Result<void, ReceiverError>>;
+  /** Takes no more connections, lets acks in flight leave for up to `graceMs`, then cuts the rest. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Creates the receiver; nothing listens until `listen`. */
+export function createSocketReceiver(options: {
+  readonly config: SocketReceiverConfig;
+  readonly hello: AgentHello;
+  readonly admission: Admission;
+  readonly appender: Appender;
+  readonly meter: Meter;
+  readonly log: Logger;
+}): SocketReceiver {
+  const { config, meter, log } = options;
+  const allowed = createAllowList(config.tenants);
+  const serving = new Map<Socket, Promise<void>>();
+
+  function accept(socket: Socket): void {
+    // A broken pipe is reported to the reader as well; unheard it would end the process.
+    socket.on('error', (error) => log.debug({ error: error.message }, 'socket error'));
+    if (serving.size >= config.connections_max) {
+      meter.nacks('protocol_error', 1);
+      const full = refusal(
+        'protocol_error',
+        `${config.connections_max} connections are open; raise receivers.socket.connections_max`,
+      );
+      socket.end(encodeFrame(FrameType.error, JSON.stringify(full)));
+      return;
+    }
+    meter.connection(1);
+    const served = serveConnection({ ...options, socket, allowed }).finally(() => {
+      serving.delete(socket);
+      meter.connection(-1);
+      socket.destroySoon();
+    });
+    serving.set(socket, served);
+  }
+
+  const server = createServer({ allowHalfOpen: true }, accept);
+
+  async function listen(): Promise<Result<void, ReceiverError>> {
+    const stale = await removeStale(config.path);
+    if (!stale.ok) return stale;
+    try {
+      await new Promise<void>((done, fail) => {
+        server.once('error', fail);
+        server.listen(config.path, () => {
+          server.off('error', fail);
+          done();
+        });
+      });
+      await chmod(config.path, Number.parseInt(config.mode, 8));
+      return ok(undefined);
+    } catch (error) {
+      return err({
+        kind: 'cannot_listen',
+        message: `cannot listen on ${config.path}: ${messageOf(error)}`,
+      });
+    }
+  }
+
+  async function close(graceMs: number): Promise<void> {
+    const closed = new Promise<void>((done) => server.close(() => done()));
+    // Half-closing tells a client that nothing more is read; what was read is still answered.
+    for (const socket of serving.keys()) socket.push(null);
+    const cut = setTimeout(() => {
+      for (const socket of serving.keys()) socket.destroy();
+    }, graceMs);
+    await Promise.all(serving.values());
+    await closed;
+    clearTimeout(cut);
+  }
+
+  return { listen, close };
+}
+
+/** A socket file that nobody answers on is left over from a crash; a live one is somebody else's. */
+async function removeStale(path: string): Promise<Result<void, ReceiverError>> {
+  const answer = await new Promise<string>((done) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      done('connected');
+    });
+    probe.once('error', (error) => done(codeOf(error)));
+  });
+  if (answer === 'connected') {
+    return err({
+      kind: 'address_in_use',
+      message: `another agent answers on ${path}; stop it, or set SEALTRAIL_DATA_DIR`,
+    });
+  }
+  if (answer === 'ENOENT') return ok(undefined);
+  if (answer !== 'ECONNREFUSED') {
+    return err({ kind: 'cannot_listen', message: `cannot use ${path}: ${answer}` });
+  }
+  await rm(path, { force: true });
+  return ok(undefined);
+}
