@@ -7,7 +7,6 @@
 import type { Json } from './event.ts';
 
 /** Anything that has to be escaped, or checked for a lone surrogate. */
-// eslint-disable-next-line no-control-regex
 const SPECIAL = /["\\\u0000-\u001f\ud800-\udfff]/;
 
 /**
@@ -15,19 +14,13 @@ const SPECIAL = /["\\\u0000-\u001f\ud800-\udfff]/;
  * @throws TypeError for what is no JSON: undefined, NaN, an infinity, a lone surrogate, a bigint.
  */
 export function canonicalize(value: unknown): string {
-  switch (typeof value) {
-    case 'string':
-      return quote(value);
-    case 'number':
-      if (!Number.isFinite(value)) throw new TypeError('a number without a canonical form');
-      return value === 0 ? '0' : String(value);
-    case 'boolean':
-      return value ? 'true' : 'false';
-    case 'object':
-      break;
-    default:
-      throw new TypeError(`${typeof value} has no canonical form`);
+  if (typeof value === 'string') return quote(value);
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) throw new TypeError('a number without a canonical form');
+    return value === 0 ? '0' : String(value);
   }
+  if (typeof value === 'boolean') return value ? 'true' : 'false';
+  if (typeof value !== 'object') throw new TypeError(`${typeof value} has no canonical form`);
   if (value === null) return 'null';
   return Array.isArray(value) ? canonicalArray(value) : canonicalObject(value);
 }

@@ -40,12 +40,20 @@ export interface ConnectionOptions {
 
 const NEWLINE = 0x0a;
 
-/** Serves a connection until it ends; resolves then. MUST NOT reject. */
-export async function serveConnection(options: ConnectionOptions): Promise<void> {
+export interface Connection {
+  /** Resolves when the connection has ended; MUST NOT reject. */
+  readonly served: Promise<void>;
+  /** Reads no more; what was read is still answered. */
+  stop(): void;
+}
+
+/** Begins to serve a connection. */
+export function serveConnection(options: ConnectionOptions): Connection {
   const { socket, appender, meter, log } = options;
   const decoder = createFrameDecoder(FRAME_BYTES_MAX);
   let producer: string | null = null;
   let ended = false;
+  let stopping = false;
   /** ACKs leave in the order of the batches: each waits for the one before. */
   let answered: Promise<void> = Promise.resolve();
 
@@ -102,25 +110,35 @@ export async function serveConnection(options: ConnectionOptions): Promise<void>
     }
   }
 
-  try {
-    for await (const chunk of socket) {
-      const frames = decoder.push(chunk as Buffer);
-      if (!frames.ok) {
-        end(frames.error);
-        break;
+  async function read(): Promise<void> {
+    try {
+      // Not destroyed when the loop is left: the last answer is still to be written.
+      for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+        const frames = decoder.push(chunk as Buffer);
+        if (!frames.ok) end(frames.error);
+        for (const frame of frames.ok ? frames.value : []) {
+          if (!ended && !appender.hasRoom()) await appender.whenRoom();
+          if (!ended && !stopping) take(frame);
+        }
+        if (ended || stopping) break;
       }
-      for (const frame of frames.value) {
-        if (ended) break;
-        if (!appender.hasRoom()) await appender.whenRoom();
-        take(frame);
-      }
-      if (ended) break;
+    } catch (error) {
+      log.debug({ error: messageOf(error) }, 'a client connection broke');
     }
-  } catch (error) {
-    log.debug({ error: messageOf(error) }, 'a client connection broke');
+    await answered;
+    if (!ended && !stopping) socket.end();
   }
-  await answered;
-  if (!ended) socket.end();
+
+  function stop(): void {
+    stopping = true;
+    socket.pause();
+    void answered.then(() => {
+      end(refusal('shutting_down', 'the agent is stopping; connect again later'));
+      socket.destroySoon();
+    });
+  }
+
+  return { served: read(), stop };
 }
 
 interface Batch {

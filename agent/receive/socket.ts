@@ -11,7 +11,7 @@ import { encodeFrame } from '../../schemas/wire-codec.ts';
 import { FrameType, type AgentHello } from '../../schemas/wire.ts';
 import type { Admission, Appender, Logger, Meter } from '../ports.ts';
 import { createAllowList } from './admission.ts';
-import { serveConnection } from './connection.ts';
+import { serveConnection, type Connection } from './connection.ts';
 
 export interface ReceiverError {
   readonly kind: 'address_in_use' | 'cannot_listen';
@@ -35,7 +35,7 @@ export function createSocketReceiver(options: {
 }): SocketReceiver {
   const { config, meter, log } = options;
   const allowed = createAllowList(config.tenants);
-  const serving = new Map<Socket, Promise<void>>();
+  const serving = new Map<Socket, Connection>();
 
   function accept(socket: Socket): void {
     // A broken pipe is reported to the reader as well; unheard it would end the process.
@@ -50,12 +50,13 @@ export function createSocketReceiver(options: {
       return;
     }
     meter.connection(1);
-    const served = serveConnection({ ...options, socket, allowed }).finally(() => {
+    const connection = serveConnection({ ...options, socket, allowed });
+    serving.set(socket, connection);
+    void connection.served.then(() => {
       serving.delete(socket);
       meter.connection(-1);
       socket.destroySoon();
     });
-    serving.set(socket, served);
   }
 
   const server = createServer({ allowHalfOpen: true }, accept);
@@ -83,12 +84,11 @@ export function createSocketReceiver(options: {
 
   async function close(graceMs: number): Promise<void> {
     const closed = new Promise<void>((done) => server.close(() => done()));
-    // Half-closing tells a client that nothing more is read; what was read is still answered.
-    for (const socket of serving.keys()) socket.push(null);
+    for (const connection of serving.values()) connection.stop();
     const cut = setTimeout(() => {
       for (const socket of serving.keys()) socket.destroy();
     }, graceMs);
-    await Promise.all(serving.values());
+    await Promise.all([...serving.values()].map((connection) => connection.served));
     await closed;
     clearTimeout(cut);
   }
