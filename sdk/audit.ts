@@ -1,0 +1,194 @@
+/**
+ * createAudit: the one way to record. record() does everything that concerns the event's content
+ * within the caller's turn (draft.ts), then leaves the text to the outbox and its delivery.
+ */
+import { performance } from 'node:perf_hooks';
+import { ulid } from 'ulid';
+import { createRedactor } from '../redaction/redaction.ts';
+import { createDeadlines } from './deadlines.ts';
+import { createDelivery, type DeliveryCounts } from './delivery.ts';
+import { createPreparer, type EventDraft, type PreparedEvent } from './draft.ts';
+import { AuditError, AuditErrorCode } from './errors.ts';
+import { createEventIds } from './event-id.ts';
+import { asAuditError, decideTimeoutError, reportFailure, type AuditFailure } from './failure.ts';
+import { resolveOptions, type AuditOptions } from './options.ts';
+import { createOutbox, type OutboxEntry, type RecordReceipt } from './outbox.ts';
+import { loadVocabulary } from './vocabulary-source.ts';
+
+const DEFAULT_TENANT = 'default';
+
+/** What an Audit has done so far. */
+export interface AuditStats extends Readonly<DeliveryCounts> {
+  readonly connected: boolean;
+  /** Events not yet acked or refused. */
+  readonly pending: number;
+  /** record() calls that were rejected, for whatever reason. */
+  readonly failures: number;
+  /** Why the last connection ended; null while all is well. */
+  readonly lastError: string | null;
+}
+
+export interface Audit {
+  /**
+   * Records one event. Resolves once the agent has it redacted, chained and fsynced; rejects
+   * with AuditError otherwise. An incomplete event is rejected before any I/O. Calls need not be
+   * awaited one by one: what is recorded together travels together.
+   */
+  record(draft: EventDraft): Promise<RecordReceipt>;
+  /** Resolves once every record() made so far is answered, for good or bad. */
+  flush(): Promise<void>;
+  /** Takes no more events, waits for those under way (up to timeoutMs), and disconnects. */
+  close(): Promise<void>;
+  stats(): AuditStats;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Creates an Audit.
+ * @throws AuditError `redaction_key_missing`, `redaction_key_invalid`, `vocabulary_invalid`,
+ * `options_invalid`.
+ * @example
+ * const audit = createAudit({ service: 'shop', vocabulary: 'config/vocabulary.json' });
+ * await audit.record({
+ *   action: 'customer.export',
+ *   outcome: 'denied',
+ *   actor: { type: 'user', id: 'u-17', name: 'Ada' },
+ *   resource: { type: 'customer', id: 'c-4' },
+ * });
+ */
+export function createAudit(options: AuditOptions): Audit {
+  const resolved = resolveOptions(options, process.env);
+  const prepare = createPreparerOf(options, resolved.redactionKey);
+  const outbox = createOutbox();
+  const deadlines = createDeadlines<OutboxEntry>(expire);
+  const { socketPath, timeoutMs } = resolved;
+  const delivery = createDelivery(
+    { socketPath, service: options.service, producer: ulid(), stallMs: timeoutMs },
+    outbox,
+    { onProgress: deadlines.forgetSettled, isAwaited: deadlines.hasOpen },
+  );
+  let failures = 0;
+  let closing: Promise<void> | null = null;
+
+  function fail(error: AuditError, event: Failing): AuditError {
+    failures += 1;
+    reportFailure(options.onAuditFailure, { error, ...event });
+    return error;
+  }
+
+  function record(draft: EventDraft): Promise<RecordReceipt> {
+    let event: PreparedEvent;
+    try {
+      event = prepare(draft);
+    } catch (thrown) {
+      return Promise.reject(fail(asAuditError(thrown), UNPREPARED));
+    }
+    const refused = admit();
+    if (refused !== null) return Promise.reject(fail(refused, failingOf(event)));
+    return new Promise((resolve, reject) => {
+      const entry = createEntry(event, performance.now() + timeoutMs, (outcome) => {
+        if (outcome instanceof AuditError) reject(fail(outcome, failingOf(event)));
+        else resolve(outcome);
+      });
+      outbox.add(entry);
+      deadlines.watch(entry);
+      delivery.notify();
+    });
+  }
+
+  function admit(): AuditError | null {
+    if (closing !== null) return new AuditError(AuditErrorCode.closed, 'the audit is closed');
+    if (outbox.size() < resolved.eventsMax) return null;
+    const message = `${outbox.size()} events wait for an ack, which is the bound`;
+    return new AuditError(AuditErrorCode.queueFull, message, {
+      hint: 'Is the agent running, and its disk fast enough? See queueEventsMax.',
+    });
+  }
+
+  /** A caller has waited long enough. What was sent stays in the outbox: it has a number. */
+  function expire(entry: OutboxEntry): void {
+    const error = decideTimeoutError({
+      place: entry.state,
+      heldFor: entry.heldFor,
+      connected: delivery.isConnected(),
+      lastEnd: delivery.lastEnd()?.message ?? null,
+      timeoutMs,
+      socketPath,
+    });
+    const sent = entry.state !== 'queued';
+    if (!sent) outbox.dropQueued(entry);
+    entry.answer(error);
+    if (sent) delivery.checkStall();
+  }
+
+  /** Every deadline lies within timeoutMs, so this ends by then. */
+  function close(): Promise<void> {
+    closing ??= deadlines.whenSettled().then(() => {
+      delivery.stop();
+      deadlines.stop();
+    });
+    return closing;
+  }
+
+  return {
+    record,
+    flush: deadlines.whenSettled,
+    close,
+    stats: () => ({
+      ...delivery.counts(),
+      connected: delivery.isConnected(),
+      pending: outbox.size(),
+      failures,
+      lastError: delivery.lastEnd()?.message ?? null,
+    }),
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+type Failing = Omit<AuditFailure, 'error'>;
+
+/** A draft that failed its checks: what it says is not to be trusted, so nothing of it is told. */
+const UNPREPARED: Failing = { action: undefined, event_id: undefined, fail_policy: undefined };
+
+function failingOf({ action, event_id, fail_policy }: PreparedEvent): Failing {
+  return { action, event_id, fail_policy };
+}
+
+function createEntry(
+  event: PreparedEvent,
+  deadlineMs: number,
+  settle: (outcome: RecordReceipt | AuditError) => void,
+): OutboxEntry {
+  const entry: OutboxEntry = {
+    event_id: event.event_id,
+    text: event.text,
+    bytes: event.bytes,
+    deadlineMs,
+    state: 'queued',
+    settled: false,
+    answer(outcome) {
+      entry.settled = true;
+      settle(outcome);
+    },
+  };
+  return entry;
+}
+
+function createPreparerOf(
+  options: AuditOptions,
+  redactionKey: Uint8Array,
+): (draft: EventDraft) => PreparedEvent {
+  const redactor = createRedactor({
+    masterKey: redactionKey,
+    ...(options.sensitiveKeys === undefined ? {} : { sensitiveKeys: options.sensitiveKeys }),
+  });
+  return createPreparer({
+    service: options.service,
+    serviceVersion: options.serviceVersion ?? null,
+    tenant: options.tenant ?? DEFAULT_TENANT,
+    vocabulary: loadVocabulary(options.vocabulary),
+    redactEvent: (event) => redactor.redactEvent(event),
+    nextEventId: createEventIds(),
+    nowMs: () => (options.clock === undefined ? Date.now() : options.clock.nowMs()),
+  });
+}

@@ -1,0 +1,225 @@
+/**
+ * Delivery: moves the outbox over a connection. It decides when to connect, when to send, when
+ * to try again, and when a caller has waited long enough. Nothing leaves the outbox but by an
+ * ack, a refusal, or a caller that was told.
+ */
+import { performance } from 'node:perf_hooks';
+import { refusal } from '../schemas/refusal.ts';
+import { FRAME_HEADER_BYTES, type AgentHello } from '../schemas/wire.ts';
+import { decideBackoffMs } from './backoff.ts';
+import { openConnection, type Connection, type ConnectionEnd } from './connection.ts';
+import type { Batch, BatchLimits, Outbox } from './outbox.ts';
+
+/** Batches sent and not yet acked: enough to keep the agent's next group commit full. */
+const IN_FLIGHT_BATCHES_MAX = 8;
+/** Largest batch we build; one such batch is 0.3 ms of the agent's time or so. */
+const BATCH_EVENTS = 1024;
+const BATCH_BYTES = 1024 * 1024;
+const HELLO_TIMEOUT_MS = 5000;
+/** After so many connections ended by the agent over the same batch, the batch is given up. */
+const HEAD_ERRORS_MAX = 5;
+/** Room for the batch header line. */
+const HEADER_BYTES = 128;
+
+export interface DeliveryOptions {
+  readonly socketPath: string;
+  readonly service: string;
+  readonly producer: string;
+  /** A connection on which nothing is acked for so long is replaced. */
+  readonly stallMs: number;
+}
+
+export interface DeliveryCounts {
+  /** Connections opened after the first. */
+  reconnects: number;
+  /** Connections that the agent's answers, not the network, made us end. */
+  protocolErrors: number;
+  acked: number;
+  refused: number;
+}
+
+export interface Delivery {
+  /** The outbox has something new; sends it in this turn's microtask or the next turn. */
+  notify(): void;
+  /** Why the last connection ended; null while all is well. */
+  lastEnd(): ConnectionEnd | null;
+  isConnected(): boolean;
+  /** Replaces a connection that has stopped answering. */
+  checkStall(): void;
+  counts(): Readonly<DeliveryCounts>;
+  /** Stops; what is still in the outbox stays there. */
+  stop(): void;
+}
+
+/** Those who wait for answers. */
+export interface Callers {
+  /** Some were answered, or put off. */
+  onProgress(): void;
+  isAwaited(): boolean;
+}
+
+/** Creates the delivery of an outbox; connects when there is something to send. */
+export function createDelivery(
+  options: DeliveryOptions,
+  outbox: Outbox,
+  callers: Callers,
+): Delivery {
+  const counts: DeliveryCounts = { reconnects: 0, protocolErrors: 0, acked: 0, refused: 0 };
+  let connection: Connection | null = null;
+  let limits: BatchLimits | null = null;
+  let nextBatch = 1;
+  let failures = 0;
+  let connections = 0;
+  let scheduled = false;
+  let stopped = false;
+  let timer: NodeJS.Timeout | null = null;
+  let end: ConnectionEnd | null = null;
+  let lastAckMs = 0;
+  let held = true;
+  let headErrors = { seq: -1, count: 0 };
+
+  function notify(): void {
+    if (stopped) return;
+    hold();
+    if (connection === null) return timer === null ? connectNow() : undefined;
+    if (scheduled || limits === null || outbox.inFlightBatches() >= IN_FLIGHT_BATCHES_MAX) return;
+    scheduled = true;
+    // Idle: what this turn records goes out at once. Busy: one batch a turn of the event loop.
+    if (outbox.inFlightBatches() === 0) queueMicrotask(sendScheduled);
+    else setImmediate(sendScheduled);
+  }
+
+  function sendScheduled(): void {
+    scheduled = false;
+    send();
+  }
+
+  function send(): void {
+    while (connection !== null && limits !== null) {
+      if (outbox.inFlightBatches() >= IN_FLIGHT_BATCHES_MAX) return;
+      if (outbox.inFlightBatches() === 0) lastAckMs = performance.now();
+      const batch = outbox.takeBatch(nextBatch, limits);
+      if (batch === null) return;
+      nextBatch += 1;
+      connection.sendBatch(encodeBatch(batch));
+    }
+  }
+
+  /** The process stays alive for events under way, and for nothing else. */
+  function hold(): void {
+    const wanted = callers.isAwaited();
+    if (wanted === held) return;
+    held = wanted;
+    connection?.hold(wanted);
+    if (timer !== null) void (wanted ? timer.ref() : timer.unref());
+  }
+
+  function connectNow(): void {
+    timer = null;
+    if (stopped || outbox.size() === 0) return;
+    connections += 1;
+    if (connections > 1) counts.reconnects += 1;
+    nextBatch = 1;
+    lastAckMs = performance.now();
+    const refused = outbox.refusedNumbers();
+    connection = openConnection(
+      { ...options, refused, helloTimeoutMs: HELLO_TIMEOUT_MS },
+      { onReady, onAck, onEnd },
+    );
+    held = true;
+    hold();
+  }
+
+  function onReady(agent: AgentHello): void {
+    limits = {
+      eventsMax: Math.min(BATCH_EVENTS, agent.batch_events_max),
+      bytesMax: Math.min(BATCH_BYTES, agent.frame_bytes_max - FRAME_HEADER_BYTES - HEADER_BYTES),
+    };
+    releaseWhenDue();
+    send();
+  }
+
+  function onAck(ack: unknown): string | null {
+    const effect = outbox.applyAck(ack);
+    if (!effect.ok) return effect.error;
+    counts.acked += effect.value.accepted;
+    counts.refused += effect.value.refused;
+    lastAckMs = performance.now();
+    if (effect.value.accepted + effect.value.refused > 0) {
+      failures = 0;
+      end = null;
+    }
+    if (outbox.hasHeld()) releaseWhenDue();
+    else if (outbox.hasWork()) notify();
+    callers.onProgress();
+    hold();
+    return null;
+  }
+
+  /** Held events wait for everything before them to be answered, then for the backoff. */
+  function releaseWhenDue(): void {
+    if (!outbox.hasHeld() || outbox.inFlightBatches() > 0 || outbox.resendHead() !== null) return;
+    if (timer !== null) return;
+    failures += 1;
+    timer = setTimeout(
+      () => {
+        timer = null;
+        outbox.releaseHeld();
+        callers.onProgress();
+        if (connection === null) connectNow();
+        else send();
+      },
+      decideBackoffMs(failures, Math.random()),
+    );
+  }
+
+  function onEnd(reason: ConnectionEnd): void {
+    connection = null;
+    limits = null;
+    end = reason;
+    failures += 1;
+    outbox.disconnected();
+    if (reason.kind === 'protocol') counts.protocolErrors += 1;
+    if (reason.kind === 'refused') giveUpPoisonedHead(reason);
+    callers.onProgress();
+    if (timer !== null) clearTimeout(timer);
+    timer = setTimeout(connectNow, decideBackoffMs(failures, Math.random()));
+    held = true;
+    hold();
+  }
+
+  /** A batch over which the agent ends every connection must not block those behind it. */
+  function giveUpPoisonedHead(reason: ConnectionEnd): void {
+    const head = outbox.resendHead();
+    if (reason.refusalKind !== 'protocol_error' || head === null) return;
+    headErrors = { seq: head, count: headErrors.seq === head ? headErrors.count + 1 : 1 };
+    if (headErrors.count < HEAD_ERRORS_MAX) return;
+    outbox.refuseHead(refusal('protocol_error', `the agent refuses this batch: ${reason.message}`));
+    failures = 0;
+  }
+
+  return {
+    notify,
+    lastEnd: () => end,
+    isConnected: () => limits !== null,
+    checkStall() {
+      const silentMs = performance.now() - lastAckMs;
+      if (outbox.inFlightBatches() === 0 || silentMs < options.stallMs) return;
+      connection?.abort({ kind: 'lost', message: `no ack for ${Math.round(silentMs)} ms` });
+    },
+    counts: () => counts,
+    stop() {
+      stopped = true;
+      if (timer !== null) clearTimeout(timer);
+      connection?.close();
+      connection = null;
+      limits = null;
+    },
+  };
+}
+
+function encodeBatch(batch: Batch): string {
+  let payload = `{"batch":${batch.number},"first_seq":${batch.firstSeq}}\n`;
+  for (const entry of batch.entries) payload += entry.text + '\n';
+  return payload;
+}

@@ -1,0 +1,18 @@
+/**
+ * @sealtrail/sdk: the door. What is not listed here is internal.
+ */
+export { createAudit } from './audit.ts';
+export type { Audit, AuditStats } from './audit.ts';
+export { currentContext, currentCorrelation, enterContext, runWithContext } from './context.ts';
+export type { ActorDraft, AuditContext, CorrelationIds } from './context.ts';
+export { AuditError, AuditErrorCode } from './errors.ts';
+export type { EventDraft } from './draft.ts';
+export type { AuditFailure } from './failure.ts';
+export { downstreamHeaders } from './http-context.ts';
+export type { AuditOptions } from './options.ts';
+export { createAuditLoggerProvider } from './otel-bridge.ts';
+export type { RecordReceipt } from './outbox.ts';
+export type { VocabularySource } from './vocabulary-source.ts';
+export type { AuditEvent, ActorType, Json, Outcome, Principal } from '../schemas/event.ts';
+export type { Receipt } from '../schemas/record.ts';
+export type { FailPolicy } from '../schemas/vocabulary.ts';
