@@ -63,24 +63,26 @@ export async function openWriter(options: WriterOptions): Promise<LedgerWriter> 
   let segment = options.segment ?? options.records;
   let durableBytes = options.segmentBytesDurable;
   let records = options.records;
-  let file: LedgerFile;
-  if (options.segment === null) {
-    file = await filesystem.create(pathOf(segment));
-    await filesystem.syncDir(dir);
-  } else {
-    file = await filesystem.open(pathOf(segment));
-  }
-
-  async function begin(first: number): Promise<void> {
-    const next = await filesystem.create(pathOf(first));
+  /** Begins a segment file whose name MUST survive a crash before a record in it is acked. */
+  async function createSegment(first: number): Promise<LedgerFile> {
+    const created = await filesystem.create(pathOf(first));
     try {
       await filesystem.syncDir(dir);
+      return created;
     } catch (error) {
-      // A segment that may not survive a crash is not begun; a later try creates it again.
-      await next.close();
+      await created.close();
       await filesystem.remove(pathOf(first));
       throw error;
     }
+  }
+
+  let file: LedgerFile =
+    options.segment === null
+      ? await createSegment(segment)
+      : await filesystem.open(pathOf(segment));
+
+  async function begin(first: number): Promise<void> {
+    const next = await createSegment(first);
     const before = file;
     file = next;
     segment = first;

@@ -1,0 +1,75 @@
+/** The real file system, with one operation that fails or tears, chosen by its place in the run. */
+import { nodeFilesystem, type Filesystem, type LedgerFile } from '../../ledger/filesystem.ts';
+
+export interface Fault {
+  /** 0-based place among the operations that can fail. */
+  readonly at: number;
+  readonly code: 'EIO' | 'ENOSPC' | 'EMFILE';
+  /** For a write: how many of its bytes reach the file before it fails. */
+  readonly tearTo?: number;
+}
+
+export interface FaultyFilesystem extends Filesystem {
+  /** Names of the operations so far, in order. */
+  readonly operations: readonly string[];
+}
+
+/** Creates a file system over the real one; without a fault it only counts. */
+export function createFaultyFilesystem(fault: Fault | null): FaultyFilesystem {
+  const operations: string[] = [];
+
+  function step(name: string): void {
+    operations.push(name);
+    if (fault === null || operations.length - 1 !== fault.at) return;
+    throw Object.assign(new Error(`${fault.code}: injected into ${name}`), { code: fault.code });
+  }
+
+  function wrap(file: LedgerFile): LedgerFile {
+    return {
+      ...file,
+      append: async (bytes) => {
+        const torn = fault !== null && operations.length === fault.at ? (fault.tearTo ?? 0) : 0;
+        if (torn > 0) await file.append(bytes.subarray(0, Math.min(torn, bytes.length)));
+        step('append');
+        await file.append(bytes);
+      },
+      datasync: async () => {
+        step('datasync');
+        await file.datasync();
+      },
+      sync: async () => {
+        step('sync');
+        await file.sync();
+      },
+      truncate: async (bytes) => {
+        step('truncate');
+        await file.truncate(bytes);
+      },
+    };
+  }
+
+  return {
+    ...nodeFilesystem,
+    operations,
+    create: async (path) => {
+      step('create');
+      return wrap(await nodeFilesystem.create(path));
+    },
+    open: async (path) => {
+      step('open');
+      return wrap(await nodeFilesystem.open(path));
+    },
+    replace: async (path, bytes) => {
+      step('replace');
+      await nodeFilesystem.replace(path, bytes);
+    },
+    remove: async (path) => {
+      step('remove');
+      await nodeFilesystem.remove(path);
+    },
+    syncDir: async (dir) => {
+      step('syncDir');
+      await nodeFilesystem.syncDir(dir);
+    },
+  };
+}
