@@ -18,6 +18,7 @@ import type {
 } from '../ports.ts';
 import { AGENT_TENANT, agentEventText, type AgentIdentity } from './agent-event.ts';
 import { createIntake, type Draft } from './intake.ts';
+import { createAppendQueue, type Gathered, type Waiting } from './queue.ts';
 import type { OriginWindow } from './origin-window.ts';
 import type { Sealer } from './sealer.ts';
 
@@ -55,13 +56,6 @@ export interface AppendStage extends Appender {
   close(): Promise<void>;
 }
 
-interface Waiting {
-  readonly request: AppendRequest;
-  readonly settle: (outcomes: readonly AppendOutcome[]) => void;
-}
-
-/** Sealing adds chain, salt and hashes to an event: about this many bytes. */
-const ENVELOPE_BYTES = 512;
 /** While the disk is full, how often one batch may try whether space has returned. */
 const PROBE_INTERVAL_MS = 250;
 
@@ -69,10 +63,11 @@ const PROBE_INTERVAL_MS = 250;
 export function createAppendStage(options: AppendOptions): AppendStage {
   const { writer, state, sealer, meter, log } = options;
   const intake = createIntake(options);
-  let queue: Waiting[] = [];
-  let queuedEvents = 0;
+  const queue = createAppendQueue({
+    eventsMax: options.queueEventsMax,
+    batchBytesMax: options.batchBytesMax,
+  });
   let running: Promise<void> | null = null;
-  let roomWaiters: (() => void)[] = [];
   let phase: AppendStatus['state'] = 'ready';
   let lastProbeMs = 0;
   let lastError: string | null = null;
@@ -83,40 +78,18 @@ export function createAppendStage(options: AppendOptions): AppendStage {
   function append(request: AppendRequest): Promise<readonly AppendOutcome[]> {
     return new Promise((settle) => {
       queue.push({ request, settle });
-      queuedEvents += request.events.length;
       // One turn of the event loop: what other sockets have ready joins this commit.
       running ??= new Promise<void>((done) => setImmediate(done)).then(runCommits);
     });
   }
 
   async function runCommits(): Promise<void> {
-    while (queue.length > 0) {
-      const { batch, bytes } = takeBatch();
-      if (await canWrite()) await commitBatch(batch, bytes);
-      else refuseAll(batch, currentRefusal());
-      if (roomWaiters.length > 0 && queuedEvents < options.queueEventsMax) {
-        const waiters = roomWaiters;
-        roomWaiters = [];
-        for (const resume of waiters) resume();
-      }
+    while (!queue.isEmpty()) {
+      const gathered = queue.gather();
+      if (await canWrite()) await commitBatch(gathered);
+      else refuseAll(gathered.waiting, currentRefusal());
     }
     running = null;
-  }
-
-  function takeBatch(): { readonly batch: Waiting[]; readonly bytes: number } {
-    let bytes = 0;
-    let count = 0;
-    for (const { request } of queue) {
-      if (count > 0 && bytes >= options.batchBytesMax) break;
-      for (const event of request.events) {
-        bytes += ENVELOPE_BYTES + (event.ok ? event.value.canonical.length : 0);
-      }
-      count += 1;
-    }
-    const batch = queue.slice(0, count);
-    queue = queue.slice(count);
-    for (const { request } of batch) queuedEvents -= request.events.length;
-    return { batch, bytes };
   }
 
   /** Whether a write may be tried: always when ready, now and then when the disk is full. */
@@ -137,25 +110,23 @@ export function createAppendStage(options: AppendOptions): AppendStage {
     return commitOwn('ledger.disk_full', 'success', { state: 'ended' });
   }
 
-  async function commitBatch(batch: readonly Waiting[], bytes: number): Promise<void> {
+  async function commitBatch({ waiting, bytes }: Gathered): Promise<void> {
     let failure = await cutIfFull(bytes);
     if (failure === null) {
       sealer.begin();
       intake.begin();
-      const drafts = batch.map(({ request }) => intake.seal(request));
+      const drafts = waiting.map(({ request }) => intake.seal(request));
       failure = await writeSealed();
       if (failure === null) {
-        await settleAll(batch, drafts);
+        await settleAll(waiting, drafts);
         return;
       }
       intake.rollback();
     }
-    const everyone = [...batch, ...queue];
-    queue = [];
-    queuedEvents = 0;
     // What waits behind a failed batch fails with it: a later number must never get in before it.
+    const behind = queue.drain();
     await enterFailure(failure);
-    refuseAll(everyone, currentRefusal());
+    refuseAll([...waiting, ...behind], currentRefusal());
   }
 
   /** Cuts the segment before a batch is sealed: the state kept beside it is that before the batch. */
@@ -293,11 +264,8 @@ export function createAppendStage(options: AppendOptions): AppendStage {
     noteRefused: (producer, seqs) => {
       intake.noteRefused(producer, seqs);
     },
-    hasRoom: () => queuedEvents < options.queueEventsMax,
-    whenRoom: () =>
-      queuedEvents < options.queueEventsMax
-        ? Promise.resolve()
-        : new Promise((resume) => roomWaiters.push(resume)),
+    hasRoom: queue.hasRoom,
+    whenRoom: queue.whenRoom,
     recordOwn: async (action, outcome, resource, metadata) => {
       while (running !== null) await running;
       const own = commitOwn(action, outcome, metadata, resource);
@@ -314,7 +282,7 @@ export function createAppendStage(options: AppendOptions): AppendStage {
         next_seq: head.next_seq,
         head_hash: head.head_hash,
       })),
-      queue_events: queuedEvents,
+      queue_events: queue.events(),
       queue_events_max: options.queueEventsMax,
       last_fsync_ms: lastFsyncMs,
       last_fsync_at: lastFsyncAt,
