@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { ulid } from 'ulid';
 import { createRedactor } from '../redaction/redaction.ts';
+import type { OutboxEntry, RecordReceipt } from './batch.ts';
 import { createDeadlines } from './deadlines.ts';
 import { createDelivery, type DeliveryCounts } from './delivery.ts';
 import { createPreparer, type EventDraft, type PreparedEvent } from './draft.ts';
@@ -12,7 +13,7 @@ import { AuditError, AuditErrorCode } from './errors.ts';
 import { createEventIds } from './event-id.ts';
 import { asAuditError, decideTimeoutError, reportFailure, type AuditFailure } from './failure.ts';
 import { resolveOptions, type AuditOptions } from './options.ts';
-import { createOutbox, type OutboxEntry, type RecordReceipt } from './outbox.ts';
+import { createOutbox } from './outbox.ts';
 import { loadVocabulary } from './vocabulary-source.ts';
 
 const DEFAULT_TENANT = 'default';

@@ -36,7 +36,7 @@ export interface ConnectionOptions {
 }
 
 export interface Connection {
-  sendBatch(payload: string): void;
+  sendBatch(payload: Uint8Array): void;
   /** Ends it for the given reason, which is reported. */
   abort(end: ConnectionEnd): void;
   /** Ends it without a report. */

@@ -7,14 +7,15 @@ import { performance } from 'node:perf_hooks';
 import { refusal } from '../schemas/refusal.ts';
 import { FRAME_HEADER_BYTES, type AgentHello } from '../schemas/wire.ts';
 import { decideBackoffMs } from './backoff.ts';
+import { encodeBatch, type BatchLimits } from './batch.ts';
 import { openConnection, type Connection, type ConnectionEnd } from './connection.ts';
-import type { Batch, BatchLimits, Outbox } from './outbox.ts';
+import type { Outbox } from './outbox.ts';
 
 /** Batches sent and not yet acked: enough to keep the agent's next group commit full. */
-const IN_FLIGHT_BATCHES_MAX = 8;
+const IN_FLIGHT_BATCHES_MAX = 16;
 /** Largest batch we build; one such batch is 0.3 ms of the agent's time or so. */
-const BATCH_EVENTS = 1024;
-const BATCH_BYTES = 1024 * 1024;
+const BATCH_EVENTS = 256;
+const BATCH_BYTES = 256 * 1024;
 const HELLO_TIMEOUT_MS = 5000;
 /** After so many connections ended by the agent over the same batch, the batch is given up. */
 const HEAD_ERRORS_MAX = 5;
@@ -216,10 +217,4 @@ export function createDelivery(
       limits = null;
     },
   };
-}
-
-function encodeBatch(batch: Batch): string {
-  let payload = `{"batch":${batch.number},"first_seq":${batch.firstSeq}}\n`;
-  for (const entry of batch.entries) payload += entry.text + '\n';
-  return payload;
 }

@@ -3,15 +3,23 @@
  * check it, redact it, serialize it, all within the caller's turn. The raw draft is not kept:
  * what the caller changes afterwards cannot reach the queue, and no secret waits in it.
  */
-import { canonicalize } from '../schemas/canonical.ts';
 import { checkEvent } from '../schemas/event-check.ts';
 import { SCHEMA_VERSION } from '../schemas/event.ts';
-import type { Actor, AuditEvent, Correlation, Json, Outcome, Source } from '../schemas/event.ts';
+import type {
+  Actor,
+  AuditEvent,
+  Correlation,
+  Json,
+  Outcome,
+  Principal,
+  Source,
+} from '../schemas/event.ts';
 import type { FailPolicy, Vocabulary } from '../schemas/vocabulary.ts';
 import { EVENT_BYTES_MAX } from '../schemas/wire.ts';
 import { currentContext, currentCorrelation } from './context.ts';
 import type { ActorDraft, AuditContext } from './context.ts';
 import { AuditError, AuditErrorCode } from './errors.ts';
+import { formatEvent } from './event-text.ts';
 import { suggestAction } from './vocabulary-source.ts';
 
 /** What the application says happened; everything else is filled in. */
@@ -98,7 +106,7 @@ export function createPreparer(using: Preparation): (draft: EventDraft) => Prepa
       const { kind, message, field } = checked.error;
       throw new AuditError(kind, message, field === undefined ? {} : { field });
     }
-    const text = canonicalize(using.redactEvent(checked.value));
+    const text = formatEvent(using.redactEvent(checked.value));
     const bytes = Buffer.byteLength(text);
     if (bytes > EVENT_BYTES_MAX) throw tooLarge(bytes);
     const { event_id } = event;
@@ -158,11 +166,16 @@ function completeActor(actor: ActorDraft): Actor {
   return {
     id: actor.id,
     name: actor.name,
-    on_behalf_of: principal ?? null,
+    on_behalf_of: principal ? completePrincipal(principal) : null,
     ...(roles === undefined ? {} : { roles }),
     ...(session_id === undefined ? {} : { session_id }),
     type: actor.type,
   };
+}
+
+/** Copies the known members: what else is in there is not for the event. */
+function completePrincipal({ id, name, type }: Principal): Principal {
+  return { id, name, type };
 }
 
 function completeResource(

@@ -11,7 +11,7 @@ export type { AuditFailure } from './failure.ts';
 export { downstreamHeaders } from './http-context.ts';
 export type { AuditOptions } from './options.ts';
 export { createAuditLoggerProvider } from './otel-bridge.ts';
-export type { RecordReceipt } from './outbox.ts';
+export type { RecordReceipt } from './batch.ts';
 export type { VocabularySource } from './vocabulary-source.ts';
 export type { AuditEvent, ActorType, Json, Outcome, Principal } from '../schemas/event.ts';
 export type { Receipt } from '../schemas/record.ts';

@@ -10,50 +10,14 @@
  * appended, so a held number is used again only while no later one was accepted; otherwise the
  * agent would take it for a duplicate and the event would be lost.
  */
-import type { Receipt } from '../schemas/record.ts';
 import { RETRYABLE_KINDS, type Refusal } from '../schemas/refusal.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import type { Ack, Rejection } from '../schemas/wire.ts';
 import { readAck } from './ack.ts';
-import type { AuditError } from './errors.ts';
+import { batchOfOne, joinRuns } from './batch.ts';
+import type { Batch, BatchLimits, OutboxEntry } from './batch.ts';
 import { errorOfRefusal } from './failure.ts';
 import { createFifo } from './fifo.ts';
-
-/** What record() resolves to: the event is redacted, chained and fsynced. */
-export interface RecordReceipt extends Receipt {
-  readonly event_id: string;
-  /** True when a resend found the event acked before; it is in the ledger once. */
-  readonly duplicate?: true;
-}
-
-export interface OutboxEntry {
-  readonly event_id: string;
-  readonly text: string;
-  readonly bytes: number;
-  /** On the monotonic clock, in milliseconds. */
-  readonly deadlineMs: number;
-  state: 'queued' | 'sent' | 'held' | 'gone';
-  /** True once its promise has been answered. */
-  settled: boolean;
-  /** Why it is held. */
-  heldFor?: Refusal;
-  /** Answers the caller; called once. */
-  answer(outcome: RecordReceipt | AuditError): void;
-}
-
-export interface Batch {
-  readonly firstSeq: number;
-  readonly entries: readonly OutboxEntry[];
-  /** Bytes of the events, with their line ends. */
-  readonly bytes: number;
-  /** Number of the batch on its connection. */
-  number: number;
-}
-
-export interface BatchLimits {
-  readonly eventsMax: number;
-  readonly bytesMax: number;
-}
 
 export interface AckEffect {
   readonly accepted: number;
@@ -92,6 +56,8 @@ const REFUSED_NUMBERS_MAX = 10_000;
 
 interface HeldEntry {
   readonly seq: number;
+  /** True where the agent will not take this number again. */
+  readonly burned: boolean;
   readonly entry: OutboxEntry;
 }
 
@@ -146,7 +112,7 @@ export function createOutbox(): Outbox {
       bytes += entry.bytes + 1;
     }
     if (entries.length === 0) return null;
-    const batch = { firstSeq: nextSeq, entries, bytes, number: batchNumber };
+    const batch = { firstSeq: nextSeq, entries, bytes, number: batchNumber, resent: false };
     nextSeq += entries.length;
     return batch;
   }
@@ -195,13 +161,17 @@ export function createOutbox(): Outbox {
     const entry = batch.entries[rejection.index];
     if (entry === undefined) return;
     const seq = batch.firstSeq + rejection.index;
-    if (RETRYABLE_KINDS.has(rejection.kind) && !entry.settled) {
+    // A resent number that the agent has passed, and has no record of, is refused like this: the
+    // event is in no ledger, and goes out again under a new number.
+    const burned = batch.resent && rejection.kind === 'protocol_error';
+    if (burned) noteRefused(seq);
+    if ((burned || RETRYABLE_KINDS.has(rejection.kind)) && !entry.settled) {
       entry.state = 'held';
       entry.heldFor = rejection;
-      held.push({ seq, entry });
+      held.push({ seq, burned, entry });
       return;
     }
-    noteRefused(seq);
+    if (!burned) noteRefused(seq);
     discard(entry);
     if (!entry.settled) entry.answer(errorOfRefusal(rejection));
   }
@@ -210,13 +180,13 @@ export function createOutbox(): Outbox {
     if (inFlight.length() > 0 || resend.length > 0) return;
     const renumbered: OutboxEntry[] = [];
     held.sort((a, b) => a.seq - b.seq);
-    for (const { seq, entry } of held) {
+    for (const { seq, burned, entry } of held) {
       if (entry.settled) {
-        noteRefused(seq);
+        if (!burned) noteRefused(seq);
         discard(entry);
-      } else if (seq > lastAccepted) {
+      } else if (!burned && seq > lastAccepted) {
         entry.state = 'sent';
-        resend.push({ firstSeq: seq, entries: [entry], bytes: entry.bytes + 1, number: 0 });
+        resend.push(batchOfOne(seq, entry));
       } else {
         entry.state = 'queued';
         renumbered.push(entry);
@@ -231,6 +201,7 @@ export function createOutbox(): Outbox {
     // Batches not yet sent again follow those that were already.
     const again: Batch[] = [];
     for (let batch = inFlight.shift(); batch !== undefined; batch = inFlight.shift()) {
+      batch.resent = true;
       again.push(batch);
     }
     resend = [...again, ...resend];
@@ -260,31 +231,9 @@ export function createOutbox(): Outbox {
     refuseHead,
     refusedNumbers() {
       // Held numbers count as refused only where later ones go out before them.
-      const waiting = resend.length > 0 ? held.map(({ seq }) => seq) : [];
+      const waiting =
+        resend.length > 0 ? held.flatMap(({ seq, burned }) => (burned ? [] : [seq])) : [];
       return [...refused, ...waiting].sort((a, b) => a - b).slice(-REFUSED_NUMBERS_MAX);
     },
   };
-}
-
-const RUN_EVENTS_MAX = 256;
-const RUN_BYTES_MAX = 256 * 1024;
-
-/** Joins batches with adjoining numbers, within a modest size. */
-function joinRuns(batches: readonly Batch[]): Batch[] {
-  const joined: { firstSeq: number; entries: OutboxEntry[]; bytes: number; number: number }[] = [];
-  for (const batch of batches) {
-    const last = joined.at(-1);
-    const fits =
-      last !== undefined &&
-      last.firstSeq + last.entries.length === batch.firstSeq &&
-      last.entries.length + batch.entries.length <= RUN_EVENTS_MAX &&
-      last.bytes + batch.bytes <= RUN_BYTES_MAX;
-    if (fits) {
-      last.entries.push(...batch.entries);
-      last.bytes += batch.bytes;
-    } else {
-      joined.push({ ...batch, entries: [...batch.entries] });
-    }
-  }
-  return joined;
 }

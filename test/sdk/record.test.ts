@@ -2,7 +2,13 @@
  * record(): what is filled in, what is refused before any I/O, and what no longer can change.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AuditError, createAudit, type Audit, type EventDraft } from '../../sdk/index.ts';
+import {
+  AuditError,
+  createAudit,
+  type Audit,
+  type AuditEvent,
+  type EventDraft,
+} from '../../sdk/index.ts';
 import { startAgentPeer, type AgentPeer } from '../support/agent-peer.ts';
 import { TEST_VOCABULARY, createTestAudit, draft } from '../support/sdk-fixture.ts';
 
@@ -24,15 +30,15 @@ async function failureOf(work: () => Promise<unknown>): Promise<AuditError> {
   throw new Error('expected an AuditError');
 }
 
-function sent(): { [name: string]: any } {
-  return JSON.parse(peer.appended.at(-1)?.text ?? '{}');
+function sent(): AuditEvent {
+  return JSON.parse(peer.appended.at(-1)?.text ?? '{}') as AuditEvent;
 }
 
 describe('a complete draft', () => {
   it('becomes one whole event and resolves with its receipt', async () => {
     const receipt = await audit.record(draft({ metadata: { row_count: 3 }, changes: ['email'] }));
     expect(receipt).toEqual({
-      event_id: sent()['event_id'],
+      event_id: sent().event_id,
       stream: 'peer',
       seq: 0,
       this_hash: expect.stringMatching(/^[0-9a-f]{64}$/),
@@ -61,12 +67,12 @@ describe('a complete draft', () => {
     await audit.record(
       draft({ actor: { type: 'admin', id: 'a-1', name: 'Root', on_behalf_of: customer } }),
     );
-    expect(sent()['actor']).toMatchObject({ id: 'a-1', on_behalf_of: customer });
+    expect(sent().actor).toMatchObject({ id: 'a-1', on_behalf_of: customer });
   });
 
   it('gets the time it names, in UTC', async () => {
     await audit.record(draft({ time: '2026-03-01T12:00:00+02:00' }));
-    expect(sent()['event'].time).toBe('2026-03-01T10:00:00.000Z');
+    expect(sent().event.time).toBe('2026-03-01T10:00:00.000Z');
   });
 });
 
@@ -137,8 +143,8 @@ describe('what was recorded', () => {
     metadata.nested.list.push('b');
     changes.push('phone');
     await pending;
-    expect(sent()['metadata']).toEqual({ rows: 1, nested: { list: ['a'] } });
-    expect(sent()['changes']).toEqual(['email']);
+    expect(sent().metadata).toEqual({ rows: 1, nested: { list: ['a'] } });
+    expect(sent().changes).toEqual(['email']);
   });
 
   it('holds no raw secret, in the bytes that leave the process', async () => {

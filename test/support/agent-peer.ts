@@ -168,14 +168,19 @@ async function answer(
   socket.write(script.garbage?.(batch) ?? encodeFrame(FrameType.ack, JSON.stringify(ack)));
 }
 
+/** Like the agent: a number that was passed, and of which there is no record, is not a duplicate. */
+const NO_RECORD = { kind: 'protocol_error', message: 'passed, and no record of it' } as const;
+
 function append(batch: PeerBatch, producer: string, script: PeerScript, state: PeerState): Ack {
   const rejected: Rejection[] = [];
   const receipts = batch.lines.map((text, index): Ack['receipts'][number] => {
     const arrival = { connection: batch.connection, producer, seq: batch.firstSeq + index, text };
     state.arrivals.push(arrival);
     const hash = createHash('sha256').update(text).digest('hex') as never;
-    if (arrival.seq <= (state.last.get(producer) ?? -1)) return [0, arrival.seq, hash, 1];
-    const refused = script.refuse?.(arrival) ?? null;
+    const passed = arrival.seq <= (state.last.get(producer) ?? -1);
+    const before = passed ? state.appended.findIndex((one) => one.seq === arrival.seq) : -1;
+    if (before !== -1) return [0, before, hash, 1];
+    const refused = passed ? NO_RECORD : (script.refuse?.(arrival) ?? null);
     if (refused !== null) {
       rejected.push({ index, ...refused });
       return null;
