@@ -1,0 +1,134 @@
+/**
+ * Appends rows to the store in one transaction. The fast path trusts that all are new; when a key
+ * turns out to be taken, the slow path looks each one up: repeated, fork, or an event that another
+ * record already carries.
+ */
+import type { ClientBase } from 'pg';
+import { encodeBigints, encodeIntegers, encodeTexts } from './binary-array.ts';
+import {
+  INSERT_KEYS,
+  INSERT_KEYS_IF_FREE,
+  INSERT_RECORDS,
+  keyParameters,
+  recordParameters,
+  type Row,
+} from './rows.ts';
+import type { RefusedRecord } from './store.ts';
+
+export interface RowsOutcome {
+  readonly stored: number;
+  readonly repeated: number;
+  readonly duplicates: number;
+  readonly refused: readonly RefusedRecord[];
+}
+
+/** Stores rows; throws what the database throws, after a rollback. Committed when it resolves. */
+export async function appendRows(client: ClientBase, rows: readonly Row[]): Promise<RowsOutcome> {
+  const fast = await inTransaction(client, async () => {
+    const keys = await client.query(INSERT_KEYS_IF_FREE, keyParameters(rows));
+    if (keys.rowCount !== rows.length) return null;
+    await client.query(INSERT_RECORDS, recordParameters(rows));
+    return { stored: rows.length, repeated: 0, duplicates: 0, refused: [] };
+  });
+  return fast ?? appendSorted(client, rows);
+}
+
+/** Rolls back where the work returns null or throws. */
+async function inTransaction<T>(
+  client: ClientBase,
+  work: () => Promise<T | null>,
+): Promise<T | null> {
+  await client.query('BEGIN');
+  try {
+    const value = await work();
+    await client.query(value === null ? 'ROLLBACK' : 'COMMIT');
+    return value;
+  } catch (error) {
+    // A dead connection cannot roll back; the server has done so by itself.
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+async function appendSorted(client: ClientBase, rows: readonly Row[]): Promise<RowsOutcome> {
+  const sorted = sortOut(rows, await findKeys(client, rows), await findEvents(client, rows));
+  if (sorted.fresh.length > 0) {
+    await inTransaction(client, async () => {
+      await client.query(INSERT_KEYS, keyParameters(sorted.fresh));
+      await client.query(INSERT_RECORDS, recordParameters(sorted.fresh));
+      return true;
+    });
+  }
+  return {
+    stored: sorted.fresh.length,
+    repeated: sorted.repeated,
+    duplicates: sorted.fresh.filter((row) => row.duplicate).length,
+    refused: sorted.refused,
+  };
+}
+
+interface Sorted {
+  readonly fresh: readonly Row[];
+  readonly repeated: number;
+  readonly refused: readonly RefusedRecord[];
+}
+
+function sortOut(
+  rows: readonly Row[],
+  takenKeys: ReadonlyMap<string, string>,
+  takenEvents: ReadonlySet<string>,
+): Sorted {
+  const keys = new Map(takenKeys);
+  const events = new Set(takenEvents);
+  const fresh: Row[] = [];
+  const refused: RefusedRecord[] = [];
+  let repeated = 0;
+  for (const row of rows) {
+    const { event, this_hash } = row.record;
+    const key = keyOf(row.streamId, event.chain.seq);
+    const taken = keys.get(key);
+    if (taken === undefined) {
+      fresh.push({ ...row, duplicate: events.has(event.event_id) });
+      keys.set(key, this_hash);
+      events.add(event.event_id);
+    } else if (taken === this_hash) {
+      repeated += 1;
+    } else {
+      refused.push({
+        index: row.index,
+        kind: 'fork',
+        reason: `fork: stream ${event.chain.stream} seq ${event.chain.seq} is stored with this_hash ${taken}, this record has ${this_hash}`,
+      });
+    }
+  }
+  return { fresh, repeated, refused };
+}
+
+async function findKeys(
+  client: ClientBase,
+  rows: readonly Row[],
+): Promise<ReadonlyMap<string, string>> {
+  const found = await client.query<{ stream_id: number; seq: string; hash: string }>(
+    `SELECT k.stream_id, k.seq, encode(k.this_hash, 'hex') AS hash
+     FROM unnest($1::int4[], $2::int8[]) AS wanted (stream_id, seq)
+     JOIN audit.record_keys k USING (stream_id, seq)`,
+    [
+      encodeIntegers(rows.map((row) => row.streamId)),
+      encodeBigints(rows.map((row) => row.record.event.chain.seq)),
+    ],
+  );
+  return new Map(found.rows.map((row) => [keyOf(row.stream_id, Number(row.seq)), row.hash]));
+}
+
+async function findEvents(client: ClientBase, rows: readonly Row[]): Promise<ReadonlySet<string>> {
+  const found = await client.query<{ event_id: string }>(
+    `SELECT k.event_id FROM unnest($1::text[]) AS wanted (event_id)
+     JOIN audit.record_keys k USING (event_id) WHERE NOT k.duplicate`,
+    [encodeTexts(rows.map((row) => row.record.event.event_id))],
+  );
+  return new Set(found.rows.map((row) => row.event_id));
+}
+
+function keyOf(streamId: number, seq: number): string {
+  return `${streamId}:${seq}`;
+}

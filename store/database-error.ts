@@ -1,0 +1,51 @@
+/**
+ * What an error of PostgreSQL, or of the way to it, means for the batch: send it again, look for
+ * the record at fault, or ask the operator. By SQLSTATE class (PostgreSQL, appendix A).
+ */
+import { codeOf, messageOf } from '../schemas/result.ts';
+
+export type DatabaseFailure =
+  /** Connection, shutdown, disk full, lock, serialization: again later. */
+  | { readonly kind: 'unavailable'; readonly message: string }
+  /** Another writer stored one of these records at the same time: again at once. */
+  | { readonly kind: 'raced'; readonly message: string }
+  /** The data itself is refused: some record of the batch is to blame. */
+  | { readonly kind: 'data'; readonly message: string }
+  | { readonly kind: 'schema'; readonly message: string }
+  | { readonly kind: 'access'; readonly message: string };
+
+/** Judges what a query threw. The message never holds event contents. */
+export function classifyDatabaseError(thrown: unknown): DatabaseFailure {
+  const code = codeOf(thrown);
+  const state = /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code) ? code : '';
+  if (state === '') return { kind: 'unavailable', message: messageOf(thrown) };
+  // Primary messages of these classes can quote the value; the state and constraint suffice.
+  if (state === '23505') return { kind: 'raced', message: `unique violation (${state})` };
+  if (isDataState(state)) return { kind: 'data', message: describeData(thrown, state) };
+  const message = `${messageOf(thrown)} (${state})`;
+  if (state.startsWith('28') || state === '42501' || state === '3D000')
+    return { kind: 'access', message };
+  if (state === '3F000' || state.startsWith('42')) return { kind: 'schema', message };
+  return { kind: 'unavailable', message };
+}
+
+/** Data exceptions, constraint violations, and what exceeds a limit of a row, an index or JSON. */
+function isDataState(state: string): boolean {
+  return state.startsWith('22') || state.startsWith('23') || state.startsWith('54');
+}
+
+const DATA_REASONS: { readonly [state: string]: string } = {
+  '22P02': 'the event is no JSON that PostgreSQL takes',
+  '22P05': 'the event holds a character that jsonb cannot hold',
+  '22021': 'the event holds bytes that are no UTF-8',
+  '54000': 'a field is too long for an index',
+};
+
+function describeData(thrown: unknown, state: string): string {
+  const constraint =
+    typeof thrown === 'object' && thrown !== null && 'constraint' in thrown
+      ? thrown.constraint
+      : undefined;
+  const reason = DATA_REASONS[state] ?? 'PostgreSQL refuses the record';
+  return `${reason} (${state}${typeof constraint === 'string' ? `, ${constraint}` : ''})`;
+}
