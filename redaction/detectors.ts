@@ -1,0 +1,227 @@
+/**
+ * Detectors: secrets and personal numbers recognised by their form, wherever they stand in a text.
+ * Each looks at plain text; other readings (encodings, look-alikes) are made in text.ts.
+ */
+import { findCardNumbers } from './card-number.ts';
+import { IBAN_LENGTHS } from './rules.ts';
+import type { KeyClass } from './keys.ts';
+import type { Span } from './spans.ts';
+
+/** Three Base64 groups that decode to nine ASCII characters; random text rarely has them. */
+export const ASCII_BASE64 =
+  /(?:[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]){3}/;
+
+/** Whether a text is worth a closer look. Ordinary ids, times and names are not. */
+export function isSuspicious(text: string): boolean {
+  return SUSPECT.test(text) || (SIGN.test(text) && WORD.test(text)) || ASCII_BASE64.test(text);
+}
+
+// Other scripts and control characters, escapes, "@", nine digits, the heads of known keys.
+const SUSPECT =
+  /[^\t\n\r\x20-\x7e]|@|%[0-9A-Fa-f]{2}|\\[ux]|&#|BEGIN |eyJ|\d(?:[ \t.\-_+]{0,3}\d){8}|A[KS]IA[A-Z0-9]|gh[pousr]_|github_pat_|glpat-|xox[a-z]-|xapp-|[rs]k_(?:live|test)_|whsec_|AIza|ya29\.|npm_|sk-|SG\.|hooks\.slack|[A-Z]{2}\d\d [A-Z0-9]{4} /;
+const SIGN = /[=:]|\b(?:is|was)\b|[Bb][Ee][Aa][Rr][Ee][Rr]\s|[Bb][Aa][Ss][Ii][Cc]\s/;
+const WORD =
+  /pass|pwd|secret|token|key|cookie|auth|cvv|cvc|csc|pin|otp|ssn|social|tax|national|insur|licen|cred|sess|sid|card|pan|jwt|bearer|basic|code|answer|track|set-|csrf|path=|httponly|samesite|cpf|bsn|nino|aadha/i;
+
+/** Runs every detector over a text whose markers are masked. */
+export function detect(text: string, options: DetectOptions): readonly Span[] {
+  const spans: Span[] = [];
+  addPatterns(text, spans);
+  if (SSN_HINT.test(text)) addSocialSecurityNumbers(text, spans);
+  if (/\d.{0,3}(?:\d.{0,3}){11}/s.test(text)) spans.push(...findCardNumbers(text));
+  if (/[A-Za-z]{2}\d{2}/.test(text)) addIbans(text, spans);
+  if (!options.keepEmails && text.includes('@')) addEmails(text, spans);
+  if (text.includes('://')) addUrlPasswords(text, spans);
+  if (SIGN.test(text)) addAssignments(text, options.classifyKey, spans);
+  return spans;
+}
+
+/** What detect needs to know about where the text stands. */
+export interface DetectOptions {
+  readonly keepEmails: boolean;
+  readonly classifyKey: (name: string) => KeyClass;
+}
+
+const PATTERNS: readonly (readonly [Span['kind'], RegExp])[] = [
+  [
+    'private_key',
+    /-{2,}\s?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-{2,}[\s\S]*?(?:END [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-{2,}|$)/g,
+  ],
+  ['jwt', /eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,3}/g],
+  [
+    'api_key',
+    /A[KS]IA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[a-z]-[A-Za-z0-9-]{8,}|xapp-[A-Za-z0-9-]{8,}|[rs]k_(?:live|test)_\w{8,}|whsec_\w{16,}|AIza[\w-]{30,}|ya29\.[\w-]{16,}|npm_[A-Za-z0-9]{30,}|sk-[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|hooks\.slack\.com\/services\/[\w/]+/g,
+  ],
+  [
+    'bearer',
+    /\bbearer\s+(?=[A-Za-z._~+/=-]*\d|[A-Za-z0-9._~+/=-]{20}|\S[a-z]*[A-Z])[A-Za-z0-9._~+/=-]{5,}/gi,
+  ],
+  ['bearer', /\bbasic\s+(?=[A-Za-z]*[A-Z0-9+/=])[A-Za-z0-9+/_-]{7,}={0,2}/g],
+  ['bearer', /\bBasic\s+[A-Za-z0-9+/_-]{7,}={0,2}(?![A-Za-z ])/g],
+  [
+    'cookie',
+    /[\w.-]+=[^;\r\n\u0001]+;[^\r\n]*\b(?:path=|httponly|samesite|max-age=|secure\b)[^\r\n\u0001]*/gi,
+  ],
+  ['cookie', /\b(?:set-)?cookies?["']?\s*[:=]\s*[^\s\u0001][^\r\n\u0001]*/gi],
+  ['secret', /\bauthorization["']?\s*[:=]\s*[^\s\u0001][^\r\n,\u0001]*/gi],
+  [
+    'cookie',
+    /\b(?:j?session_?id|phpsessid|connect\.sid|sid|csrf_?token|xsrf-token)=[^\s&;\u0001]+/gi,
+  ],
+];
+
+function addPatterns(text: string, spans: Span[]): void {
+  for (const [kind, pattern] of PATTERNS) {
+    for (const match of text.matchAll(pattern)) {
+      spans.push({ start: match.index, end: match.index + match[0].length, kind, value: '' });
+    }
+  }
+}
+
+const SSN_HINT = /\d{3}[ .\-_]\d{2}[ .\-_]\d{4}|\d{9}/;
+const SSN = /\d{3}([ .\-_])\d{2}([ .\-_])\d{4}/g;
+const SSN_NAMED =
+  /(?:\bssn|social[\s_-]?security|\bitin|\btin|tax[\s_-]?id|national[\s_-]?id)(?:[\s_-]?(?:number|no|num|nr))?[^\dA-Za-z]{0,4}(?:is|was|of)?[^\dA-Za-z]{0,4}(\d{9})(?!\d)/gi;
+
+/** Written with dashes it is one; with other separators the ranges in use have to fit as well. */
+function addSocialSecurityNumbers(text: string, spans: Span[]): void {
+  const pattern = new RegExp(SSN.source, 'g');
+  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+    const found = match[0];
+    const value = found.replace(/\D/g, '');
+    const dashed = match[1] === '-' && match[2] === '-';
+    if (
+      isYearAndMonth(text, match.index, value) ||
+      (!dashed && !isAssigned(text, match.index, value))
+    ) {
+      // A shifted reading of the same digits may still be one.
+      pattern.lastIndex = match.index + 1;
+      continue;
+    }
+    spans.push({ start: match.index, end: match.index + found.length, kind: 'ssn', value });
+  }
+  for (const match of text.matchAll(SSN_NAMED)) {
+    const value = match[1] ?? '';
+    const end = match.index + match[0].length;
+    spans.push({ start: end - value.length, end, kind: 'ssn', value });
+  }
+}
+
+/** `2026-11-0042`: an order number by year and month. */
+function isYearAndMonth(text: string, at: number, value: string): boolean {
+  const before = /(?:^|[^\d])(\d)$/.exec(text.slice(Math.max(0, at - 2), at));
+  if (before === null) return false;
+  const month = Number(value.slice(3, 5));
+  return /^(?:19|20)$/.test((before[1] ?? '') + value.charAt(0)) && month >= 1 && month <= 12;
+}
+
+function isAssigned(text: string, at: number, value: string): boolean {
+  const area = Number(value.slice(0, 3));
+  if (area === 0 || area === 666 || value.slice(3, 5) === '00' || value.endsWith('0000'))
+    return false;
+  const before = text.slice(Math.max(0, at - 2), at);
+  const after = text.slice(at + 11, at + 13);
+  return !/\d[ .\-_]?$/.test(before) && !/^[ .\-_]?\d/.test(after);
+}
+
+const IBAN = /(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}/g;
+
+function addIbans(text: string, spans: Span[]): void {
+  for (const match of text.matchAll(IBAN)) {
+    const length = IBAN_LENGTHS.get(match[0].slice(0, 2).toUpperCase());
+    if (length === undefined) continue;
+    let value = '';
+    let end = match.index;
+    while (value.length < length && end < match.index + match[0].length) {
+      const character = text.charAt(end++);
+      if (/[A-Za-z0-9]/.test(character)) value += character.toUpperCase();
+    }
+    if (value.length !== length || /[A-Za-z0-9]/.test(text.charAt(end)) || !passesMod97(value))
+      continue;
+    spans.push({ start: match.index, end, kind: 'iban', value });
+  }
+}
+
+function passesMod97(iban: string): boolean {
+  let rest = 0;
+  for (const character of iban.slice(4) + iban.slice(0, 4)) {
+    const value = Number.parseInt(character, 36);
+    rest = (rest * (value > 9 ? 100 : 10) + value) % 97;
+  }
+  return rest === 1;
+}
+
+const EMAIL =
+  /[\p{L}\p{N}._%+'-]{1,64}@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.){1,8}\p{L}{2,24}/gu;
+
+function addEmails(text: string, spans: Span[]): void {
+  for (const match of text.matchAll(EMAIL)) {
+    const end = match.index + match[0].length;
+    spans.push({ start: match.index, end, kind: 'email', value: match[0].toLowerCase() });
+  }
+}
+
+const URL_PASSWORD = /[a-z][a-z0-9+.-]{0,30}:\/\/[^\s/?#@:\u0001]*:([^\s/?#\u0001]+)@/gi;
+
+function addUrlPasswords(text: string, spans: Span[]): void {
+  for (const match of text.matchAll(URL_PASSWORD)) {
+    const end = match.index + match[0].length - 1;
+    const start = end - (match[1] ?? '').length;
+    spans.push({ start, end, kind: 'secret', value: '' });
+  }
+}
+
+const ASSIGNMENT =
+  /([A-Za-z][\w.-]{0,63})(?:\\?["'])?\s*(?:=>|[:=]|\b(?:is|was)\b)\s*(\\?"(?:[^"\\\u0001]|\\[^"])*\\?"?|'[^'\u0001]*'?|[^\s&"'<>\u0001]+)/g;
+const PROSE = /\s(?:is|was)\s*$/;
+
+/** `name=value`, `"name": "value"`, `password is value`: the name decides, as for members. */
+function addAssignments(
+  text: string,
+  classifyKey: (name: string) => KeyClass,
+  spans: Span[],
+): void {
+  const pattern = new RegExp(ASSIGNMENT.source, 'g');
+  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+    const value = match[2] ?? '';
+    const end = match.index + match[0].length;
+    const start = end - value.length;
+    const bare = value.replace(/^\\?["']|\\?["']$|[.,;!?)\]}]+$/g, '');
+    const nameClass = bare === '' ? 'none' : classifyKey(match[1] ?? '');
+    const prose = PROSE.test(text.slice(match.index, start));
+    const span = spanOfAssignment(nameClass, bare, prose);
+    if (span !== null) {
+      const offset = start + value.indexOf(bare);
+      // Closing brackets and stops after a secret might be part of it.
+      const until = nameClass === 'secret' && !/^\\?["']/.test(value) ? end : offset + bare.length;
+      spans.push({ ...span, start: offset, end: until });
+    } else {
+      // The value may itself be the name of the next assignment (`header: token=…`).
+      pattern.lastIndex = Math.max(match.index + 1, start);
+    }
+  }
+}
+
+function spanOfAssignment(
+  nameClass: KeyClass,
+  value: string,
+  prose: boolean,
+): Pick<Span, 'kind' | 'value'> | null {
+  const digits = value.replace(/[ .\-_]/g, '');
+  switch (nameClass) {
+    case 'secret':
+      return prose && !/[^A-Za-z]/.test(value) ? null : { kind: 'secret', value: '' };
+    case 'national_id':
+      if (!/\d{4}/.test(digits)) return null;
+      return /^\d{9}$/.test(digits)
+        ? { kind: 'ssn', value: digits }
+        : { kind: 'national_id', value: digits.toUpperCase() };
+    case 'card':
+      return /^\d{12,19}$/.test(digits) ? { kind: 'pan', value: digits } : null;
+    case 'national_token':
+    case 'free_text':
+    case 'personal_text':
+    case 'none':
+      return null;
+  }
+}
