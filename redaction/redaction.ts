@@ -8,6 +8,7 @@ import type { AuditEvent, Principal } from '../schemas/event.ts';
 import { createKeyClassifier } from './keys.ts';
 import { marker } from './markers.ts';
 import { createMetadataRedactor } from './metadata.ts';
+import { createSuspicion } from './suspicion.ts';
 import { redactText, type RedactedText, type Tokenize } from './text.ts';
 import { createTokenizer } from './tokens.ts';
 
@@ -42,8 +43,9 @@ interface TextScope {
 export function createRedactor(options: RedactorOptions): Redactor {
   const tokenizer = createTokenizer(options.masterKey);
   const classifyKey = createKeyClassifier(options.sensitiveKeys ?? []);
-  const identity = { classifyKey, keepEmails: true };
-  const strict = { classifyKey, keepEmails: false };
+  const isSuspicious = createSuspicion(options.sensitiveKeys ?? []);
+  const identity = { classifyKey, isSuspicious, keepEmails: true };
+  const strict = { classifyKey, isSuspicious, keepEmails: false };
   const redactMetadata = createMetadataRedactor(classifyKey);
 
   function redactEvent(event: AuditEvent): AuditEvent {

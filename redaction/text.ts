@@ -3,7 +3,7 @@
  * Base64, and whatever any reading shows is replaced in the source. Repeated until nothing more
  * is found, which is what makes a second pass over the result find nothing.
  */
-import { ASCII_BASE64, detect, isSuspicious, type DetectOptions } from './detectors.ts';
+import { ASCII_BASE64, detect, type DetectOptions } from './detectors.ts';
 import { marker, maskProtected, panMarker } from './markers.ts';
 import type { RedactionKind } from './rules.ts';
 import { mergeSpans, type Span } from './spans.ts';
@@ -28,7 +28,7 @@ export function redactText(
   options: DetectOptions,
   tokenize: Tokenize,
 ): RedactedText | null {
-  if (!isSuspicious(text)) return null;
+  if (!options.isSuspicious(text, options.keepEmails)) return null;
   const kinds = new Set<RedactionKind>();
   let current = text;
   for (let pass = 0; pass < PASSES_MAX; pass++) {
@@ -80,7 +80,11 @@ function findEncoded(text: string, options: DetectOptions, depth: number): reado
     if (!ASCII_BASE64.test(match[0])) continue;
     for (let shift = 0; shift < 4; shift++) {
       const decoded = Buffer.from(match[0].slice(shift), 'base64').toString('utf8');
-      if (!isSuspicious(decoded) || findSpans(decoded, options, depth + 1).length === 0) continue;
+      if (
+        !options.isSuspicious(decoded, options.keepEmails) ||
+        findSpans(decoded, options, depth + 1).length === 0
+      )
+        continue;
       const end = match.index + match[0].length;
       spans.push({ start: match.index, end, kind: 'encoded', value: '' });
       break;
