@@ -10,7 +10,7 @@ const RUN = /\d(?:[ \t.\-_+]{0,3}\d){12,}/g;
 const UUID = /(?<![0-9a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])/gi;
 /** An id and nothing else: perhaps a short prefix, then one run of digits. */
 const IDENTIFIER = /^(?:[A-Za-z]{1,12}[-_:#/.]?)?\d+$/;
-const IDENTIFIER_DIGITS_MIN = 18;
+const IDENTIFIER_DIGITS_NONE = 17;
 const LENGTHS_TRIED: readonly number[] = [19, 16, 18, 17, 15, 14, 13];
 
 /** Whether these digits are a card number: issuer prefix, a length of that issuer, Luhn. */
@@ -37,8 +37,9 @@ export function findCardNumbers(text: string): readonly Span[] {
 }
 
 function findInRun(text: string, digits: string, places: readonly number[], spans: Span[]): void {
-  // Snowflake ids have 18 or 19 digits: looking for a card inside one would hit every tenth.
-  const wholeOnly = digits.length >= IDENTIFIER_DIGITS_MIN && IDENTIFIER.test(text);
+  // Order numbers and snowflake ids: looking for a card inside one would hit every tenth. With 17
+  // digits nothing is numbered; that is a card and a digit next to it.
+  const wholeOnly = digits.length !== IDENTIFIER_DIGITS_NONE && IDENTIFIER.test(text);
   for (let from = 0; from + 13 <= digits.length;) {
     const length = LENGTHS_TRIED.find(
       (size) =>

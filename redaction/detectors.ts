@@ -44,18 +44,15 @@ const PATTERNS: readonly (readonly [Span['kind'], RegExp])[] = [
     'api_key',
     /A[KS]IA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[a-z]-[A-Za-z0-9-]{8,}|xapp-[A-Za-z0-9-]{8,}|[rs]k_(?:live|test)_\w{8,}|whsec_\w{16,}|AIza[\w-]{30,}|ya29\.[\w-]{16,}|npm_[A-Za-z0-9]{30,}|sk-[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|hooks\.slack\.com\/services\/[\w/]+/g,
   ],
-  [
-    'bearer',
-    /\bbearer\s+(?=[A-Za-z._~+/=-]*\d|[A-Za-z0-9._~+/=-]{20}|\S[a-z]*[A-Z])[A-Za-z0-9._~+/=-]{5,}/gi,
-  ],
+  ['bearer', /\bbearer\s+(?=\S*\d|\S{20}|\S*[a-z][A-Z]|\S*[A-Z]{2})[^\s"',;&<>\u0001]{5,}/gi],
   ['bearer', /\bbasic\s+(?=[A-Za-z]*[A-Z0-9+/=])[A-Za-z0-9+/_-]{7,}={0,2}/g],
   ['bearer', /\bBasic\s+[A-Za-z0-9+/_-]{7,}={0,2}(?![A-Za-z ])/g],
   [
     'cookie',
     /[\w.-]+=[^;\r\n\u0001]+;[^\r\n]*\b(?:path=|httponly|samesite|max-age=|secure\b)[^\r\n\u0001]*/gi,
   ],
-  ['cookie', /\b(?:set-)?cookies?["']?\s*[:=]\s*[^\s\u0001][^\r\n\u0001]*/gi],
-  ['secret', /\bauthorization["']?\s*[:=]\s*[^\s\u0001][^\r\n,\u0001]*/gi],
+  ['cookie', /(?:set-)?cookies?["']?\s*[:=]\s*[^\s\u0001][^\r\n\u0001]*/gi],
+  ['secret', /authorization["']?\s*[:=]\s*[^\s\u0001][^\r\n,\u0001]*/gi],
   [
     'cookie',
     /\b(?:j?session_?id|phpsessid|connect\.sid|sid|csrf_?token|xsrf-token)=[^\s&;\u0001]+/gi,

@@ -22,7 +22,8 @@ export type KeyClass =
 
 const NAMES_KEPT_MAX = 4096;
 const NAME_LENGTH_KEPT_MAX = 128;
-const WORDS_MAX = 12;
+const WORDS_MAX = 64;
+const PHRASE_WORDS_MAX = 5;
 
 /** Creates the classifier of member names; `sensitiveKeys` are dropped like passwords. */
 export function createKeyClassifier(sensitiveKeys: readonly string[]): (name: string) => KeyClass {
@@ -85,7 +86,7 @@ function classifyWords(
 /** Where a listed phrase ends in the words, longest and last first; 0 when there is none. */
 function phraseEnd(words: readonly string[], phrases: ReadonlySet<string>): number {
   for (let end = words.length; end > 0; end--) {
-    for (let start = 0; start < end; start++) {
+    for (let start = Math.max(0, end - PHRASE_WORDS_MAX); start < end; start++) {
       const phrase = words.slice(start, end).join('_');
       if (!phrases.has(phrase)) continue;
       if (LAST_WORD_ONLY.has(phrase) && end < words.length && !/^\d+$/.test(words[end] ?? '')) {

@@ -23,6 +23,7 @@ type JsonObject = { readonly [name: string]: Json };
 /** Level of metadata in an event, and the deepest level an event may have. */
 const METADATA_DEPTH = 2;
 const DEPTH_MAX = 16;
+const PASSES_MAX = 6;
 const CARD_MEMBERS = new Set(CARD_MEMBER_NAMES);
 const CARD_DIGITS = /^\d{12,19}$/;
 
@@ -50,7 +51,7 @@ export function createMetadataRedactor(
       const value = object[name];
       if (value === undefined) continue;
       const nameClass = inCard && CARD_MEMBERS.has(name) ? 'card' : classifyKey(name);
-      const cleanName = nameClass === 'secret' ? name : (scope.redact(name)?.text ?? name);
+      const cleanName = scope.redact(name)?.text ?? name;
       const member = redactMember(cleanName, nameClass, value, { scope, depth, inCard });
       if (output === null) {
         if (member !== null && member.name === name && member.value === value) continue;
@@ -99,7 +100,17 @@ export function createMetadataRedactor(
     }
   }
 
-  return (metadata, scope) => walkObject(metadata, scope, METADATA_DEPTH, false);
+  return (metadata, scope) => {
+    let current = metadata;
+    // A name that was cleaned may say something else now; walking again until nothing changes is
+    // what makes a second redaction a no-op. A clean event takes one pass.
+    for (let pass = 0; pass < PASSES_MAX; pass++) {
+      const next = walkObject(current, scope, METADATA_DEPTH, false);
+      if (next === current) break;
+      current = next;
+    }
+    return current;
+  };
 }
 
 /** A member to write; `otherwise` names it where `name` is taken by something else. */
