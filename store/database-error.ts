@@ -20,7 +20,7 @@ export function classifyDatabaseError(thrown: unknown): DatabaseFailure {
   const state = /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code) ? code : '';
   if (state === '') return { kind: 'unavailable', message: messageOf(thrown) };
   // Primary messages of these classes can quote the value; the state and constraint suffice.
-  if (state === '23505') return { kind: 'raced', message: `unique violation (${state})` };
+  if (RACES.has(state)) return { kind: 'raced', message: `another writer was faster (${state})` };
   if (isDataState(state)) return { kind: 'data', message: describeData(thrown, state) };
   const message = `${messageOf(thrown)} (${state})`;
   if (state.startsWith('28') || state === '42501' || state === '3D000')
@@ -28,6 +28,9 @@ export function classifyDatabaseError(thrown: unknown): DatabaseFailure {
   if (state === '3F000' || state.startsWith('42')) return { kind: 'schema', message };
   return { kind: 'unavailable', message };
 }
+
+/** Unique violation, serialization failure, deadlock: nothing is wrong with the data. */
+const RACES: ReadonlySet<string> = new Set(['23505', '40001', '40P01']);
 
 /** Data exceptions, constraint violations, and what exceeds a limit of a row, an index or JSON. */
 function isDataState(state: string): boolean {
@@ -38,6 +41,7 @@ const DATA_REASONS: { readonly [state: string]: string } = {
   '22P02': 'the event is no JSON that PostgreSQL takes',
   '22P05': 'the event holds a character that jsonb cannot hold',
   '22021': 'the event holds bytes that are no UTF-8',
+  '23514': 'the event is no JSON object that jsonb can hold, or a hash has the wrong length',
   '54000': 'a field is too long for an index',
 };
 

@@ -1,18 +1,14 @@
 /**
- * The store of record in PostgreSQL: one connection, one transaction a batch. A batch that the
- * database refuses for its data is halved until the record at fault stands alone; everything else
- * of it is stored.
+ * The store of record in PostgreSQL: migrations through the owner, records through the writer over
+ * one or more connections. See lane.ts for a batch and append.ts for a transaction.
  */
-import type { ClientBase } from 'pg';
 import type { TlsClientConfig } from '../schemas/config.ts';
-import { assertNever, err, ok, type Result } from '../schemas/result.ts';
-import { appendRows, type RowsOutcome } from './append.ts';
-import { createConnection, type Connection } from './connection.ts';
+import { err, ok, type Result } from '../schemas/result.ts';
+import { createConnection } from './connection.ts';
 import { classifyDatabaseError } from './database-error.ts';
+import { createLane, type Lane } from './lane.ts';
 import { applyMigrations, readMigrations } from './migrate.ts';
-import { createPartitionMaker, type PartitionMaker } from './partitions.ts';
-import { occurredAtMs, type Row } from './rows.ts';
-import type { AppendSummary, Store, StoredRecord, StoreError } from './store.ts';
+import type { AppendSummary, RefusedRecord, Store, StoredRecord, StoreError } from './store.ts';
 
 export interface PostgresStoreOptions {
   /** Connection URL of a login with the rights of sealtrail_writer. */
@@ -22,37 +18,68 @@ export interface PostgresStoreOptions {
   readonly tls?: TlsClientConfig;
   /** Longest wait for one statement; default 60,000. */
   readonly timeoutMs?: number;
+  /** Connections that share a large batch; default 2. */
+  readonly connections?: number;
 }
 
-/** What one connection's worth of state is; all of it is forgotten with the connection. */
-interface Session {
-  readonly connection: Connection;
-  readonly partitions: PartitionMaker;
-  readonly streamIds: Map<string, number>;
-}
-
-const RACES_MAX = 5;
+/** Below this many records a lane, a second transaction costs more than it gains. */
+const RECORDS_PER_LANE_MIN = 500;
+const LANES_DEFAULT = 2;
 
 /** Creates a store; connects at the first call. */
 export function createPostgresStore(options: PostgresStoreOptions): Store {
-  const session: Session = {
-    connection: createConnection(options),
-    partitions: createPartitionMaker(),
-    streamIds: new Map(),
+  const lanes = Array.from({ length: Math.max(1, options.connections ?? LANES_DEFAULT) }, () =>
+    createLane(createConnection(options)),
+  );
+  const drop = async (): Promise<void> => {
+    await Promise.all(lanes.map((lane) => lane.drop()));
   };
   return {
     migrate: () => migrate(options),
     appendRecords: async (records, signal) => {
-      const stop = (): void => void session.connection.drop();
+      const stop = (): void => void drop();
       signal?.addEventListener('abort', stop, { once: true });
       try {
-        return await appendBatch(session, records, signal);
+        return await appendInLanes(lanes, records, signal);
       } finally {
         signal?.removeEventListener('abort', stop);
       }
     },
-    close: () => session.connection.drop(),
+    close: drop,
   };
+}
+
+/** Cuts a large batch into one transaction a lane: PostgreSQL uses one core a connection. */
+async function appendInLanes(
+  lanes: readonly Lane[],
+  records: readonly StoredRecord[],
+  signal: AbortSignal | undefined,
+): Promise<Result<AppendSummary, StoreError>> {
+  if (records.length === 0) return ok({ stored: 0, repeated: 0, duplicates: 0, refused: [] });
+  const used = Math.min(lanes.length, Math.ceil(records.length / RECORDS_PER_LANE_MIN));
+  const share = Math.ceil(records.length / used);
+  const outcomes = await Promise.all(
+    lanes
+      .slice(0, used)
+      .map((lane, place) =>
+        lane.append(
+          records,
+          Math.min(place * share, records.length),
+          Math.min((place + 1) * share, records.length),
+          signal,
+        ),
+      ),
+  );
+  const sum = { stored: 0, repeated: 0, duplicates: 0 };
+  const refused: RefusedRecord[] = [];
+  for (const outcome of outcomes) {
+    if (!outcome.ok) return outcome;
+    sum.stored += outcome.value.stored;
+    sum.repeated += outcome.value.repeated;
+    sum.duplicates += outcome.value.duplicates;
+    refused.push(...outcome.value.refused);
+  }
+  return ok({ ...sum, refused });
 }
 
 async function migrate(
@@ -76,107 +103,4 @@ async function migrate(
   } finally {
     await connection.drop();
   }
-}
-
-async function appendBatch(
-  session: Session,
-  records: readonly StoredRecord[],
-  signal: AbortSignal | undefined,
-): Promise<Result<AppendSummary, StoreError>> {
-  const total = { stored: 0, repeated: 0, duplicates: 0 };
-  const refused: AppendSummary['refused'][number][] = [];
-  // A stack of ranges [from, to): usually one; after a data error its halves.
-  const ranges: [number, number][] = records.length === 0 ? [] : [[0, records.length]];
-  let races = 0;
-  for (let range = ranges.pop(); range !== undefined; range = ranges.pop()) {
-    const [from, to] = range;
-    if (signal?.aborted === true) return err({ kind: 'unavailable', message: 'aborted' });
-    const outcome = await tryRange(session, records, from, to);
-    if (outcome.ok) {
-      total.stored += outcome.value.stored;
-      total.repeated += outcome.value.repeated;
-      total.duplicates += outcome.value.duplicates;
-      refused.push(...outcome.value.refused);
-      continue;
-    }
-    const failure = outcome.error;
-    switch (failure.kind) {
-      case 'raced':
-        races += 1;
-        if (races > RACES_MAX) return err({ kind: 'unavailable', message: failure.message });
-        ranges.push(range);
-        break;
-      case 'data': {
-        if (to - from === 1) {
-          refused.push({ index: from, kind: 'poison', reason: failure.message });
-          break;
-        }
-        const middle = from + Math.ceil((to - from) / 2);
-        ranges.push([middle, to], [from, middle]);
-        break;
-      }
-      case 'unavailable':
-      case 'schema':
-      case 'access':
-        await forget(session);
-        return err({ kind: failure.kind, message: failure.message });
-      default:
-        return assertNever(failure);
-    }
-  }
-  return ok({ ...total, refused });
-}
-
-async function tryRange(
-  session: Session,
-  records: readonly StoredRecord[],
-  from: number,
-  to: number,
-): Promise<Result<RowsOutcome, ReturnType<typeof classifyDatabaseError>>> {
-  try {
-    const client = await session.connection.client();
-    const batch = records.slice(from, to);
-    await session.partitions.ensure(client, batch.map(occurredAtMs));
-    await learnStreams(client, session.streamIds, batch);
-    const rows = batch.map((record, place): Row => ({
-      index: from + place,
-      record,
-      streamId: session.streamIds.get(record.event.chain.stream) ?? 0,
-      duplicate: false,
-    }));
-    return ok(await appendRows(client, rows));
-  } catch (error) {
-    return err(classifyDatabaseError(error));
-  }
-}
-
-/** Another database may answer after a reconnect: nothing learnt from this one holds. */
-async function forget(session: Session): Promise<void> {
-  session.streamIds.clear();
-  session.partitions.forget();
-  await session.connection.drop();
-}
-
-/** Gives every stream of the batch its number. */
-async function learnStreams(
-  client: ClientBase,
-  ids: Map<string, number>,
-  batch: readonly StoredRecord[],
-): Promise<void> {
-  const unknown = new Map<string, string>();
-  for (const { event } of batch) {
-    if (!ids.has(event.chain.stream)) unknown.set(event.chain.stream, event.resource.tenant_id);
-  }
-  if (unknown.size === 0) return;
-  const names = [...unknown.keys()];
-  await client.query(
-    `INSERT INTO audit.streams (stream, tenant_id)
-     SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING`,
-    [names, [...unknown.values()]],
-  );
-  const found = await client.query<{ stream: string; stream_id: number }>(
-    'SELECT stream, stream_id FROM audit.streams WHERE stream = ANY ($1::text[])',
-    [names],
-  );
-  for (const row of found.rows) ids.set(row.stream, row.stream_id);
 }

@@ -49,8 +49,8 @@ export interface Store {
   /** Brings the schema to this build's version; needs the owner's URL. Idempotent. */
   migrate(): Promise<Result<{ readonly applied: readonly string[] }, StoreError>>;
   /**
-   * Stores a batch in one transaction; idempotent. Every record not in `refused` is committed and
-   * on disk when this resolves. One call at a time.
+   * Stores a batch; idempotent. Every record not in `refused` is committed and on disk when this
+   * resolves; after an error some may be, and are counted as repeated next time. One call at a time.
    */
   appendRecords(
     records: readonly StoredRecord[],
