@@ -18,6 +18,8 @@ const SIGN = /[=:]|\s(?:is|was)\b/i;
 export function detect(text: string, options: DetectOptions): readonly Span[] {
   const spans: Span[] = [];
   addPatterns(text, spans);
+  if (text.includes('eyJ')) addJwts(text, spans);
+  if (text.includes(';')) addCookieLines(text, spans);
   if (SSN_HINT.test(text)) addSocialSecurityNumbers(text, spans);
   if (/\d.{0,3}(?:\d.{0,3}){11}/s.test(text)) spans.push(...findCardNumbers(text));
   if (/[A-Za-z]{2}\d{2}/.test(text)) addIbans(text, spans);
@@ -39,7 +41,6 @@ const PATTERNS: readonly (readonly [Span['kind'], RegExp])[] = [
     'private_key',
     /-{2,}\s?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-{2,}[\s\S]*?(?:END [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-{2,}|$)/g,
   ],
-  ['jwt', /eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,3}/g],
   [
     'api_key',
     /A[KS]IA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[a-z]-[A-Za-z0-9-]{8,}|xapp-[A-Za-z0-9-]{8,}|[rs]k_(?:live|test)_\w{8,}|whsec_\w{16,}|AIza[\w-]{30,}|ya29\.[\w-]{16,}|npm_[A-Za-z0-9]{30,}|sk-[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|hooks\.slack\.com\/services\/[\w/]+/g,
@@ -47,10 +48,6 @@ const PATTERNS: readonly (readonly [Span['kind'], RegExp])[] = [
   ['bearer', /\bbearer\s+(?=\S*\d|\S{20}|\S*[a-z][A-Z]|\S*[A-Z]{2})[^\s"',;&<>\u0001]{5,}/gi],
   ['bearer', /\bbasic\s+(?=[A-Za-z]*[A-Z0-9+/=])[A-Za-z0-9+/_-]{7,}={0,2}/g],
   ['bearer', /\bBasic\s+[A-Za-z0-9+/_-]{7,}={0,2}(?![A-Za-z ])/g],
-  [
-    'cookie',
-    /[\w.-]+=[^;\r\n\u0001]+;[^\r\n]*\b(?:path=|httponly|samesite|max-age=|secure\b)[^\r\n\u0001]*/gi,
-  ],
   ['cookie', /(?:set-)?cookies?["']?\s*[:=]\s*[^\s\u0001][^\r\n\u0001]*/gi],
   ['secret', /authorization["']?\s*[:=]\s*[^\s\u0001][^\r\n,\u0001]*/gi],
   [
@@ -67,6 +64,37 @@ function addPatterns(text: string, spans: Span[]): void {
   }
 }
 
+const COOKIE_ATTRIBUTE = /;\s{0,4}(?:path=|httponly|samesite|max-age=|secure\b)/i;
+
+/** A Set-Cookie value by its attributes: the line goes, from the first `name=` on. */
+function addCookieLines(text: string, spans: Span[]): void {
+  for (const line of text.matchAll(/[^\r\n\u0001]+/g)) {
+    const attribute = COOKIE_ATTRIBUTE.exec(line[0])?.index ?? 0;
+    const equals = line[0].indexOf('=');
+    if (equals < 1 || equals > attribute) continue;
+    let start = equals;
+    while (start > 0 && /[\w.-]/.test(line[0].charAt(start - 1))) start--;
+    const end = line.index + line[0].length;
+    spans.push({ start: line.index + start, end, kind: 'cookie', value: '' });
+  }
+}
+
+/**
+ * A header, a dot and a payload. Whole runs are taken first: a pattern that tried each `eyJ`
+ * would need quadratic time for a text made of them.
+ */
+function addJwts(text: string, spans: Span[]): void {
+  for (const run of text.matchAll(/[A-Za-z0-9_.-]+/g)) {
+    const start = run[0].indexOf('eyJ');
+    if (start < 0) continue;
+    const dot = run[0].indexOf('.', start + JWT_HEADER_MIN);
+    if (dot < 0 || dot + 2 >= run[0].length) continue;
+    const end = run.index + run[0].length;
+    spans.push({ start: run.index + start, end, kind: 'jwt', value: '' });
+  }
+}
+
+const JWT_HEADER_MIN = 8;
 const SSN_HINT = /\d{3}[ .\-_]\d{2}[ .\-_]\d{4}|\d{9}/;
 const SSN = /\d{3}([ .\-_])\d{2}([ .\-_])\d{4}/g;
 const SSN_NAMED =
@@ -161,7 +189,9 @@ function addUrlPasswords(text: string, spans: Span[]): void {
 }
 
 const ASSIGNMENT =
-  /([A-Za-z][\w.-]{0,63})(?:\\?["'])?\s*(?:=>|[:=]|\b(?:is|was)\b)\s*(\\?"(?:[^"\\\u0001]|\\[^"])*\\?"?|'[^'\u0001]*'?|[^\s&"'<>\u0001]+)/g;
+  /([A-Za-z][\w.-]{0,63})(?:\\?["'])?\s*(?:=>|[:=]|\b(?:is|was)\b)\s*(\\?"(?:[^"\\\u0001]|\\[^"])*\\?"?|'[^'\u0001]*'?|[^\s&"'<>\u0001]{1,256})/g;
+/** The rest of a longer value; the bound above keeps `a=a=a=…` from taking quadratic time. */
+const VALUE_REST = /[^\s&"'<>\u0001]*/y;
 const PROSE = /\s(?:is|was)\s*$/;
 
 /** `name=value`, `"name": "value"`, `password is value`: the name decides, as for members. */
@@ -182,13 +212,20 @@ function addAssignments(
     if (span !== null) {
       const offset = start + value.indexOf(bare);
       // Closing brackets and stops after a secret might be part of it.
-      const until = nameClass === 'secret' && !/^\\?["']/.test(value) ? end : offset + bare.length;
+      const whole = nameClass === 'secret' && !/^\\?["']/.test(value);
+      const until = whole ? endOfValue(text, end) : offset + bare.length;
+      pattern.lastIndex = Math.max(end, until);
       spans.push({ ...span, start: offset, end: until });
     } else {
       // The value may itself be the name of the next assignment (`header: token=…`).
       pattern.lastIndex = Math.max(match.index + 1, start);
     }
   }
+}
+
+function endOfValue(text: string, from: number): number {
+  VALUE_REST.lastIndex = from;
+  return from + (VALUE_REST.exec(text)?.[0].length ?? 0);
 }
 
 function spanOfAssignment(
