@@ -39,7 +39,7 @@ export interface DetectOptions {
 const PATTERNS: readonly (readonly [Span['kind'], RegExp])[] = [
   [
     'private_key',
-    /-{2,}\s?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-{2,}[\s\S]*?(?:END [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-{2,}|$)/g,
+    /-{2,5}\s?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-{2,}[\s\S]*?(?:END [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-{2,}|$)/g,
   ],
   [
     'api_key',
