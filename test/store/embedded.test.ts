@@ -1,0 +1,216 @@
+/** The embedded server: survives its agent, is adopted, moves out of the way, runs for root. */
+import { spawn } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  startEmbeddedPostgres,
+  stopOrphanedPostgres,
+  type EmbeddedPostgres,
+} from '../../store/embedded.ts';
+import { createPostgresStore } from '../../store/postgres.ts';
+import { createSealer } from './sealed.ts';
+
+let root: string;
+let dir: string;
+const messages: string[] = [];
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'sealtrail-embedded-'));
+  await chmod(root, 0o755);
+  dir = join(root, 'postgres');
+  messages.length = 0;
+});
+
+afterEach(async () => {
+  await stopOrphanedPostgres(dir);
+  await rm(root, { recursive: true, force: true });
+});
+
+async function start(port = 0): Promise<EmbeddedPostgres> {
+  const started = await startEmbeddedPostgres({
+    dir,
+    port,
+    log: (level, message) => messages.push(`${level}: ${message}`),
+  });
+  if (!started.ok) throw new Error(`${started.error.kind}: ${started.error.message}`);
+  return started.value;
+}
+
+async function ask(url: string, sql: string): Promise<unknown> {
+  const client = new pg.Client(url);
+  await client.connect();
+  try {
+    return Object.values((await client.query<Record<string, unknown>>(sql)).rows[0] ?? {})[0];
+  } finally {
+    await client.end();
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function occupy(port: number): Promise<Server> {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(port, '127.0.0.1', resolve));
+  return taken;
+}
+
+test('it starts fast, listens on loopback only, wants passwords, and is durable', async () => {
+  const began = Date.now();
+  const server = await start();
+  expect(Date.now() - began).toBeLessThan(15_000);
+  expect(await ask(server.ownerUrl, 'SELECT current_user')).toBe('sealtrail_owner');
+  expect(await ask(server.writerUrl, 'SELECT current_user')).toBe('sealtrail_writer');
+  expect(await ask(server.auditorUrl, 'SELECT current_user')).toBe('sealtrail_auditor');
+  for (const [setting, value] of [
+    ['fsync', 'on'],
+    ['full_page_writes', 'on'],
+    ['synchronous_commit', 'on'],
+    ['data_checksums', 'on'],
+    ['listen_addresses', '127.0.0.1'],
+    ['unix_socket_directories', ''],
+    ['server_encoding', 'UTF8'],
+  ] as const)
+    expect([setting, await ask(server.adminUrl, `SHOW ${setting}`)]).toEqual([setting, value]);
+  const open = new URL(server.ownerUrl);
+  open.password = 'guess';
+  await expect(ask(open.href, 'SELECT 1')).rejects.toThrow(/password/);
+  expect(statSync(join(root, 'keys', 'postgres-passwords.json')).mode & 0o777).toBe(0o600);
+  await server.stop();
+  expect(isRunning(server.pid)).toBe(false);
+});
+
+test('the owner is no superuser', async () => {
+  const server = await start();
+  const sql = `SELECT count(*)::int FROM pg_roles WHERE rolsuper AND rolname LIKE 'sealtrail%'
+    AND rolname <> 'sealtrail_admin'`;
+  expect(await ask(server.ownerUrl, sql)).toBe(0);
+});
+
+test('it runs in a process group of its own, so Ctrl-C does not reach it', async () => {
+  const server = await start();
+  const stat = await readFile(`/proc/${server.pid}/stat`, 'utf8');
+  const group = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
+  expect(group).toBe(server.pid);
+});
+
+test('a server left running by a killed agent is adopted, with its data', async () => {
+  const first = await start();
+  const second = await start();
+  expect(second).toMatchObject({ adopted: true, pid: first.pid, port: first.port });
+  await second.stop();
+  expect(isRunning(first.pid)).toBe(false);
+});
+
+test('after a kill -9 of the server itself what was confirmed is there', async () => {
+  const first = await start();
+  const store = createPostgresStore({ url: first.writerUrl, ownerUrl: first.ownerUrl });
+  await store.migrate();
+  const sealer = createSealer();
+  const done = await store.appendRecords(Array.from({ length: 1_500 }, () => sealer.seal()));
+  expect(done).toMatchObject({ ok: true, value: { stored: 1_500 } });
+  process.kill(first.pid, 'SIGKILL');
+  const second = await start();
+  expect(second).toMatchObject({ adopted: false, port: first.port });
+  expect(await ask(second.ownerUrl, 'SELECT count(*)::int FROM audit.events')).toBe(1_500);
+  // The same store object connects again by itself; a first failure may tell it to.
+  await expect
+    .poll(async () => (await store.appendRecords([sealer.seal()])).ok, { timeout: 10_000 })
+    .toBe(true);
+  await store.close();
+});
+
+test('an orphan can be stopped without starting anything', async () => {
+  const server = await start();
+  expect(await stopOrphanedPostgres(dir)).toBe(true);
+  expect(isRunning(server.pid)).toBe(false);
+  expect(await stopOrphanedPostgres(dir)).toBe(false);
+});
+
+test('the port is kept over restarts, and given up when somebody else has it', async () => {
+  const first = await start();
+  await first.stop();
+  const again = await start();
+  expect(again.port).toBe(first.port);
+  await again.stop();
+  const taken = await occupy(first.port);
+  const moved = await start();
+  expect(moved.port).not.toBe(first.port);
+  expect(messages.join()).toContain('is taken');
+  expect(await ask(moved.writerUrl, 'SELECT 1')).toBe(1);
+  taken.close();
+});
+
+test('a pid file that names a stranger is no server of ours', async () => {
+  const first = await start();
+  await first.stop();
+  const stranger = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
+  const data = join(dir, 'data');
+  await writeFile(
+    join(data, 'postmaster.pid'),
+    `${stranger.pid}\n${data}\n1\n${first.port}\n\n127.0.0.1\n\nready\n`,
+  );
+  const second = await start();
+  expect(second.adopted).toBe(false);
+  expect(isRunning(stranger.pid ?? 0)).toBe(true);
+  stranger.kill();
+});
+
+test('a first start that was killed half-way is made good', async () => {
+  await mkdir(join(dir, 'data.new', 'base'), { recursive: true });
+  await writeFile(join(dir, 'data.new', 'PG_VERSION'), '18\n');
+  const server = await start();
+  expect(await ask(server.ownerUrl, 'SELECT 1')).toBe(1);
+});
+
+test('with the password file lost, the next start sets new passwords', async () => {
+  const first = await start();
+  await first.stop();
+  await rm(join(root, 'keys'), { recursive: true });
+  const second = await start();
+  expect(second.ownerUrl).not.toBe(first.ownerUrl);
+  expect(await ask(second.ownerUrl, 'SELECT 1')).toBe(1);
+});
+
+test('a path too long for a unix socket is no trouble', async () => {
+  dir = join(root, 'd'.repeat(100), 'e'.repeat(100), 'postgres');
+  const server = await start();
+  expect(await ask(server.ownerUrl, 'SELECT 1')).toBe(1);
+});
+
+describe.runIf(process.getuid?.() === 0)('as root', () => {
+  test('data below a directory that only root may enter works', async () => {
+    const closed = join(root, 'closed');
+    await mkdir(closed, { mode: 0o700 });
+    dir = join(closed, 'data', 'postgres');
+    const server = await start();
+    expect(await ask(server.ownerUrl, 'SELECT 1')).toBe(1);
+    expect(statSync(join(dir, 'data')).uid).toBe(0);
+    await server.stop();
+    expect(existsSync(join(dir, 'data', 'postmaster.pid'))).toBe(false);
+  });
+
+  test('data that moves from a closed to an open directory changes its user and stays', async () => {
+    await chmod(root, 0o700);
+    const first = await start();
+    await first.stop();
+    await chmod(root, 0o755);
+    const second = await start();
+    const status = await readFile(`/proc/${second.pid}/status`, 'utf8');
+    const uid = Number(/^Uid:\s+(\d+)/m.exec(status)?.[1]);
+    expect(statSync(join(dir, 'data')).uid).toBe(uid);
+    expect(uid).not.toBe(0);
+    expect(await ask(second.ownerUrl, 'SELECT 1')).toBe(1);
+  });
+});
