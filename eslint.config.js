@@ -1,7 +1,17 @@
 import tseslint from 'typescript-eslint';
 
 export default [
-  { ignores: ['dist/', 'node_modules/', 'schemas/generated/', 'data/', 'sdk/dist/', '**/*.mjs', '**/*.js'] },
+  {
+    ignores: [
+      'dist/',
+      'node_modules/',
+      'schemas/generated/',
+      'data/',
+      'sdk/dist/',
+      '**/*.mjs',
+      '**/*.js',
+    ],
+  },
   {
     files: ['**/*.ts'],
     languageOptions: {
@@ -20,7 +30,10 @@ export default [
       'no-console': 'error',
     },
   },
-  { files: ['cli/**', 'bench/**', 'examples/**', 'test/**', 'scripts/**'], rules: { 'no-console': 'off' } },
+  {
+    files: ['cli/**', 'bench/**', 'examples/**', 'test/**', 'scripts/**'],
+    rules: { 'no-console': 'off' },
+  },
   // Fastify hooks and test callbacks hand promises to frameworks that await them.
   { files: ['test/**'], rules: { '@typescript-eslint/no-non-null-assertion': 'off' } },
 ];

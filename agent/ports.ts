@@ -113,7 +113,12 @@ export interface AppendStatus {
   readonly records: number;
   readonly ledger_bytes: number;
   readonly segment: string;
-  readonly streams: readonly { readonly stream: string; readonly tenant: string; readonly next_seq: number; readonly head_hash: string }[];
+  readonly streams: readonly {
+    readonly stream: string;
+    readonly tenant: string;
+    readonly next_seq: number;
+    readonly head_hash: string;
+  }[];
   readonly queue_events: number;
   readonly queue_events_max: number;
   readonly last_fsync_ms: number | null;

@@ -35,7 +35,10 @@ export interface OtlpReceiverConfig {
   /** Tenant of a record that names none; absent: such a record is refused. */
   readonly default_tenant?: string;
   readonly tls?: TlsServerConfig;
-  readonly bearer_tokens?: readonly { readonly token: string; readonly tenants: readonly string[] }[];
+  readonly bearer_tokens?: readonly {
+    readonly token: string;
+    readonly tenants: readonly string[];
+  }[];
   readonly body_bytes_max: number;
 }
 

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { Origin } from '../../schemas/event.ts';
 import type { AuditAnswer, AuditStatus, VerifyStatus } from '../../schemas/otel-audit.ts';
 import type { Receipt } from '../../schemas/record.ts';
+import { assert } from '../../schemas/result.ts';
 import type { AppendOutcome, Clock } from '../ports.ts';
 import { answerAudit, answerAuditFault, type Answer, type HttpFault } from './otlp-answer.ts';
 import type { SignalHandler, SignalOptions } from './otlp-logs.ts';
@@ -16,6 +17,7 @@ import {
   findOutage,
   type Candidate,
   type RejectedRecord,
+  type Verdict,
 } from './otlp-records.ts';
 import type { SequenceWatch } from './otlp-sequence.ts';
 
@@ -30,101 +32,107 @@ export interface AuditOptions extends SignalOptions {
   readonly clock: Clock;
 }
 
-/** Answers that were given, for the time of a record that is sent again. */
-const ANSWERS_MAX = 20_000;
+/** Receipts whose time is remembered, for records that are sent again. */
+const TIMES_MAX = 20_000;
 const CONFLICT = 'this record id was recorded before with another payload; use a new id';
+const NO_RECORD: HttpFault = {
+  status: 400,
+  kind: 'malformed',
+  message: 'the request carries no record',
+};
 
 /** Creates the handler of `/v1/audit`. */
 export function createAuditHandler(options: AuditOptions): SignalHandler {
-  const { admit, appender, meter, clock } = options;
-  const times = new Map<string, string>();
+  const { admit, appender, meter } = options;
+  const describe = createDescriber(options);
 
-  function refuse(rejected: readonly RejectedRecord[], count: number): Answer {
-    countNacks(
-      meter,
-      rejected.map(({ kind }) => kind),
-    );
-    return answerRejected(rejected, count);
+  function refuseWhole(fault: HttpFault): Answer {
+    meter.nacks(fault.kind, 1);
+    return answerAuditFault(fault);
   }
 
-  function timeOf(outcome: AppendOutcome & { readonly receipt: Receipt }): string | undefined {
-    const key = `${outcome.receipt.stream}/${outcome.receipt.seq}`;
-    if (outcome.kind === 'duplicate') return times.get(key);
-    const time = `${clock.nowMs()}000000`;
+  return async (bytes, encoding, allowed) => {
+    const admitted = admit(bytes, encoding, allowed);
+    if (!admitted.ok) return refuseWhole(admitted.error);
+    const verdicts = admitted.value;
+    if (verdicts.length === 0) return refuseWhole(NO_RECORD);
+    const candidates = verdicts.flatMap((verdict) => (verdict.ok ? [verdict.value] : []));
+    const rejected = [
+      ...verdicts.flatMap((verdict) => (verdict.ok ? [] : [verdict.error])),
+      ...findConflicts(verdicts, options.receipts),
+    ];
+    if (rejected.length > 0) {
+      countNacks(
+        meter,
+        rejected.map(({ kind }) => kind),
+      );
+      return answerRejected(rejected, verdicts.length);
+    }
+    const outcomes = await appendCandidates(appender, candidates);
+    const outage = findOutage(outcomes);
+    // What came as far as the append stage was counted there.
+    if (outage !== null) return answerAuditFault(outage);
+    const answers = candidates.map((candidate, at): AuditAnswer => {
+      const outcome = outcomes[at];
+      assert(outcome !== undefined, 'an append gives an outcome for each event');
+      return describe(candidate, outcome);
+    });
+    return answerTaken(answers, httpStatusOf(outcomes));
+  };
+}
+
+/** Two requests that race with one id may meet only in the append stage, after the check before it. */
+function httpStatusOf(outcomes: readonly AppendOutcome[]): number {
+  const refused = outcomes.flatMap((each) => (each.kind === 'refused' ? [each.refusal.kind] : []));
+  if (refused.length === 0) return 202;
+  return refused.includes('id_conflict') ? 409 : 400;
+}
+
+type Describe = (candidate: Candidate, outcome: AppendOutcome) => AuditAnswer;
+
+function createDescriber(options: AuditOptions): Describe {
+  const times = new Map<string, string>();
+
+  function timeOf(kind: 'appended' | 'duplicate', receipt: Receipt): string | undefined {
+    const key = `${receipt.stream}/${receipt.seq}`;
+    if (kind === 'duplicate') return times.get(key);
+    const time = `${options.clock.nowMs()}000000`;
     times.set(key, time);
-    if (times.size > ANSWERS_MAX) times.delete(times.keys().next().value ?? '');
+    if (times.size > TIMES_MAX) times.delete(times.keys().next().value ?? '');
     return time;
   }
 
-  function describe(candidate: Candidate, outcome: AppendOutcome): AuditAnswer {
+  return (candidate, outcome) => {
     const { origin } = candidate.event;
     if (outcome.kind === 'refused') {
       return rejection({ ...outcome.refusal, index: 0, recordId: origin.record_id });
     }
-    const time = timeOf(outcome);
-    const warning =
-      outcome.kind === 'appended' ? options.sequences.note(candidate.event, outcome.receipt) : null;
+    const { kind, receipt } = outcome;
+    const time = timeOf(kind, receipt);
+    const warning = kind === 'appended' ? options.sequences.note(candidate.event, receipt) : null;
     const verified: VerifyStatus = origin.integrity?.verify_status ?? 'deferred';
     return {
       record_id: origin.record_id,
       status: verified === 'passed' ? 'verified_queued' : 'accepted_pending_verify',
-      integrity_hash: outcome.receipt.this_hash,
+      integrity_hash: receipt.this_hash,
       ...(time === undefined ? {} : { sink_timestamp: time }),
       verify_status: verified,
       ...(warning === null ? {} : { chain_warning: warning }),
-      stream: outcome.receipt.stream,
-      seq: outcome.receipt.seq,
+      stream: receipt.stream,
+      seq: receipt.seq,
     };
-  }
-
-  return async (bytes, encoding, allowed) => {
-    const verdicts = admit(bytes, encoding, allowed);
-    const fault = verdicts.ok ? checkCount(verdicts.value.length) : verdicts.error;
-    if (!verdicts.ok || fault !== null) return refuseWhole(fault);
-    const candidates = verdicts.value.flatMap((verdict) => (verdict.ok ? [verdict.value] : []));
-    const rejected = verdicts.value.flatMap((verdict) => (verdict.ok ? [] : [verdict.error]));
-    rejected.push(...findConflicts(candidates, options.receipts));
-    const count = verdicts.value.length;
-    if (rejected.length > 0) return refuse(rejected, count);
-
-    const outcomes = await appendCandidates(appender, candidates);
-    const outage = findOutage(outcomes);
-    if (outage !== null) return refuseWhole(outage);
-    const answers = candidates.map((candidate, at): AuditAnswer => {
-      const outcome = outcomes[at];
-      if (outcome === undefined) throw new Error('an append without an outcome for each event');
-      return describe(candidate, outcome);
-    });
-    const refused = outcomes.flatMap((each) =>
-      each.kind === 'refused' ? [each.refusal.kind] : [],
-    );
-    countNacks(meter, refused);
-    if (refused.length < count) meter.acks(count - refused.length);
-    return answerTaken(
-      answers,
-      refused.includes('id_conflict') ? 409 : refused.length > 0 ? 400 : 202,
-    );
   };
-
-  function refuseWhole(fault: HttpFault | null): Answer {
-    const given = fault ?? { status: 500, kind: 'internal', message: 'internal error' };
-    meter.nacks(given.kind, 1);
-    return answerAuditFault(given);
-  }
-}
-
-function checkCount(count: number): HttpFault | null {
-  if (count > 0) return null;
-  return { status: 400, kind: 'malformed', message: 'the request carries no record' };
 }
 
 /** Changed duplicates: within the request, and of what was recorded before. */
 function findConflicts(
-  candidates: readonly Candidate[],
+  verdicts: readonly Verdict[],
   receipts: ForeignReceipts | undefined,
 ): readonly RejectedRecord[] {
   const payloads = new Map<string, string>();
-  return candidates.flatMap(({ event, admitted }, index): readonly RejectedRecord[] => {
+  return verdicts.flatMap((verdict, index): readonly RejectedRecord[] => {
+    if (!verdict.ok) return [];
+    const { event, admitted } = verdict.value;
     const { record_id: recordId, payload_sha256: payload } = event.origin;
     const key = `${admitted.tenant}\n${recordId}`;
     const earlier = payloads.get(key);

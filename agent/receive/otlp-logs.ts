@@ -52,20 +52,16 @@ export function createLogsHandler(options: SignalOptions): SignalHandler {
     const { candidates, places, rejected } = split(verdicts.value);
     const outcomes = await appendCandidates(appender, candidates);
     const outage = findOutage(outcomes);
-    if (outage !== null) {
-      meter.nacks(outage.kind, verdicts.value.length);
-      return answerFault(encoding, outage);
-    }
-    for (const [at, outcome] of outcomes.entries()) {
-      if (outcome.kind === 'refused') rejected.push({ ...outcome.refusal, index: places[at] ?? 0 });
-    }
-    rejected.sort((one, other) => one.index - other.index);
+    if (outage !== null) return answerFault(encoding, outage);
+    // What came as far as the append stage was counted there.
     countNacks(
       meter,
       rejected.map(({ kind }) => kind),
     );
-    const accepted = verdicts.value.length - rejected.length;
-    if (accepted > 0) meter.acks(accepted);
+    for (const [at, outcome] of outcomes.entries()) {
+      if (outcome.kind === 'refused') rejected.push({ ...outcome.refusal, index: places[at] ?? 0 });
+    }
+    rejected.sort((one, other) => one.index - other.index);
     return answerLogs(encoding, rejected.length, describeRejected(rejected));
   };
 }

@@ -1,0 +1,34 @@
+/** Percentiles and process figures for the benchmarks. */
+import { readFileSync } from 'node:fs';
+
+/** Value at a quantile of sorted numbers; NaN where there are none. */
+export function quantile(sorted: readonly number[], q: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
+}
+
+export interface Latencies {
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+}
+
+/** Latency quantiles in milliseconds. */
+export function latenciesOf(samplesMs: readonly number[]): Latencies {
+  const sorted = Float64Array.from(samplesMs).sort();
+  const at = (q: number): number => quantile([...sorted], q);
+  return { p50: at(0.5), p99: at(0.99), p999: at(0.999) };
+}
+
+const TICKS_PER_SECOND = 100;
+
+/** CPU seconds (user and system, all threads) and peak resident bytes of a process. */
+export function usageOf(pid: number): { readonly cpuSeconds: number; readonly rssBytes: number } {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const rssKb = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0);
+  return {
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
+    rssBytes: rssKb * 1024,
+  };
+}
