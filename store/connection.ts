@@ -6,8 +6,11 @@ import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import type { TlsClientConfig } from '../schemas/config.ts';
 
+/** A connection URL, or where to ask for it at each connect. */
+export type DatabaseAddress = string | (() => Promise<string>);
+
 export interface ConnectionOptions {
-  readonly url: string;
+  readonly url: DatabaseAddress;
   readonly tls?: TlsClientConfig;
   /** Longest wait for one statement; default 60,000. */
   readonly timeoutMs?: number;
@@ -39,7 +42,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     client: async () => {
       if (open !== null) return open;
       const client = new pg.Client({
-        connectionString: options.url,
+        connectionString: typeof options.url === 'string' ? options.url : await options.url(),
         ...(options.tls === undefined ? {} : { ssl: await readTls(options.tls) }),
         application_name: options.applicationName ?? 'sealtrail',
         connectionTimeoutMillis: CONNECT_TIMEOUT_MS,

@@ -7,10 +7,11 @@
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { spawn } from 'node:child_process';
 import { codeOf, err, messageOf, ok, type Result } from '../schemas/result.ts';
-import { bootstrapCluster, DATABASE } from './embedded-cluster.ts';
+import { embeddedUrl, passwordFileOf } from './embedded-address.ts';
+import { bootstrapCluster } from './embedded-cluster.ts';
 import {
   loadBinaries,
   spawnAs,
@@ -94,8 +95,7 @@ async function start(options: EmbeddedOptions): Promise<Result<EmbeddedPostgres,
   const log = options.log ?? (() => undefined);
   const layout = layoutOf(resolve(options.dir));
   await mkdir(layout.dir, { recursive: true, mode: 0o700 });
-  const passwordFile =
-    options.passwordFile ?? join(dirname(layout.dir), 'keys', 'postgres-passwords.json');
+  const passwordFile = options.passwordFile ?? passwordFileOf(layout.dir);
   const passwords = await loadPasswords(passwordFile);
 
   const running = await findRunning(layout.data);
@@ -226,13 +226,12 @@ async function adopt(
 }
 
 function describe(server: Postmaster, passwords: Passwords, adopted: boolean): EmbeddedPostgres {
-  const url = (role: string, password: string): string =>
-    `postgresql://${role}:${password}@127.0.0.1:${String(server.port)}/${DATABASE}`;
+  const url = (role: keyof Passwords): string => embeddedUrl(role, passwords[role], server.port);
   return {
-    ownerUrl: url('sealtrail_owner', passwords.owner),
-    writerUrl: url('sealtrail_writer', passwords.writer),
-    auditorUrl: url('sealtrail_auditor', passwords.auditor),
-    adminUrl: url('sealtrail_admin', passwords.admin),
+    ownerUrl: url('owner'),
+    writerUrl: url('writer'),
+    auditorUrl: url('auditor'),
+    adminUrl: url('admin'),
     port: server.port,
     pid: server.pid,
     adopted,

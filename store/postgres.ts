@@ -4,7 +4,7 @@
  */
 import type { TlsClientConfig } from '../schemas/config.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
-import { createConnection } from './connection.ts';
+import { createConnection, type DatabaseAddress } from './connection.ts';
 import { classifyDatabaseError } from './database-error.ts';
 import { createLane, type Lane } from './lane.ts';
 import { applyMigrations, readMigrations } from './migrate.ts';
@@ -12,9 +12,9 @@ import type { AppendSummary, RefusedRecord, Store, StoredRecord, StoreError } fr
 
 export interface PostgresStoreOptions {
   /** Connection URL of a login with the rights of sealtrail_writer. */
-  readonly url: string;
+  readonly url: DatabaseAddress;
   /** Connection URL of sealtrail_owner; needed by migrate() only. */
-  readonly ownerUrl?: string;
+  readonly ownerUrl?: DatabaseAddress;
   readonly tls?: TlsClientConfig;
   /** Longest wait for one statement; default 60,000. */
   readonly timeoutMs?: number;

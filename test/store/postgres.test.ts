@@ -205,7 +205,7 @@ describe('the sink', () => {
   test('reports a fork as poison, loudly, and confirms the rest', async () => {
     const lines: object[] = [];
     const sink = createPostgresqlSink('postgresql', store, {
-      error: (fields) => lines.push(fields),
+      log: { info: () => undefined, error: (fields) => lines.push(fields) },
     });
     const [one, two] = many(2);
     const signal = new AbortController().signal;

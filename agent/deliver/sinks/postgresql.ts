@@ -1,38 +1,90 @@
 /**
  * The sink of the store of record: hands batches to the PostgreSQL store and tells the delivery
  * loop what came of each record. A fork is poison too, but one to look into: somebody else wrote
- * this place in the stream.
+ * this place in the stream. Migrations run before the first batch, so that a database that is down
+ * when the agent starts costs nothing but time.
  */
-import type { Store } from '../../../store/store.ts';
+import { join } from 'node:path';
+import type { PostgresqlExporterConfig } from '../../../schemas/config.ts';
+import { embeddedAddress } from '../../../store/embedded-address.ts';
+import { createPostgresStore } from '../../../store/postgres.ts';
+import type { Store, StoreError } from '../../../store/store.ts';
 import type { DeliveryResult, Logger, Sink } from '../../ports.ts';
+
+type SinkLog = Pick<Logger, 'info' | 'error'>;
+
+/** Folder of the embedded server, below the data directory. */
+export const POSTGRES_FOLDER = 'postgres';
+
+/** Opens the sink of a configuration: on the embedded server of `dataDir`, or on an own database. */
+export function openPostgresqlSink(
+  config: PostgresqlExporterConfig,
+  dataDir: string,
+  log: SinkLog,
+): Sink {
+  const { url, owner_url: ownerUrl, tls, timeout_ms: timeoutMs } = config;
+  const home = join(dataDir, POSTGRES_FOLDER);
+  const store = config.embedded
+    ? createPostgresStore({
+        url: embeddedAddress(home, 'writer'),
+        ownerUrl: embeddedAddress(home, 'owner'),
+        timeoutMs,
+      })
+    : createPostgresStore({
+        url: url ?? '',
+        ...(ownerUrl === undefined ? {} : { ownerUrl }),
+        ...(tls === undefined ? {} : { tls }),
+        timeoutMs,
+      });
+  return createPostgresqlSink(config.name, store, {
+    log,
+    migrates: config.embedded || ownerUrl !== undefined,
+  });
+}
 
 /** Creates the sink over a store, which it closes with itself. Idempotent per record. */
 export function createPostgresqlSink(
   name: string,
   store: Store,
-  log?: Pick<Logger, 'error'>,
+  options: { readonly log?: SinkLog; readonly migrates?: boolean } = {},
 ): Sink {
-  return {
-    name,
-    deliver: async (records, signal): Promise<DeliveryResult> => {
-      const appended = await store.appendRecords(records, signal);
-      if (!appended.ok) {
-        const { kind, message } = appended.error;
-        return { kind: 'failed', reason: `${kind}: ${message}` };
-      }
-      const { refused } = appended.value;
-      const forks = refused.filter((one) => one.kind === 'fork');
-      if (forks.length > 0)
-        log?.error(
-          { sink: name, forks: forks.length, first: forks[0]?.reason },
-          'the store holds other records at these places of the stream: a fork',
-        );
-      return {
-        kind: 'delivered',
-        retry: [],
-        poison: refused.map(({ index, reason }) => ({ index, reason })),
-      };
-    },
-    close: () => store.close(),
-  };
+  const { log } = options;
+  let isMigrated = options.migrates !== true;
+
+  async function migrate(): Promise<StoreError | null> {
+    const migrated = await store.migrate();
+    if (!migrated.ok) return migrated.error;
+    isMigrated = true;
+    const { applied } = migrated.value;
+    if (applied.length > 0) log?.info({ sink: name, migrations: applied.length }, 'migrated');
+    return null;
+  }
+
+  async function deliver(
+    records: Parameters<Sink['deliver']>[0],
+    signal: AbortSignal,
+  ): Promise<DeliveryResult> {
+    const obstacle = isMigrated ? null : await migrate();
+    if (obstacle !== null) return failed(obstacle);
+    const appended = await store.appendRecords(records, signal);
+    if (!appended.ok) return failed(appended.error);
+    const { refused } = appended.value;
+    const forks = refused.filter((one) => one.kind === 'fork');
+    if (forks.length > 0)
+      log?.error(
+        { sink: name, forks: forks.length, first: forks[0]?.reason },
+        'the store holds other records at these places of the stream: a fork',
+      );
+    return {
+      kind: 'delivered',
+      retry: [],
+      poison: refused.map(({ index, reason }) => ({ index, reason })),
+    };
+  }
+
+  return { name, deliver, close: () => store.close() };
+}
+
+function failed({ kind, message }: StoreError): DeliveryResult {
+  return { kind: 'failed', reason: `${kind}: ${message}` };
 }
