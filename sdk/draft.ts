@@ -39,12 +39,14 @@ export interface EventDraft {
   readonly metadata?: { readonly [name: string]: Json };
   /** Names of fields viewed or changed; never their values. */
   readonly changes?: readonly string[];
-  /** Left out: the context's. */
-  readonly source?: { readonly ip?: string | null; readonly user_agent?: string | null };
+  /** Left out: the context's; service and version left out: those of the Audit. */
+  readonly source?: Partial<Source>;
   /** Laid over the context's. */
   readonly correlation?: Partial<Correlation>;
   /** When it happened; left out, now. A text needs a zone (`Z` or an offset). */
   readonly time?: Date | string;
+  /** A ULID; left out, a new one. Give it where the same event may come twice: queries show it once. */
+  readonly event_id?: string;
 }
 
 /** An event ready to be sent. */
@@ -95,7 +97,7 @@ export function createPreparer(using: Preparation): (draft: EventDraft) => Prepa
         outcome: draft.outcome,
         time: draft.time === undefined ? timestamp(nowMs) : parseTime(draft.time),
       },
-      event_id: using.nextEventId(nowMs),
+      event_id: draft.event_id ?? using.nextEventId(nowMs),
       metadata: draft.metadata ?? {},
       resource: completeResource(draft, context, using.tenant),
       schema_version: SCHEMA_VERSION,
@@ -193,12 +195,12 @@ function completeResource(
 }
 
 function completeSource(draft: EventDraft, context: AuditContext, using: Preparation): Source {
-  const given = draft.source ?? context.source;
+  const given: Partial<Source> = draft.source ?? context.source ?? {};
   return {
-    ip: given?.ip ?? null,
-    service: using.service,
-    service_version: using.serviceVersion,
-    user_agent: given?.user_agent ?? null,
+    ip: given.ip ?? null,
+    service: given.service ?? using.service,
+    service_version: given.service_version ?? (given.service ? null : using.serviceVersion),
+    user_agent: given.user_agent ?? null,
   };
 }
 
