@@ -1,0 +1,77 @@
+/**
+ * The agent's own actions: what it records about itself, in its own tenant or at the head of the
+ * stream it opens. They need no entry in a vocabulary file, and none may claim their names.
+ */
+import type { ActionDefinition, AgentActionName, Vocabulary } from './vocabulary.ts';
+
+/** Category of every event of the agent about itself. */
+export const AGENT_CATEGORY = 'audit_trail';
+
+type Facts = Pick<ActionDefinition, 'description' | 'sensitivity' | 'ocsf' | 'ecs'>;
+
+const STORAGE = { category: ['database'], type: ['info'] };
+
+const FACTS: Readonly<Record<AgentActionName, Facts>> = {
+  'agent.started': {
+    description: 'The agent began to take events.',
+    sensitivity: 'medium',
+    ocsf: { class_uid: 6002, activity_id: 3 },
+    ecs: { category: ['process'], type: ['start'] },
+  },
+  'agent.stopped': {
+    description: 'The agent stopped in order; what follows from it has another start.',
+    sensitivity: 'medium',
+    ocsf: { class_uid: 6002, activity_id: 4 },
+    ecs: { category: ['process'], type: ['end'] },
+  },
+  'audit.failure': {
+    description: 'An audited action went on although its event could not be recorded in time.',
+    sensitivity: 'critical',
+    ocsf: { class_uid: 6002, activity_id: 99 },
+    ecs: STORAGE,
+  },
+  'ledger.disk_full': {
+    description: 'The ledger had no space left (failure), or has space again (success).',
+    sensitivity: 'high',
+    ocsf: { class_uid: 6002, activity_id: 99 },
+    ecs: STORAGE,
+  },
+  'ledger.genesis': {
+    description:
+      'The first record of a stream: names agent, software, public key and tenant label.',
+    sensitivity: 'medium',
+    ocsf: { class_uid: 6005, activity_id: 6 },
+    ecs: { category: ['database'], type: ['change'] },
+  },
+  'ledger.recovered': {
+    description: 'After a crash a torn tail, never acked, was set aside.',
+    sensitivity: 'high',
+    ocsf: { class_uid: 6005, activity_id: 2 },
+    ecs: { category: ['database'], type: ['change'] },
+  },
+  'producer.gap': {
+    description: "A producer's numbers do not follow on one another: events may be missing.",
+    sensitivity: 'critical',
+    ocsf: { class_uid: 6002, activity_id: 99 },
+    ecs: STORAGE,
+  },
+};
+
+/** Definitions of the agent's own actions, by name. */
+export const AGENT_ACTIONS: ReadonlyMap<string, ActionDefinition> = new Map(
+  Object.entries(FACTS).map(([action, facts]) => [
+    action,
+    {
+      action,
+      category: AGENT_CATEGORY,
+      fail_policy: 'fail_open',
+      retention_class: 'standard',
+      ...facts,
+    },
+  ]),
+);
+
+/** What an action means; null where neither the vocabulary (any more) nor the agent declares it. */
+export function definitionOf(vocabulary: Vocabulary, action: string): ActionDefinition | null {
+  return vocabulary.actions.get(action) ?? AGENT_ACTIONS.get(action) ?? null;
+}
