@@ -91,6 +91,36 @@ export interface Sink {
   close(): Promise<void>;
 }
 
+/** One delivery of a batch, for metrics and traces. */
+export interface DeliveryReport {
+  readonly sink: string;
+  readonly records: number;
+  /** Milliseconds since the epoch. */
+  readonly startedMs: number;
+  readonly durationMs: number;
+  readonly outcome: 'delivered' | 'partial' | 'failed';
+}
+
+/** A record that a sink will not take. */
+export interface DeadLetter {
+  /** When it was set aside, ISO 8601. */
+  readonly at: string;
+  readonly sink: string;
+  readonly number: number;
+  readonly stream: string;
+  readonly seq: number;
+  readonly event_id: string;
+  /** Without event contents. */
+  readonly reason: string;
+  readonly attempts: number;
+}
+
+/** What came of sending dead letters again. */
+export interface DeadLetterRetry {
+  readonly delivered: number;
+  readonly remaining: number;
+}
+
 export interface SinkStatus {
   readonly name: string;
   readonly type: string;
@@ -134,6 +164,8 @@ export interface AgentStatus {
   readonly pid: number;
   readonly started_at: string;
   readonly data_dir: string;
+  /** The action vocabulary in force; `sealtrail emit` reads it. */
+  readonly vocabulary_file: string;
   readonly append: AppendStatus;
   readonly sinks: readonly SinkStatus[];
   readonly acks_total: number;
