@@ -7,7 +7,9 @@
  *                 one: it was changed, and perhaps re-hashed
  *   deleted       numbers are missing and the link is broken
  *   inserted      a number occurs twice: the record that its successor does not link to is forged
- *   reordered     numbers that were missing turn up later
+ *   reordered     a number that was missing turns up later
+ *
+ * Whatever the bytes say, it takes memory for the findings it lists and a few words per gap.
  */
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
@@ -24,11 +26,14 @@ export type FindingKind =
   /** A line that is no record at all. */
   | 'malformed'
   /** A whole segment, or the beginning of one, is not there. */
-  | 'segment_missing';
+  | 'segment_missing'
+  /** A column of the store says something else than the event beside it. */
+  | 'column_differs';
 
 export interface Place {
+  /** File name of the segment; in the store of record the table. */
   readonly segment: string;
-  /** 1-based. */
+  /** 1-based: line of the segment; in the store the row, in the order ORDER BY stream, seq. */
   readonly line: number;
 }
 
@@ -40,7 +45,12 @@ export interface Finding extends Place {
   readonly seq: number;
   /** Plain words, with no event content. */
   readonly message: string;
+  /** Name of the column, with `column_differs`. */
+  readonly column?: string;
 }
+
+/** Findings listed for each stream; beyond them they are counted only. */
+export const FINDINGS_LISTED_MAX = 1_000;
 
 /** The hash of a record, by an implementation independent of the one that sealed it. */
 export function rehash(prevHash: string, eventText: string): string {
@@ -62,16 +72,18 @@ export interface StreamSummary {
   readonly records: number;
   readonly next_seq: number;
   readonly head_hash: ChainHash;
-  /** Records from the genesis on that are proven, before the first finding. */
-  readonly intact_to: number;
-  /** Records at and after the first finding: nothing is proven of them. */
-  readonly not_proven: number;
+  /** Last seq that is proven: all records up to it, and nothing between them, are as sealed. */
+  readonly verified_to: number | null;
+  /** Records from the first broken one on: nothing is proven of them. */
+  readonly unproven: number;
+  /** Findings in the chain, those beyond FINDINGS_LISTED_MAX too. */
+  readonly findings: number;
 }
 
 export interface StreamCheck {
-  /** Takes the stream's next record, in the order in which it stands in the ledger. */
+  /** Takes the stream's next record, in the order in which it stands in ledger or store. */
   take(seq: number, record: RecordText, place: Place): void;
-  /** Findings so far, in the order of the records. */
+  /** Findings so far, in the order in which they were made. */
   findings(): readonly Finding[];
   summary(): StreamSummary;
 }
@@ -83,38 +95,58 @@ interface Taken {
   readonly place: Place;
 }
 
+/** Numbers [from, to) that were not there when the record of seq `to` stood in their place. */
+interface Gap {
+  readonly from: number;
+  readonly to: number;
+  /** How many of them have not turned up since. */
+  missing: number;
+  /** Number of the finding `deleted`, which is withdrawn once all have turned up. */
+  readonly finding: number;
+}
+
 /** Begins the check of a stream, at its genesis. */
 export function createStreamCheck(stream: string): StreamCheck {
-  const findings: Finding[] = [];
-  const missing = new Map<number, Finding>();
+  /** By the number of the finding, in the order in which they were made. */
+  const listed = new Map<number, Finding>();
+  let made = 0;
+  let withdrawn = 0;
+  /** Ascending, apart from one another. */
+  const gaps: Gap[] = [];
+  const late = new Set<number>();
   let next = 0;
   let head: ChainHash = GENESIS_PREV_HASH;
   let last: Taken | null = null;
   /** A record that claims a number already taken, until its successor says which one is genuine. */
-  let rival: Taken | null = null;
+  let rival: (Taken & { readonly finding: number }) | null = null;
   let records = 0;
-  let firstBroken: number | null = null;
+  let proven: { readonly records: number; readonly to: number } | null = null;
 
-  function report(kind: FindingKind, seq: number, place: Place, message: string): Finding {
-    const finding: Finding = { kind, stream, seq, ...place, message };
-    findings.push(finding);
-    firstBroken ??= records;
-    return finding;
+  /** `doubted`: how many records right before this one may be the changed ones instead. */
+  function report(kind: FindingKind, at: Taken, message: string, doubted = 0): number {
+    proven ??= { records: records - doubted, to: (last?.seq ?? -1) - doubted };
+    made += 1;
+    if (listed.size < FINDINGS_LISTED_MAX)
+      listed.set(made, { kind, stream, seq: at.seq, ...at.place, message });
+    return made;
   }
 
-  function checkContent(seq: number, record: RecordText, place: Place): void {
-    if (rehash(record.prev_hash, record.eventText) !== record.this_hash) {
+  function withdraw(finding: number): void {
+    listed.delete(finding);
+    withdrawn += 1;
+  }
+
+  function checkContent(taken: Taken, eventText: string): void {
+    if (rehash(taken.prev_hash, eventText) !== taken.this_hash) {
       report(
         'modified',
-        seq,
-        place,
+        taken,
         'the event does not have the hash that the record states: it was changed after it was sealed',
       );
-    } else if (!isCanonical(record.eventText)) {
+    } else if (!isCanonical(eventText)) {
       report(
         'bytes_differ',
-        seq,
-        place,
+        taken,
         'the event is not in canonical form: a member stands twice, or it is encoded in another way',
       );
     }
@@ -122,37 +154,28 @@ export function createStreamCheck(stream: string): StreamCheck {
 
   /** The successor of a twice-taken number links to one of the two; the other is the forged one. */
   function settleRival(successor: RecordText): void {
-    if (rival === null || last === null || successor.prev_hash !== rival.this_hash) {
-      rival = null;
-      return;
-    }
-    const at = findings.findLastIndex(
-      (finding) => finding.kind === 'inserted' && finding.seq === last?.seq,
-    );
-    const found = findings[at];
-    if (found !== undefined) findings[at] = { ...found, ...last.place };
-    head = rival.this_hash;
-    last = rival;
+    const genuine = rival;
     rival = null;
+    if (genuine === null || last === null || successor.prev_hash !== genuine.this_hash) return;
+    const finding = listed.get(genuine.finding);
+    if (finding !== undefined) listed.set(genuine.finding, { ...finding, ...last.place });
+    head = genuine.this_hash;
+    last = genuine;
   }
 
   function takeEarlier(taken: Taken): void {
-    const gap = missing.get(taken.seq);
-    if (gap !== undefined) {
-      missing.delete(taken.seq);
-      const at = findings.indexOf(gap);
-      const message = `the record of seq ${taken.seq} stands after later ones`;
-      if (at !== -1) findings[at] = { ...gap, kind: 'reordered', message };
-      else report('reordered', taken.seq, taken.place, message);
+    const gap = findGap(gaps, taken.seq);
+    if (gap !== undefined && !late.has(taken.seq)) {
+      late.add(taken.seq);
+      gap.missing -= 1;
+      if (gap.missing === 0) withdraw(gap.finding);
+      report('reordered', taken, `the record of seq ${taken.seq} stands after later ones`);
       return;
     }
-    report(
-      'inserted',
-      taken.seq,
-      taken.place,
-      `a second record claims seq ${taken.seq} of the stream`,
-    );
-    if (last !== null && taken.seq === last.seq) rival = taken;
+    const isRival = taken.seq === last?.seq;
+    const message = `a second record claims seq ${taken.seq} of the stream`;
+    const finding = report('inserted', taken, message, isRival ? 1 : 0);
+    if (isRival) rival = { ...taken, finding };
   }
 
   function takeNext(taken: Taken): void {
@@ -162,14 +185,14 @@ export function createStreamCheck(stream: string): StreamCheck {
         next === upTo
           ? `the record of seq ${next} is missing`
           : `the records of seq ${next} to ${upTo} are missing`;
-      const finding = report('deleted', taken.seq, taken.place, `${what} before this one`);
-      for (let seq = next; seq < taken.seq; seq++) missing.set(seq, finding);
+      const finding = report('deleted', taken, `${what} before this one`);
+      gaps.push({ from: next, to: taken.seq, missing: taken.seq - next, finding });
     } else if (taken.prev_hash !== head) {
       const message =
         taken.seq === 0
           ? 'the first record of the stream must link to 64 zeros'
           : `this record links to another record of seq ${taken.seq - 1} than the one that stands there: one of the two was changed and hashed again`;
-      report('modified', taken.seq, taken.place, message);
+      report('modified', taken, message, taken.seq === 0 ? 0 : 1);
     }
     next = taken.seq + 1;
     head = taken.this_hash;
@@ -179,20 +202,37 @@ export function createStreamCheck(stream: string): StreamCheck {
   return {
     take: (seq, record, place) => {
       settleRival(record);
-      checkContent(seq, record, place);
       const taken = { seq, prev_hash: record.prev_hash, this_hash: record.this_hash, place };
+      checkContent(taken, record.eventText);
       if (seq < next) takeEarlier(taken);
       else takeNext(taken);
       records += 1;
     },
-    findings: () => findings,
-    summary: () => ({
-      stream,
-      records,
-      next_seq: next,
-      head_hash: head,
-      intact_to: firstBroken ?? records,
-      not_proven: firstBroken === null ? 0 : records - firstBroken,
-    }),
+    findings: () => [...listed.values()],
+    summary: () => {
+      const to = proven?.to ?? next - 1;
+      return {
+        stream,
+        records,
+        next_seq: next,
+        head_hash: head,
+        verified_to: to < 0 ? null : to,
+        unproven: proven === null ? 0 : records - proven.records,
+        findings: made - withdrawn,
+      };
+    },
   };
+}
+
+/** The gap that holds a number; by halving, since hostile bytes may make many of them. */
+function findGap(gaps: readonly Gap[], seq: number): Gap | undefined {
+  let low = 0;
+  let high = gaps.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((gaps[middle]?.to ?? 0) <= seq) low = middle + 1;
+    else high = middle;
+  }
+  const gap = gaps[low];
+  return gap !== undefined && gap.from <= seq ? gap : undefined;
 }

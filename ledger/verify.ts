@@ -1,44 +1,23 @@
 /**
  * Verification of a whole ledger folder: every segment, every stream, every finding. It needs no
  * agent, no key and no database, and hashes with @noble/hashes, not with the hasher that sealed.
- * What it cannot see without a trusted size is a tail that was cut off: the verdict says "verified
- * to seq n", never just "valid".
  */
 import { join } from 'node:path';
-import { parseJson } from '../schemas/canonical.ts';
 import { messageOf } from '../schemas/result.ts';
+import {
+  createExamination,
+  type ChainPlace,
+  type Examination,
+  type ProducerGap,
+  type Verification,
+} from './examination.ts';
 import { nodeFilesystem, type Filesystem } from './filesystem.ts';
 import { splitRecord } from './frame.ts';
 import { readLines, type Line } from './lines.ts';
 import { listSegments, segmentName } from './segment.ts';
-import {
-  createStreamCheck,
-  type Finding,
-  type StreamCheck,
-  type StreamSummary,
-} from './stream-check.ts';
+import type { Place } from './stream-check.ts';
 
-export interface Verification {
-  /** `cannot_tell` is never success: the folder is no ledger, or could not be read. */
-  readonly verdict: 'intact' | 'broken' | 'cannot_tell';
-  readonly records: number;
-  readonly segments: number;
-  readonly bytes: number;
-  readonly streams: readonly StreamSummary[];
-  readonly findings: readonly Finding[];
-  /** Numbers of a producer that neither arrived nor were refused: lost before the agent. */
-  readonly gaps: readonly ProducerGap[];
-  /** What is worth knowing and breaks nothing, or why nothing can be told. */
-  readonly notes: readonly string[];
-}
-
-export interface ProducerGap {
-  readonly producer: string;
-  readonly after: number;
-  readonly before: number;
-  readonly stream: string;
-  readonly seq: number;
-}
+export type { ProducerGap, Verification };
 
 export interface VerifyOptions {
   readonly filesystem?: Filesystem;
@@ -47,11 +26,9 @@ export interface VerifyOptions {
 }
 
 interface Run {
-  readonly checks: Map<string, StreamCheck>;
-  readonly findings: Finding[];
+  readonly examination: Examination;
   readonly producers: Map<string, number>;
   readonly gaps: ProducerGap[];
-  readonly notes: string[];
   records: number;
   bytes: number;
 }
@@ -63,28 +40,27 @@ export async function verifyLedger(
 ): Promise<Verification> {
   const filesystem = options.filesystem ?? nodeFilesystem;
   const run: Run = {
-    checks: new Map(),
-    findings: [],
+    examination: createExamination(),
     producers: new Map(),
     gaps: [],
-    notes: [],
     records: 0,
     bytes: 0,
   };
+  const conclude = (segments: number, obstacle: string | null): Verification =>
+    run.examination.conclude({ ...run, segments }, obstacle);
   try {
     const names = await filesystem.list(dir);
     const folder = names.includes('ledger') ? join(dir, 'ledger') : dir;
     const segments = listSegments(folder === dir ? names : await filesystem.list(folder));
     if (segments.length === 0)
       return conclude(
-        run,
         0,
         `${dir} holds no ledger segment; name the folder of an agent's data or ledger`,
       );
     await verifySegments(folder, segments, filesystem, run, options.onProgress);
-    return conclude(run, segments.length, null);
+    return conclude(segments.length, null);
   } catch (error) {
-    return conclude(run, 0, `${dir} cannot be read: ${messageOf(error)}`);
+    return conclude(0, `${dir} cannot be read: ${messageOf(error)}`);
   }
 }
 
@@ -103,7 +79,7 @@ async function verifySegments(
     const segment = segmentName(first);
     if (first !== run.records) {
       const message = `the segment begins with record ${first}, but ${run.records} records stand before it: records, or a whole segment, were removed or added`;
-      run.findings.push({
+      run.examination.report({
         kind: 'segment_missing',
         stream: '',
         seq: -1,
@@ -136,73 +112,17 @@ async function sizeOf(filesystem: Filesystem, path: string): Promise<number> {
   }
 }
 
-function takeLine(
-  line: Line,
-  place: { segment: string; line: number },
-  isLast: boolean,
-  run: Run,
-): void {
+function takeLine(line: Line, place: Place, isLast: boolean, run: Run): void {
   run.bytes += line.bytes.length + 1;
   if (!line.whole && isLast) {
-    run.notes.push(
+    run.examination.note(
       `${place.segment} ends in an unfinished line of ${line.bytes.length} bytes: a torn tail, never acked, that the agent sets aside at its next start`,
     );
     return;
   }
   run.records += 1;
-  const record = splitRecord(line.bytes.toString('utf8'));
-  const chain = record === null ? null : chainOf(record.eventText);
-  if (record === null || chain === null) {
-    run.findings.push({
-      kind: 'malformed',
-      stream: '',
-      seq: -1,
-      ...place,
-      message: 'the line is no record',
-    });
-    return;
-  }
-  let check = run.checks.get(chain.stream);
-  if (check === undefined) {
-    check = createStreamCheck(chain.stream);
-    run.checks.set(chain.stream, check);
-  }
-  check.take(chain.seq, record, place);
-  noteProducer(chain, run);
-}
-
-interface ChainPlace {
-  readonly stream: string;
-  readonly seq: number;
-  readonly producer: string;
-  readonly producerSeq: number;
-  readonly refused: number;
-}
-
-/** Where a record says it belongs; null when it does not say so in the form of sealtrail/1. */
-function chainOf(eventText: string): ChainPlace | null {
-  try {
-    const event = parseJson(eventText);
-    const chain = memberOf(event, 'chain');
-    const stream = memberOf(chain, 'stream');
-    const seq = memberOf(chain, 'seq');
-    const producer = memberOf(memberOf(chain, 'producer'), 'id');
-    const producerSeq = memberOf(memberOf(chain, 'producer'), 'seq');
-    const refused = memberOf(memberOf(chain, 'producer'), 'refused') ?? 0;
-    if (typeof stream !== 'string' || typeof seq !== 'number' || !Number.isSafeInteger(seq))
-      return null;
-    if (typeof producer !== 'string' || typeof producerSeq !== 'number') return null;
-    if (typeof refused !== 'number') return null;
-    return { stream, seq, producer, producerSeq, refused };
-  } catch {
-    // No JSON: the caller reports the line.
-    return null;
-  }
-}
-
-function memberOf(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
-  return (value as Readonly<Record<string, unknown>>)[name];
+  const said = run.examination.take(splitRecord(line.bytes.toString('utf8')), place);
+  if (said !== null) noteProducer(said.chain, run);
 }
 
 function noteProducer(chain: ChainPlace, run: Run): void {
@@ -212,23 +132,4 @@ function noteProducer(chain: ChainPlace, run: Run): void {
     run.gaps.push({ producer, after: before, before: producerSeq, stream, seq });
   }
   if (producerSeq > before) run.producers.set(producer, producerSeq);
-}
-
-function conclude(run: Run, segments: number, obstacle: string | null): Verification {
-  const findings = [...run.findings];
-  for (const check of run.checks.values()) findings.push(...check.findings());
-  findings.sort((a, b) =>
-    a.segment === b.segment ? a.line - b.line : a.segment < b.segment ? -1 : 1,
-  );
-  const verdict = findings.length > 0 ? 'broken' : obstacle === null ? 'intact' : 'cannot_tell';
-  return {
-    verdict,
-    records: run.records,
-    segments,
-    bytes: run.bytes,
-    streams: [...run.checks.values()].map((check) => check.summary()),
-    findings,
-    gaps: run.gaps,
-    notes: obstacle === null ? run.notes : [...run.notes, obstacle],
-  };
 }

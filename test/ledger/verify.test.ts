@@ -49,7 +49,7 @@ function forge(
 test('the untouched ledger is intact, to a stated size and head', async () => {
   const verification = await verifyLines(intact);
   expect(verification).toMatchObject({ verdict: 'intact', records: 12, findings: [], gaps: [] });
-  expect(verification.streams[0]).toMatchObject({ next_seq: 12, intact_to: 12, not_proven: 0 });
+  expect(verification.streams[0]).toMatchObject({ next_seq: 12, verified_to: 11, unproven: 0 });
 });
 
 describe('tampering flips the verdict and names the record', () => {
@@ -61,14 +61,16 @@ describe('tampering flips the verdict and names the record', () => {
     expect(verification.findings).toMatchObject([
       { kind: 'modified', seq: 5, line: 6, segment: segmentName(0) },
     ]);
-    expect(verification.streams[0]).toMatchObject({ intact_to: 5, not_proven: 7 });
+    expect(verification.streams[0]).toMatchObject({ verified_to: 4, unproven: 7 });
   });
 
   test('a changed field, hashed again', async () => {
     const lines = [...intact];
     lines[5] = forge(lines[5], (text) => text.replace('"amount":4', '"amount":9'));
-    const { findings } = await verifyLines(lines);
+    const { findings, streams } = await verifyLines(lines);
     expect(findings).toMatchObject([{ kind: 'modified', seq: 6, line: 7 }]);
+    // Which of the two was changed cannot be told: neither counts as proven.
+    expect(streams[0]).toMatchObject({ verified_to: 4, unproven: 7 });
   });
 
   test('a deleted record', async () => {
@@ -97,7 +99,7 @@ describe('tampering flips the verdict and names the record', () => {
     const lines = [...intact];
     [lines[3], lines[4]] = [lines[4]!, lines[3]!];
     const { findings } = await verifyLines(lines);
-    expect(findings[0]).toMatchObject({ kind: 'reordered', line: 4 });
+    expect(findings).toMatchObject([{ kind: 'reordered', seq: 3, line: 5 }]);
   });
 
   test('a forged record slipped in is told from the genuine one, wherever it stands', async () => {
