@@ -2,8 +2,7 @@
  * The configuration after parsing: what `sealtrail.yaml` says, defaults filled in, paths
  * absolute. config.schema.json is the contract for the file itself.
  */
-import type { FailPolicy } from './vocabulary.ts';
-
+/** How a listener proves who it is, and whom it asks to. */
 export interface TlsServerConfig {
   readonly cert_file: string;
   readonly key_file: string;
@@ -11,6 +10,7 @@ export interface TlsServerConfig {
   readonly client_ca_file?: string;
 }
 
+/** How a connection to a sink is secured. */
 export interface TlsClientConfig {
   readonly ca_file?: string;
   readonly cert_file?: string;
@@ -19,15 +19,17 @@ export interface TlsClientConfig {
   readonly insecure_skip_verify: boolean;
 }
 
+/** The unix socket: the SDK's way in. */
 export interface SocketReceiverConfig {
   readonly path: string;
   /** File mode of the socket, octal text: "0660". */
   readonly mode: string;
-  /** Tenants this socket may write for; ["*"] for every declared tenant. */
+  /** Tenants this socket may write for; ["*"] is every declared one. */
   readonly tenants: readonly string[];
   readonly connections_max: number;
 }
 
+/** The OTLP/HTTP receiver. */
 export interface OtlpReceiverConfig {
   /** host:port. Beyond loopback TLS and a bearer token (or client certificates) are required. */
   readonly endpoint: string;
@@ -42,6 +44,7 @@ export interface OtlpReceiverConfig {
   readonly body_bytes_max: number;
 }
 
+/** Pauses between attempts, with full jitter. */
 export interface RetryConfig {
   readonly initial_ms: number;
   readonly max_ms: number;
@@ -60,6 +63,7 @@ interface ExporterBase {
   readonly required: boolean;
 }
 
+/** The store of record. */
 export interface PostgresqlExporterConfig extends ExporterBase {
   readonly type: 'postgresql';
   /** True: the agent runs a real PostgreSQL of its own below the data directory. */
@@ -73,12 +77,14 @@ export interface PostgresqlExporterConfig extends ExporterBase {
   readonly tls?: TlsClientConfig;
 }
 
+/** A growing NDJSON file. */
 export interface FileExporterConfig extends ExporterBase {
   readonly type: 'file';
   readonly path: string;
   readonly format: 'ecs' | 'ocsf' | 'native';
 }
 
+/** Elasticsearch, over `_bulk`. */
 export interface ElasticsearchExporterConfig extends ExporterBase {
   readonly type: 'elasticsearch';
   readonly endpoints: readonly string[];
@@ -91,18 +97,22 @@ export interface ElasticsearchExporterConfig extends ExporterBase {
   readonly tls?: TlsClientConfig;
 }
 
+/** Any exporter, told apart by `type`. */
 export type ExporterConfig =
   PostgresqlExporterConfig | FileExporterConfig | ElasticsearchExporterConfig;
 
+/** A tenant whose events the agent takes. */
 export interface TenantConfig {
   readonly id: string;
 }
 
+/** How long records of a class are kept, and which rule asks for it. */
 export interface RetentionClassConfig {
   readonly regime: string;
   readonly days: number;
 }
 
+/** All of it. */
 export interface Config {
   readonly data_dir: string;
   readonly agent: { readonly name: string; readonly vocabulary_file: string };
@@ -140,7 +150,7 @@ export interface Config {
       /** OTLP/HTTP endpoint for the agent's own traces; absent: none. */
       readonly traces_endpoint?: string;
     };
+    /** From the signal to the end, the embedded database included. */
     readonly shutdown_timeout_ms: number;
-    readonly fail_policy_default: FailPolicy;
   };
 }

@@ -14,6 +14,8 @@ const TYPES = `export interface ValidationError {
   readonly keyword: string;
   readonly params: Readonly<Record<string, unknown>>;
   readonly message?: string;
+  /** The schema that the value breaks; of the configuration only. */
+  readonly parentSchema?: Readonly<Record<string, unknown>>;
 }
 declare const validate: {
   (value: unknown): boolean;
@@ -34,6 +36,8 @@ export function generateValidators() {
     const ajv = new Ajv2020({
       code: { source: true, esm: true, lines: true },
       allErrors,
+      // Says which schema was broken, so that messages can name what was meant.
+      verbose: name === 'config',
       strict: true,
       allowUnionTypes: true,
       unicode: false,

@@ -14,13 +14,13 @@ import type {
   Principal,
   Source,
 } from '../schemas/event.ts';
+import { suggest } from '../schemas/suggest.ts';
 import type { FailPolicy, Vocabulary } from '../schemas/vocabulary.ts';
 import { EVENT_BYTES_MAX } from '../schemas/wire.ts';
 import { currentContext, currentCorrelation } from './context.ts';
 import type { ActorDraft, AuditContext } from './context.ts';
 import { AuditError, AuditErrorCode } from './errors.ts';
 import { formatEvent } from './event-text.ts';
-import { suggestAction } from './vocabulary-source.ts';
 
 /** What the application says happened; everything else is filled in. */
 export interface EventDraft {
@@ -143,7 +143,7 @@ function incomplete(field: string, what: string): AuditError {
 }
 
 function unknownAction(vocabulary: Vocabulary, action: string): AuditError {
-  const suggestion = suggestAction(vocabulary, action);
+  const suggestion = suggest(action, vocabulary.actions.keys());
   // Quoted only where it has the form of an action: free text could hold anything.
   const shown = /^[a-z][a-z0-9_.]{0,63}$/i.test(action) ? ` "${action}"` : '';
   return new AuditError('unknown_action', `the action${shown} is not in the vocabulary`, {

@@ -41,30 +41,3 @@ function readFile(path: string | URL): unknown {
     );
   }
 }
-
-/** The known action closest to a mistyped one; null where none is close. */
-export function suggestAction(vocabulary: Vocabulary, action: string): string | null {
-  let best: string | null = null;
-  let bestDistance = Math.max(2, Math.floor(action.length / 3)) + 1;
-  // A hostile "action" must not buy a long computation.
-  if (action.length > 128) return null;
-  for (const known of vocabulary.actions.keys()) {
-    const distance = editDistance(action.toLowerCase(), known);
-    if (distance < bestDistance) [best, bestDistance] = [known, distance];
-  }
-  return best;
-}
-
-/** Levenshtein distance, one row at a time. */
-function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[to.length] ?? 0;
-}
