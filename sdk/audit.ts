@@ -12,11 +12,9 @@ import { createPreparer, type EventDraft, type PreparedEvent } from './draft.ts'
 import { AuditError, AuditErrorCode } from './errors.ts';
 import { createEventIds } from './event-id.ts';
 import { asAuditError, decideTimeoutError, reportFailure, type AuditFailure } from './failure.ts';
-import { resolveOptions, type AuditOptions } from './options.ts';
+import { resolveOptions, type AuditOptions, type ResolvedOptions } from './options.ts';
 import { createOutbox } from './outbox.ts';
 import { loadVocabulary } from './vocabulary-source.ts';
-
-const DEFAULT_TENANT = 'default';
 
 /** What an Audit has done so far. */
 export interface AuditStats extends Readonly<DeliveryCounts> {
@@ -59,7 +57,7 @@ export interface Audit {
  */
 export function createAudit(options: AuditOptions): Audit {
   const resolved = resolveOptions(options, process.env);
-  const prepare = createPreparerOf(options, resolved.redactionKey);
+  const prepare = createPreparerOf(options, resolved);
   const outbox = createOutbox();
   const deadlines = createDeadlines<OutboxEntry>(expire);
   const { socketPath, timeoutMs } = resolved;
@@ -99,25 +97,26 @@ export function createAudit(options: AuditOptions): Audit {
 
   function admit(): AuditError | null {
     if (closing !== null) return new AuditError(AuditErrorCode.closed, 'the audit is closed');
-    if (outbox.size() < resolved.eventsMax) return null;
-    const message = `${outbox.size()} events wait for an ack, which is the bound`;
+    const [events, bytes] = [outbox.size(), outbox.bytes()];
+    if (events < resolved.queueEventsMax && bytes < resolved.queueBytesMax) return null;
+    const message = `${events} events (${bytes} bytes) wait for an ack, which is the bound`;
     return new AuditError(AuditErrorCode.queueFull, message, {
-      hint: 'Is the agent running, and its disk fast enough? See queueEventsMax.',
+      hint: 'Is the agent running, and its disk fast enough? See queueEventsMax, queueBytesMax.',
     });
   }
 
-  /** A caller has waited long enough. What was sent stays in the outbox: it has a number. */
+  /** A caller has waited long enough. What was sent stays in the outbox: it may be recorded. */
   function expire(entry: OutboxEntry): void {
     const error = decideTimeoutError({
       place: entry.state,
-      heldFor: entry.heldFor,
+      putOffFor: entry.putOffFor,
       connected: delivery.isConnected(),
-      lastEnd: delivery.lastEnd()?.message ?? null,
+      lastEnd: delivery.lastEnd(),
       timeoutMs,
       socketPath,
     });
-    const sent = entry.state !== 'queued';
-    if (!sent) outbox.dropQueued(entry);
+    const sent = entry.state === 'sent';
+    if (!sent) outbox.drop(entry);
     entry.answer(error);
     if (sent) delivery.checkStall();
   }
@@ -177,16 +176,16 @@ function createEntry(
 
 function createPreparerOf(
   options: AuditOptions,
-  redactionKey: Uint8Array,
+  resolved: ResolvedOptions,
 ): (draft: EventDraft) => PreparedEvent {
   const redactor = createRedactor({
-    masterKey: redactionKey,
+    masterKey: resolved.redactionKey,
     ...(options.sensitiveKeys === undefined ? {} : { sensitiveKeys: options.sensitiveKeys }),
   });
   return createPreparer({
     service: options.service,
     serviceVersion: options.serviceVersion ?? null,
-    tenant: options.tenant ?? DEFAULT_TENANT,
+    tenant: resolved.tenant,
     vocabulary: loadVocabulary(options.vocabulary),
     redactEvent: (event) => redactor.redactEvent(event),
     nextEventId: createEventIds(),

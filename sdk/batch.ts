@@ -21,11 +21,11 @@ export interface OutboxEntry {
   readonly bytes: number;
   /** On the monotonic clock, in milliseconds. */
   readonly deadlineMs: number;
-  state: 'queued' | 'sent' | 'held' | 'gone';
+  /** `put_off`: the agent refused it for now, and it has not been sent since. */
+  state: 'queued' | 'sent' | 'put_off' | 'gone';
   /** True once its promise has been answered. */
   settled: boolean;
-  /** Why it is held. */
-  heldFor?: Refusal;
+  putOffFor?: Refusal;
   /** Answers the caller; called once. */
   answer(outcome: RecordReceipt | AuditError): void;
 }
@@ -38,7 +38,7 @@ export interface Batch {
   /** Number of the batch on its connection. */
   number: number;
   /** True once it may have reached an agent before. */
-  resent: boolean;
+  readonly resent: boolean;
 }
 
 export interface BatchLimits {
@@ -46,32 +46,28 @@ export interface BatchLimits {
   readonly bytesMax: number;
 }
 
-const RUN_EVENTS_MAX = 256;
-const RUN_BYTES_MAX = 256 * 1024;
-
 /** A batch for an event that is tried again with its number. */
 export function batchOfOne(seq: number, entry: OutboxEntry): Batch {
   return { firstSeq: seq, entries: [entry], bytes: entry.bytes + 1, number: 0, resent: true };
 }
 
-/** Joins batches with adjoining numbers, within a modest size. */
-export function joinRuns(batches: readonly Batch[]): Batch[] {
-  const joined: Batch[] = [];
-  for (const batch of batches) {
-    const last = joined.at(-1);
+/** Takes the first batch off the list, joined with those whose numbers follow on, within limits. */
+export function joinNext(batches: Batch[], limits: BatchLimits): Batch | null {
+  const first = batches.shift();
+  if (first === undefined) return null;
+  const entries = [...first.entries];
+  let bytes = first.bytes;
+  for (let next = batches[0]; next !== undefined; next = batches[0]) {
+    const follows = first.firstSeq + entries.length === next.firstSeq;
     const fits =
-      last !== undefined &&
-      last.firstSeq + last.entries.length === batch.firstSeq &&
-      last.entries.length + batch.entries.length <= RUN_EVENTS_MAX &&
-      last.bytes + batch.bytes <= RUN_BYTES_MAX;
-    if (!fits) {
-      joined.push(batch);
-      continue;
-    }
-    const entries = [...last.entries, ...batch.entries];
-    joined[joined.length - 1] = { ...last, entries, bytes: last.bytes + batch.bytes };
+      entries.length + next.entries.length <= limits.eventsMax &&
+      bytes + next.bytes <= limits.bytesMax;
+    if (!follows || !fits) break;
+    entries.push(...next.entries);
+    bytes += next.bytes;
+    batches.shift();
   }
-  return joined;
+  return { ...first, entries, bytes };
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { context as otelContext, isSpanContextValid, trace } from '@opentelemetry/api';
+import type { SpanContext } from '@opentelemetry/api';
 import type { Principal } from '../schemas/event.ts';
 
 /** An actor as the application names it; `on_behalf_of` is null when left out. */
@@ -21,6 +22,8 @@ export interface AuditContext {
   readonly trace_id?: string;
   /** 16 lower-case hex digits: our span, or the caller's where we have none. */
   readonly span_id?: string;
+  /** Two hex digits of the caller's traceparent; bit 0 says "sampled". */
+  readonly trace_flags?: string;
   readonly workflow_id?: string;
   readonly source?: { readonly ip?: string | null; readonly user_agent?: string | null };
   /** Stands in for a draft without actor. */
@@ -70,8 +73,8 @@ export function currentCorrelation(): CorrelationIds {
   };
 }
 
-/** Trace and span id of the active OpenTelemetry span; null where there is none. */
-export function activeSpan(): { readonly traceId: string; readonly spanId: string } | null {
+/** The active OpenTelemetry span; null where there is none. */
+export function activeSpan(): SpanContext | null {
   const span = trace.getSpanContext(otelContext.active());
   return span !== undefined && isSpanContextValid(span) ? span : null;
 }

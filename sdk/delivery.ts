@@ -83,11 +83,16 @@ export function createDelivery(
     if (stopped) return;
     hold();
     if (connection === null) return timer === null ? connectNow() : undefined;
-    if (scheduled || limits === null || outbox.inFlightBatches() >= IN_FLIGHT_BATCHES_MAX) return;
+    if (scheduled || limits === null || isFull()) return;
     scheduled = true;
     // Idle: what this turn records goes out at once. Busy: one batch a turn of the event loop.
     if (outbox.inFlightBatches() === 0) queueMicrotask(sendScheduled);
     else setImmediate(sendScheduled);
+  }
+
+  /** After a failure one batch goes ahead: an agent that takes nothing is not flooded with resends. */
+  function isFull(): boolean {
+    return outbox.inFlightBatches() >= (failures === 0 ? IN_FLIGHT_BATCHES_MAX : 1);
   }
 
   function sendScheduled(): void {
@@ -97,7 +102,7 @@ export function createDelivery(
 
   function send(): void {
     while (connection !== null && limits !== null) {
-      if (outbox.inFlightBatches() >= IN_FLIGHT_BATCHES_MAX) return;
+      if (isFull()) return;
       if (outbox.inFlightBatches() === 0) lastAckMs = performance.now();
       const batch = outbox.takeBatch(nextBatch, limits);
       if (batch === null) return;
@@ -116,7 +121,6 @@ export function createDelivery(
   }
 
   function connectNow(): void {
-    timer = null;
     if (stopped || outbox.size() === 0) return;
     connections += 1;
     if (connections > 1) counts.reconnects += 1;
@@ -136,7 +140,6 @@ export function createDelivery(
       eventsMax: Math.min(BATCH_EVENTS, agent.batch_events_max),
       bytesMax: Math.min(BATCH_BYTES, agent.frame_bytes_max - FRAME_HEADER_BYTES - HEADER_BYTES),
     };
-    releaseWhenDue();
     send();
   }
 
@@ -150,41 +153,43 @@ export function createDelivery(
       failures = 0;
       end = null;
     }
-    if (outbox.hasHeld()) releaseWhenDue();
+    if (outbox.isPaused()) resumeWhenDue();
     else if (outbox.hasWork()) notify();
     callers.onProgress();
     hold();
     return null;
   }
 
-  /** Held events wait for everything before them to be answered, then for the backoff. */
-  function releaseWhenDue(): void {
-    if (!outbox.hasHeld() || outbox.inFlightBatches() > 0 || outbox.resendHead() !== null) return;
-    if (timer !== null) return;
-    failures += 1;
-    timer = setTimeout(
-      () => {
-        timer = null;
-        outbox.releaseHeld();
-        callers.onProgress();
-        if (connection === null) connectNow();
-        else send();
-      },
-      decideBackoffMs(failures, Math.random()),
-    );
+  /** What was put off waits for everything under way to be answered, then for the backoff. */
+  function resumeWhenDue(): void {
+    if (outbox.inFlightBatches() > 0 || timer !== null) return;
+    afterBackoff(() => {
+      outbox.resume();
+      send();
+    });
   }
 
   function onEnd(reason: ConnectionEnd): void {
     connection = null;
     limits = null;
     end = reason;
-    failures += 1;
     outbox.disconnected();
     if (reason.kind === 'protocol') counts.protocolErrors += 1;
     if (reason.kind === 'refused') giveUpPoisonedHead(reason);
     callers.onProgress();
+    afterBackoff(connectNow);
+  }
+
+  function afterBackoff(work: () => void): void {
+    failures += 1;
     if (timer !== null) clearTimeout(timer);
-    timer = setTimeout(connectNow, decideBackoffMs(failures, Math.random()));
+    timer = setTimeout(
+      () => {
+        timer = null;
+        work();
+      },
+      decideBackoffMs(failures, Math.random()),
+    );
     held = true;
     hold();
   }

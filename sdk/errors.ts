@@ -19,41 +19,40 @@ export const AuditErrorCode = {
   agentUnavailable: 'agent_unavailable',
   /** Sent, but not acked within timeoutMs. */
   timeout: 'timeout',
-  /** record() after close(), or close() ran out of time. */
+  /** record() after close(). */
   closed: 'closed',
   /** The agent refused with a kind that this version does not know. */
   refused: 'refused',
 } as const;
 export type AuditErrorCode = (typeof AuditErrorCode)[keyof typeof AuditErrorCode] | RefusalKind;
 
-/** Refusal kinds this version knows, as they arrive from the agent. */
-const KNOWN_KINDS: Readonly<Record<RefusalKind, true>> = {
-  malformed: true,
-  unsafe_json: true,
-  duplicate_key: true,
-  forbidden_key: true,
-  too_large: true,
-  schema_invalid: true,
-  unsupported_version: true,
-  unknown_action: true,
-  unknown_tenant: true,
-  tenant_not_allowed: true,
-  id_conflict: true,
-  unauthorized: true,
-  protocol_error: true,
-  disk_full: true,
-  storage_failed: true,
-  shutting_down: true,
+/** The refusal kinds this version knows, and what to do about each where nothing better is known. */
+const REFUSAL_HINTS: Readonly<Record<RefusalKind, string>> = {
+  malformed: 'Do SDK and agent have the same version? The agent could not read the event.',
+  unsafe_json: 'Give plain objects, strings, safe numbers, booleans and null.',
+  duplicate_key: 'Name each member once.',
+  forbidden_key: 'Remove the member named __proto__.',
+  too_large: 'Record a reference to large content, not the content.',
+  schema_invalid: 'Correct the field named here.',
+  unsupported_version: 'Upgrade the agent.',
+  unknown_action: "Add the action to the agent's vocabulary file and restart the agent.",
+  unknown_tenant: "Declare the tenant under `tenants` in the agent's configuration.",
+  tenant_not_allowed: 'Allow the tenant in `tenants` of the socket receiver.',
+  id_conflict: 'Give each event an id of its own.',
+  unauthorized: "Check the credentials in the agent's configuration.",
+  protocol_error: 'Do SDK and agent have the same version?',
+  disk_full: "Free space on the agent's disk; it takes events again by itself.",
+  storage_failed: "The agent's disk fails: see `sealtrail status` and the system log.",
+  shutting_down: 'The agent is stopping; start it again, and record the event again.',
 };
-
-/** Whether the text is a refusal kind of this version. */
-export function isRefusalKind(kind: string): kind is RefusalKind {
-  return Object.hasOwn(KNOWN_KINDS, kind);
-}
 
 /** The code under which a caller sees a refusal by the agent. */
 export function codeOfRefusal(kind: string): AuditErrorCode {
   return isRefusalKind(kind) ? kind : AuditErrorCode.refused;
+}
+
+function isRefusalKind(kind: string): kind is RefusalKind {
+  return Object.hasOwn(REFUSAL_HINTS, kind);
 }
 
 interface AuditErrorDetails {
@@ -78,7 +77,7 @@ export class AuditError extends Error {
   constructor(code: AuditErrorCode, message: string, details: AuditErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
-    this.hint = details.hint;
+    this.hint = details.hint ?? (isRefusalKind(code) ? REFUSAL_HINTS[code] : undefined);
     this.field = details.field;
     this.recorded = details.recorded ?? 'no';
   }

@@ -6,6 +6,12 @@ import { randomFillSync } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
 
 const POOL_BYTES = 1024;
+const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+
+/** Whether the text is a ULID in its one canonical spelling. */
+export function isEventId(text: string): boolean {
+  return ULID.test(text);
+}
 
 /** Creates a source of rising ULIDs; the argument is the time in milliseconds since the epoch. */
 export function createEventIds(): (timeMs: number) => string {

@@ -4,6 +4,8 @@
  */
 import { messageOf } from '../schemas/result.ts';
 import type { FailPolicy } from '../schemas/vocabulary.ts';
+import type { OutboxEntry } from './batch.ts';
+import type { ConnectionEnd } from './connection.ts';
 import { AuditError, AuditErrorCode, codeOfRefusal } from './errors.ts';
 
 /** An event that was not recorded, or is not known to be. Holds no event contents. */
@@ -42,44 +44,55 @@ export function asAuditError(thrown: unknown): AuditError {
   });
 }
 
-/** What a caller sees of the agent's refusal. */
-export function errorOfRefusal(refusal: {
+/** What a caller sees of a refusal. */
+export function errorOfRefusal(
+  { kind, message, field }: RefusalText,
+  recorded: 'no' | 'unknown' = 'no',
+): AuditError {
+  const code = codeOfRefusal(kind);
+  return new AuditError(code, message, { recorded, ...(field === undefined ? {} : { field }) });
+}
+
+/** A refusal as it arrives: the kind may be one of a later version. */
+interface RefusalText {
   readonly kind: string;
   readonly message: string;
   readonly field?: string;
-}): AuditError {
-  const details = refusal.field === undefined ? {} : { field: refusal.field };
-  return new AuditError(codeOfRefusal(refusal.kind), refusal.message, details);
 }
 
 /** What stands when a caller has waited long enough. */
 export interface WaitedState {
-  readonly place: 'queued' | 'sent' | 'held' | 'gone';
+  readonly place: OutboxEntry['state'];
   /** Why the agent put the event off. */
-  readonly heldFor: { readonly kind: string; readonly message: string } | undefined;
+  readonly putOffFor: RefusalText | undefined;
   readonly connected: boolean;
   /** Why the last connection ended. */
-  readonly lastEnd: string | null;
+  readonly lastEnd: ConnectionEnd | null;
   readonly timeoutMs: number;
   readonly socketPath: string;
 }
 
 /** Decides what a caller hears after timeoutMs without an ack. Pure. */
 export function decideTimeoutError(state: WaitedState): AuditError {
+  const { place, connected, lastEnd } = state;
   const waited = `no ack within ${state.timeoutMs} ms`;
-  if (state.place === 'held' && state.heldFor !== undefined) {
-    const { kind, message } = state.heldFor;
-    return new AuditError(codeOfRefusal(kind), `${message} (${waited})`);
+  const refused = place === 'put_off' ? state.putOffFor : refusalOfAll(state);
+  if (refused !== undefined) {
+    return errorOfRefusal({ kind: refused.kind, message: `${refused.message} (${waited})` });
   }
-  const reached = state.place === 'sent' || state.connected;
-  const because = state.lastEnd === null ? '' : `: ${state.lastEnd}`;
+  const reached = place === 'sent' || connected;
   return new AuditError(
     reached ? AuditErrorCode.timeout : AuditErrorCode.agentUnavailable,
-    waited + because,
+    lastEnd === null ? waited : `${waited}: ${lastEnd.message}`,
     {
       hint: `Is the agent running? The socket in use: ${state.socketPath}`,
-      recorded: state.place === 'sent' ? 'unknown' : 'no',
-      ...(state.lastEnd === null ? {} : { cause: new Error(state.lastEnd) }),
+      recorded: place === 'sent' ? 'unknown' : 'no',
     },
   );
+}
+
+/** An agent that takes nothing at all for now has said why to those before this event. */
+function refusalOfAll({ place, connected, lastEnd }: WaitedState): RefusalText | undefined {
+  if (place !== 'queued' || connected || lastEnd?.refusalKind === undefined) return undefined;
+  return { kind: lastEnd.refusalKind, message: lastEnd.message };
 }

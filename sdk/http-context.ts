@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { ulid } from 'ulid';
-import { activeSpan, currentCorrelation, type AuditContext } from './context.ts';
+import { activeSpan, currentContext, currentCorrelation, type AuditContext } from './context.ts';
 import { formatTraceparent, parseTraceparent, randomSpanId, randomTraceId } from './traceparent.ts';
 
 /** What is needed of a request; Fastify's and Express's both have it. */
@@ -38,7 +38,8 @@ const USER_AGENT_MAX = 512;
  * a sane inbound one, else a new ULID.
  */
 export function readHttpContext(request: HttpRequest, options: HttpContextOptions): HttpContext {
-  const inboundId = request.headers[options.requestIdHeader ?? REQUEST_ID_HEADER];
+  // Node gives header names in lower case.
+  const inboundId = request.headers[(options.requestIdHeader ?? REQUEST_ID_HEADER).toLowerCase()];
   const parent = parseTraceparent(request.headers['traceparent']);
   const span = activeSpan();
   const spanId = parent?.parentId ?? span?.spanId;
@@ -52,6 +53,7 @@ export function readHttpContext(request: HttpRequest, options: HttpContextOption
         : ulid(),
     trace_id: parent?.traceId ?? span?.traceId ?? randomTraceId(),
     ...(spanId === undefined ? {} : { span_id: spanId }),
+    ...(parent === null ? {} : { trace_flags: parent.flags }),
     source: {
       ip: readAddress(request.ip ?? request.socket?.remoteAddress),
       user_agent: typeof userAgent === 'string' ? cleanText(userAgent) : null,
@@ -75,17 +77,17 @@ function cleanText(text: string): string {
  * traceparent and x-request-id. Empty outside of any context.
  */
 export function downstreamHeaders(): { [name: string]: string } {
-  const ids = currentCorrelation();
-  const span = activeSpan();
+  const { request_id: requestId, trace_id: traceId } = currentCorrelation();
   const headers: { [name: string]: string } = {};
-  if (ids.request_id !== undefined) headers[REQUEST_ID_HEADER] = ids.request_id;
-  if (ids.trace_id !== undefined) {
-    headers['traceparent'] = formatTraceparent({
-      traceId: ids.trace_id,
-      // The callee's parent is our span; without one, a fresh id stands for this hop.
-      parentId: span?.traceId === ids.trace_id ? span.spanId : randomSpanId(),
-      flags: '01',
-    });
-  }
+  if (requestId !== undefined) headers[REQUEST_ID_HEADER] = requestId;
+  if (traceId === undefined) return headers;
+  const span = activeSpan();
+  const ours = span?.traceId === traceId ? span : null;
+  headers['traceparent'] = formatTraceparent({
+    traceId,
+    // The callee's parent is our span; without one, a fresh id stands for this hop.
+    parentId: ours?.spanId ?? randomSpanId(),
+    flags: ours?.traceFlags.toString(16).padStart(2, '0') ?? currentContext().trace_flags ?? '01',
+  });
   return headers;
 }

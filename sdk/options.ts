@@ -26,61 +26,70 @@ export interface AuditOptions {
   readonly clock?: { nowMs(): number };
   /** How long record() waits for the ack. Default 10,000; at least 1. */
   readonly timeoutMs?: number;
-  /** Bound of events not yet acked. Default 100,000. */
+  /** Events not yet acked at most; beyond, record() rejects with `queue_full`. Default 100,000. */
   readonly queueEventsMax?: number;
-  /**
-   * What record() does at the bound. `wait` (default): as many callers again stand in line,
-   * up to timeoutMs; `refuse`: rejects at once with `queue_full`. Neither drops an event.
-   */
-  readonly whenFull?: 'wait' | 'refuse';
+  /** The same bound in bytes of event text. Default 64 MiB. */
+  readonly queueBytesMax?: number;
   /** Told of each failure, besides the rejection of record(). Default: none. */
   readonly onAuditFailure?: (failure: AuditFailure) => void;
 }
 
 export interface ResolvedOptions {
   readonly socketPath: string;
+  readonly tenant: string;
   readonly redactionKey: Uint8Array;
   readonly timeoutMs: number;
-  /** Events held at most, callers in line included. */
-  readonly eventsMax: number;
+  readonly queueEventsMax: number;
+  readonly queueBytesMax: number;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_QUEUE_EVENTS_MAX = 100_000;
+const DEFAULT_QUEUE_BYTES_MAX: number = 64 * 1024 * 1024;
 const TIMER_MS_MAX = 2 ** 31 - 1;
+/** sockaddr_un.sun_path on Linux, without its closing zero. */
+const SOCKET_PATH_BYTES_MAX = 107;
+/** As event.schema.json has it. */
+const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
 /**
  * Fills in defaults from the environment.
  * @throws AuditError `options_invalid`, `redaction_key_missing`, `redaction_key_invalid`.
  */
 export function resolveOptions(options: AuditOptions, env: NodeJS.ProcessEnv): ResolvedOptions {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object');
-  if (typeof options.service !== 'string' || options.service === '') {
-    throw invalid('service', 'the name of the application');
-  }
-  if (options.vocabulary === undefined || options.vocabulary === null) {
-    throw invalid('vocabulary', 'the path of a JSON file, or its parsed value');
-  }
-  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-  if (!Number.isFinite(timeoutMs) || timeoutMs < 1 || timeoutMs > TIMER_MS_MAX) {
-    throw invalid('timeoutMs', 'a number of milliseconds from 1');
-  }
-  const queueEventsMax = options.queueEventsMax ?? DEFAULT_QUEUE_EVENTS_MAX;
-  if (!Number.isSafeInteger(queueEventsMax) || queueEventsMax < 1) {
-    throw invalid('queueEventsMax', 'an integer from 1');
-  }
-  return {
-    redactionKey: redactionKeyOf(options, env),
-    socketPath: options.socketPath ?? defaultSocketPath(env),
-    timeoutMs,
-    eventsMax: options.whenFull === 'refuse' ? queueEventsMax : queueEventsMax * 2,
-  };
+  demand(typeof options === 'object' && options !== null, 'options', 'an object');
+  const { service, serviceVersion = '', tenant = 'default', vocabulary } = options;
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, socketPath = defaultSocketPath(env) } = options;
+  const { queueEventsMax = DEFAULT_QUEUE_EVENTS_MAX } = options;
+  const { queueBytesMax = DEFAULT_QUEUE_BYTES_MAX } = options;
+  demand(isText(service, 256) && service !== '', 'service', 'the name of the application');
+  demand(isText(serviceVersion, 128), 'serviceVersion', 'a text of up to 128 characters');
+  demand(isText(tenant, 128) && TENANT.test(tenant), 'tenant', 'letters, digits, ".", "_", "-"');
+  demand(vocabulary, 'vocabulary', 'the path of a JSON file, or its parsed value');
+  demand(timeoutMs >= 1 && timeoutMs <= TIMER_MS_MAX, 'timeoutMs', 'milliseconds, from 1');
+  demand(isText(socketPath, 4096), 'socketPath', 'the path of a socket');
+  const pathBytes = Buffer.byteLength(socketPath);
+  demand(pathBytes <= SOCKET_PATH_BYTES_MAX, 'socketPath', 'short: at most 107 bytes');
+  demand(isCount(queueEventsMax), 'queueEventsMax', 'an integer from 1');
+  demand(isCount(queueBytesMax), 'queueBytesMax', 'an integer from 1');
+  const redactionKey = redactionKeyOf(options, env);
+  return { redactionKey, socketPath, tenant, timeoutMs, queueEventsMax, queueBytesMax };
 }
 
-function invalid(option: string, wanted: string): AuditError {
-  return new AuditError(AuditErrorCode.optionsInvalid, `createAudit: ${option} must be ${wanted}`, {
+function demand(holds: unknown, option: string, wanted: string): void {
+  if (holds) return;
+  const message = `createAudit: ${option} must be ${wanted}`;
+  throw new AuditError(AuditErrorCode.optionsInvalid, message, {
     hint: 'See the options in the README of @sealtrail/sdk.',
   });
+}
+
+function isText(value: unknown, lengthMax: number): boolean {
+  return typeof value === 'string' && value.length <= lengthMax;
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 1;
 }
 
 function defaultSocketPath(env: NodeJS.ProcessEnv): string {

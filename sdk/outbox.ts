@@ -3,49 +3,51 @@
  * No I/O and no timers; delivery.ts drives it.
  *
  *   queued --takeBatch--> in flight --ack--> gone
- *                           |    `--nack "later"--> held --> again with its number, or a new one
- *                           `--disconnect--> resend --takeBatch--> in flight (same number)
+ *     ^                     |   `--nack "later", disconnect--> resend --takeBatch--> in flight
+ *     `--nack "passed"------'                                  (with the same number)
  *
- * A number is given when an event is first sent. The agent remembers the last number it
- * appended, so a held number is used again only while no later one was accepted; otherwise the
- * agent would take it for a duplicate and the event would be lost.
+ * A number is given when an event is first sent, and the agent appends each number once: sending
+ * it again is always safe. Should later numbers have got in before one that was put off, the agent
+ * says that it has passed that number and has no record of it; the event then gets a new one.
  */
 import { RETRYABLE_KINDS, type Refusal } from '../schemas/refusal.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import type { Ack, Rejection } from '../schemas/wire.ts';
 import { readAck } from './ack.ts';
-import { batchOfOne, joinRuns } from './batch.ts';
+import { batchOfOne, joinNext } from './batch.ts';
 import type { Batch, BatchLimits, OutboxEntry } from './batch.ts';
 import { errorOfRefusal } from './failure.ts';
 import { createFifo } from './fifo.ts';
 
 export interface AckEffect {
   readonly accepted: number;
+  /** Refused for good; what was put off is not among them. */
   readonly refused: number;
-  readonly held: number;
 }
 
 export interface Outbox {
-  /** Events held here: queued, in flight, to be resent, or held back. */
+  /** Events held here: queued, in flight, or to be sent again. */
   size(): number;
+  /** Bytes of their texts. */
+  bytes(): number;
   inFlightBatches(): number;
   /** Whether takeBatch has something to give. */
   hasWork(): boolean;
-  hasHeld(): boolean;
+  /** Whether the agent put something off: nothing leaves until resume() or disconnected(). */
+  isPaused(): boolean;
   add(entry: OutboxEntry): void;
-  /** Removes a queued entry that will not be sent. */
-  dropQueued(entry: OutboxEntry): void;
+  /** Removes an entry that is queued or put off: its caller was told that it is not recorded. */
+  drop(entry: OutboxEntry): void;
   /** The next batch to send, now in flight; null when there is none. */
   takeBatch(batchNumber: number, limits: BatchLimits): Batch | null;
   /** Applies an ACK to the oldest batch in flight, whole or (on an error) not at all. */
   applyAck(value: unknown): Result<AckEffect, string>;
-  /** The connection is gone: what was in flight is sent again, in order, same numbers. */
+  /** The connection is gone: what was in flight or put off is sent again, in order. */
   disconnected(): void;
-  /** Readies held events for another try; possible once nothing is in flight or to be resent. */
-  releaseHeld(): void;
-  /** First number of the batch that a new connection would send first; null when none. */
+  resume(): void;
+  /** First number of the batch that would be sent again first; null when there is none. */
   resendHead(): number | null;
-  /** Gives up the batch that a new connection would send first. */
+  /** Gives that batch up. */
   refuseHead(refusal: Refusal): void;
   /** Numbers refused since the last accepted one, rising. */
   refusedNumbers(): readonly number[];
@@ -54,27 +56,38 @@ export interface Outbox {
 /** Refused numbers told to the agent at most; beyond, the oldest show as a gap. */
 const REFUSED_NUMBERS_MAX = 10_000;
 
-interface HeldEntry {
-  readonly seq: number;
-  /** True where the agent will not take this number again. */
-  readonly burned: boolean;
-  readonly entry: OutboxEntry;
-}
-
 /** Creates an empty outbox. */
 export function createOutbox(): Outbox {
   const queue = createFifo<OutboxEntry>();
   const inFlight = createFifo<Batch>();
+  /** By rising number. What is put off stands alone in its batch until it is sent again. */
   let resend: Batch[] = [];
-  let held: HeldEntry[] = [];
+  let paused = false;
   let refused: number[] = [];
   let nextSeq = 0;
   let lastAccepted = -1;
   let size = 0;
+  let bytesHeld = 0;
+
+  function add(entry: OutboxEntry): void {
+    size += 1;
+    bytesHeld += entry.bytes;
+    queue.push(entry);
+  }
 
   function discard(entry: OutboxEntry): void {
     entry.state = 'gone';
     size -= 1;
+    bytesHeld -= entry.bytes;
+  }
+
+  function drop(entry: OutboxEntry): void {
+    if (entry.state === 'put_off') {
+      const at = resend.findIndex(({ entries }) => entries[0] === entry);
+      for (const { firstSeq } of resend.splice(at, 1)) noteRefused(firstSeq);
+    }
+    discard(entry);
+    nextQueued();
   }
 
   function noteRefused(seq: number): void {
@@ -83,23 +96,13 @@ export function createOutbox(): Outbox {
     if (refused.length > REFUSED_NUMBERS_MAX) refused.shift();
   }
 
-  function add(entry: OutboxEntry): void {
-    size += 1;
-    queue.push(entry);
-  }
-
   /** Skips what timed out while it waited; it has no number yet, so this leaves no gap. */
   function nextQueued(): OutboxEntry | undefined {
     while (queue.peek()?.state === 'gone') queue.shift();
     return queue.peek();
   }
 
-  function dropQueued(entry: OutboxEntry): void {
-    discard(entry);
-    nextQueued();
-  }
-
-  function numberBatch(batchNumber: number, limits: BatchLimits): Batch | null {
+  function numberBatch(limits: BatchLimits): Batch | null {
     const entries: OutboxEntry[] = [];
     let bytes = 0;
     while (entries.length < limits.eventsMax) {
@@ -107,23 +110,22 @@ export function createOutbox(): Outbox {
       if (entry === undefined) break;
       if (entries.length > 0 && bytes + entry.bytes + 1 > limits.bytesMax) break;
       queue.shift();
-      entry.state = 'sent';
       entries.push(entry);
       bytes += entry.bytes + 1;
     }
     if (entries.length === 0) return null;
-    const batch = { firstSeq: nextSeq, entries, bytes, number: batchNumber, resent: false };
+    const batch = { firstSeq: nextSeq, entries, bytes, number: 0, resent: false };
     nextSeq += entries.length;
     return batch;
   }
 
   function takeBatch(batchNumber: number, limits: BatchLimits): Batch | null {
-    const again = resend.shift();
-    // While events are held back, later ones must not overtake them.
-    if (again === undefined && held.length > 0) return null;
-    const batch = again ?? numberBatch(batchNumber, limits);
+    // Later numbers must not overtake what was put off.
+    if (paused) return null;
+    const batch = joinNext(resend, limits) ?? numberBatch(limits);
     if (batch === null) return null;
     batch.number = batchNumber;
+    for (const entry of batch.entries) entry.state = 'sent';
     inFlight.push(batch);
     return batch;
   }
@@ -134,16 +136,17 @@ export function createOutbox(): Outbox {
     const read = readAck(value, batch.number, batch.entries.length);
     if (!read.ok) return read;
     inFlight.shift();
-    return ok(settle(batch, read.value));
+    const accepted = settleAccepted(batch, read.value);
+    return ok({ accepted, refused: settleRejected(batch, read.value.rejected) });
   }
 
-  function settle(batch: Batch, ack: Ack): AckEffect {
+  function settleAccepted(batch: Batch, ack: Ack): number {
     let accepted = 0;
     for (const [index, entry] of batch.entries.entries()) {
       const receipt = ack.receipts[index];
       if (receipt === null || receipt === undefined) continue;
       accepted += 1;
-      lastAccepted = batch.firstSeq + index;
+      lastAccepted = Math.max(lastAccepted, batch.firstSeq + index);
       discard(entry);
       if (entry.settled) continue;
       const [stream, seq, this_hash] = receipt;
@@ -151,60 +154,53 @@ export function createOutbox(): Outbox {
       entry.answer(receipt.length === 4 ? { ...whole, duplicate: true } : whole);
     }
     if (accepted > 0 && refused.length > 0) refused = refused.filter((seq) => seq > lastAccepted);
-    const heldBefore = held.length;
-    for (const rejection of ack.rejected) reject(batch, rejection);
-    const heldNow = held.length - heldBefore;
-    return { accepted, refused: ack.rejected.length - heldNow, held: heldNow };
+    return accepted;
   }
 
-  function reject(batch: Batch, rejection: Rejection): void {
-    const entry = batch.entries[rejection.index];
-    if (entry === undefined) return;
-    const seq = batch.firstSeq + rejection.index;
-    // A resent number that the agent has passed, and has no record of, is refused like this: the
-    // event is in no ledger, and goes out again under a new number.
-    const burned = batch.resent && rejection.kind === 'protocol_error';
-    if (burned) noteRefused(seq);
-    if ((burned || RETRYABLE_KINDS.has(rejection.kind)) && !entry.settled) {
-      entry.state = 'held';
-      entry.heldFor = rejection;
-      held.push({ seq, burned, entry });
-      return;
-    }
-    if (!burned) noteRefused(seq);
-    discard(entry);
-    if (!entry.settled) entry.answer(errorOfRefusal(rejection));
-  }
-
-  function releaseHeld(): void {
-    if (inFlight.length() > 0 || resend.length > 0) return;
+  /** Returns how many were refused for good. */
+  function settleRejected(batch: Batch, rejected: readonly Rejection[]): number {
     const renumbered: OutboxEntry[] = [];
-    held.sort((a, b) => a.seq - b.seq);
-    for (const { seq, burned, entry } of held) {
-      if (entry.settled) {
-        if (!burned) noteRefused(seq);
-        discard(entry);
-      } else if (!burned && seq > lastAccepted) {
-        entry.state = 'sent';
-        resend.push(batchOfOne(seq, entry));
-      } else {
+    const putOff: Batch[] = [];
+    let count = 0;
+    for (const rejection of rejected) {
+      const entry = batch.entries[rejection.index];
+      if (entry === undefined) continue;
+      const seq = batch.firstSeq + rejection.index;
+      if (!entry.settled && RETRYABLE_KINDS.has(rejection.kind)) {
+        entry.state = 'put_off';
+        entry.putOffFor = rejection;
+        putOff.push(batchOfOne(seq, entry));
+        continue;
+      }
+      noteRefused(seq);
+      if (!entry.settled && batch.resent && rejection.kind === 'protocol_error') {
         entry.state = 'queued';
         renumbered.push(entry);
+        continue;
       }
+      count += 1;
+      discard(entry);
+      if (!entry.settled) entry.answer(errorOfRefusal(rejection));
     }
-    held = [];
     queue.prepend(renumbered);
-    resend = joinRuns(resend);
+    if (putOff.length > 0) {
+      paused = true;
+      sendAgain(putOff);
+    }
+    return count;
+  }
+
+  function sendAgain(batches: readonly Batch[]): void {
+    resend = [...batches, ...resend].sort((a, b) => a.firstSeq - b.firstSeq);
   }
 
   function disconnected(): void {
-    // Batches not yet sent again follow those that were already.
-    const again: Batch[] = [];
+    const interrupted: Batch[] = [];
     for (let batch = inFlight.shift(); batch !== undefined; batch = inFlight.shift()) {
-      batch.resent = true;
-      again.push(batch);
+      interrupted.push({ ...batch, resent: true });
     }
-    resend = [...again, ...resend];
+    sendAgain(interrupted);
+    paused = false;
   }
 
   function refuseHead(why: Refusal): void {
@@ -212,28 +208,26 @@ export function createOutbox(): Outbox {
     for (const [index, entry] of (batch?.entries ?? []).entries()) {
       noteRefused((batch?.firstSeq ?? 0) + index);
       discard(entry);
-      if (!entry.settled) entry.answer(errorOfRefusal(why));
+      if (!entry.settled) entry.answer(errorOfRefusal(why, 'unknown'));
     }
   }
 
   return {
     size: () => size,
+    bytes: () => bytesHeld,
     inFlightBatches: () => inFlight.length(),
-    hasWork: () => resend.length > 0 || (held.length === 0 && nextQueued() !== undefined),
-    hasHeld: () => held.length > 0,
+    hasWork: () => !paused && (resend.length > 0 || nextQueued() !== undefined),
+    isPaused: () => paused,
     add,
-    dropQueued,
+    drop,
     takeBatch,
     applyAck,
     disconnected,
-    releaseHeld,
+    resume: () => {
+      paused = false;
+    },
     resendHead: () => resend[0]?.firstSeq ?? null,
     refuseHead,
-    refusedNumbers() {
-      // Held numbers count as refused only where later ones go out before them.
-      const waiting =
-        resend.length > 0 ? held.flatMap(({ seq, burned }) => (burned ? [] : [seq])) : [];
-      return [...refused, ...waiting].sort((a, b) => a - b).slice(-REFUSED_NUMBERS_MAX);
-    },
+    refusedNumbers: () => refused.toSorted((a, b) => a - b),
   };
 }

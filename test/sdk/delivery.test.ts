@@ -94,12 +94,15 @@ describe('a connection that breaks', () => {
     const scenario = fc.record({
       events: fc.integer({ min: 2, max: 40 }),
       nacks: fc.array(fc.boolean(), { maxLength: 60 }),
+      endsAfterPassing: fc.boolean(),
       verdicts: fc.array(fc.constantFrom('ack', 'drop', 'lose'), { maxLength: 5 }),
     });
-    const property = fc.asyncProperty(scenario, async ({ events, nacks, verdicts }) => {
+    const property = fc.asyncProperty(scenario, async (chosen) => {
+      const { events, nacks, verdicts, endsAfterPassing } = chosen;
       let step = 0;
       let asked = 0;
       const { peer, audit } = await start({
+        endsAfterPassing,
         refuse: () => (nacks[asked++] ? { kind: 'disk_full', message: 'no space' } : null),
         onBatch: () => (verdicts[step++] ?? 'ack') as 'ack' | 'lose' | 'drop',
       });
@@ -181,13 +184,62 @@ describe('an agent that refuses', () => {
     expect(new Set(peer.appended.map(({ text }) => text)).size).toBe(3);
   });
 
-  it('for now beyond timeoutMs rejects with the reason', async () => {
+  it('for now a batch, and what waits behind it, gets all of it again in its order', async () => {
+    let full = true;
+    const { peer, audit } = await start({
+      refuse: () => (full ? { kind: 'disk_full', message: 'no space' } : null),
+      endsAfterPassing: true,
+      onBatch({ connection }) {
+        full = connection < 3;
+        return 'ack';
+      },
+    });
+    const bursts: Promise<PromiseSettledResult<RecordReceipt>[]>[] = [];
+    for (let burst = 0; burst < 5; burst++) {
+      bursts.push(recordMany(audit, 300));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(codesOf((await Promise.all(bursts)).flat())).toEqual(Array(1500).fill('ok'));
+    expectNumbersInOrder(peer);
+    expect(peer.appended).toHaveLength(1500);
+    expect(peer.hellos.every(({ refused }) => refused === undefined)).toBe(true);
+  });
+
+  for (const endsAfterPassing of [true, false]) {
+    it(`for now beyond timeoutMs rejects with the reason, and never sends the event again (${endsAfterPassing})`, async () => {
+      let full = true;
+      const { peer, audit } = await start(
+        {
+          refuse: () => (full ? { kind: 'disk_full', message: 'no space' } : null),
+          endsAfterPassing,
+        },
+        // Above the longest backoff, so that the second event finds the agent again.
+        { timeoutMs: 1300 },
+      );
+      // The tries end when the caller is told: which of the two answers depends on the moment.
+      const [result] = await recordMany(audit, 1);
+      full = false;
+      await audit.record(draft({ metadata: { later: true } }));
+      const { code, recorded } = (result as PromiseRejectedResult).reason as AuditError;
+      if (recorded === 'no') {
+        expect(code).toBe('disk_full');
+        expect(peer.appended.map(({ text }) => text.includes('"later":true'))).toEqual([true]);
+      } else {
+        expect(code).toBe('timeout');
+      }
+    });
+  }
+
+  it('for now beyond timeoutMs is the reason that events behind hear as well', async () => {
     const { audit } = await start(
-      { refuse: () => ({ kind: 'disk_full', message: 'no space' }) },
-      { timeoutMs: 150 },
+      { refuse: () => ({ kind: 'disk_full', message: 'no space' }), endsAfterPassing: true },
+      { timeoutMs: 200 },
     );
-    const [result] = await recordMany(audit, 1);
-    expect(result).toMatchObject({ reason: { code: 'disk_full', recorded: 'no' } });
+    const first = recordMany(audit, 1);
+    await until(() => audit.stats().reconnects > 1, 'the second try');
+    const behind = await recordMany(audit, 2);
+    expect(codesOf(await first)).toEqual(['disk_full']);
+    expect(codesOf(behind)).toEqual(['disk_full', 'disk_full']);
   });
 
   it('every time it sees one batch gives that batch up, and serves those behind it', async () => {
@@ -196,7 +248,7 @@ describe('an agent that refuses', () => {
       garbage: ({ lines }) => (lines[0]?.includes('"bad":1') ? error : null),
     });
     const bad = audit.record(draft({ metadata: { bad: 1 } })).catch((thrown: unknown) => thrown);
-    expect(await bad).toMatchObject({ code: 'protocol_error' });
+    expect(await bad).toMatchObject({ code: 'protocol_error', recorded: 'unknown' });
     await audit.record(draft());
   });
 });
@@ -273,7 +325,7 @@ describe('waiting', () => {
     const gate = new Promise<void>((resolve) => (release = resolve));
     const { peer, audit } = await start(
       { onBatch: () => gate.then(() => 'ack' as const) },
-      { queueEventsMax: 5, whenFull: 'refuse' },
+      { queueEventsMax: 5 },
     );
     const results = recordMany(audit, 8);
     await until(() => peer.connections() === 1, 'the connection');
@@ -283,6 +335,21 @@ describe('waiting', () => {
       ...Array<string>(3).fill('queue_full'),
     ]);
     expect(peer.appended).toHaveLength(5);
+  });
+
+  it('is bounded in bytes as well, and takes events again once there is room', async () => {
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const { audit } = await start(
+      { onBatch: () => gate.then(() => 'ack' as const) },
+      { queueBytesMax: 100_000 },
+    );
+    const big = (): Promise<RecordReceipt> =>
+      audit.record(draft({ metadata: { text: 'word '.repeat(8_000) } }));
+    const results = Promise.allSettled([big(), big(), big(), big()]);
+    release();
+    expect(codesOf(await results)).toEqual(['ok', 'ok', 'ok', 'queue_full']);
+    await big();
   });
 
   it('flush() resolves after the answers, close() refuses what comes later', async () => {

@@ -2,7 +2,8 @@
  * Context: filled by real Fastify and Express servers, read by record(), kept apart between
  * requests that run at the same time.
  */
-import { createServer, type Server } from 'node:http';
+import { once } from 'node:events';
+import { Agent, createServer, request, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
   context as otelContext,
@@ -60,15 +61,17 @@ async function handle(id: string): Promise<object> {
 
 async function startFastify(): Promise<string> {
   app = fastify();
-  await app.register(fastifyContext);
+  await app.register(fastifyContext, { requestIdHeader: 'X-Request-Id' });
   app.get<{ Params: { id: string } }>('/:id', (request) => handle(request.params.id));
+  app.post<{ Params: { id: string } }>('/:id', (request) => handle(request.params.id));
   return app.listen({ host: '127.0.0.1', port: 0 });
 }
 
 async function startExpress(): Promise<string> {
   const routes = express();
   routes.use(expressContext());
-  routes.get('/:id', (request, response, next) => {
+  routes.use(express.json({ limit: '10mb' }));
+  routes.all('/:id', (request, response, next) => {
     handle(request.params.id).then((body) => response.json(body), next);
   });
   const listening = createServer(routes);
@@ -105,6 +108,26 @@ for (const [name, start] of [
       expect(response.headers.get('x-request-id')).toMatch(/^[0-9A-Z]{26}$/);
       expect(events()[0]?.correlation.request_id).toBe(response.headers.get('x-request-id'));
       expect(events()[0]?.correlation.trace_id).toMatch(/^[0-9a-f]{32}$/);
+    });
+
+    it('keeps the context of a request whose body arrives piece by piece, on one connection', async () => {
+      const url = await start();
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      await Promise.all(['a', 'b', 'c'].map((id) => postInPieces(`${url}/${id}`, id, agent)));
+      agent.destroy();
+      const ids = events().map(({ correlation, metadata }) => [
+        correlation.request_id,
+        metadata['id'],
+      ]);
+      expect(ids).toEqual(['a', 'b', 'c'].map((id) => [id, id]));
+    });
+
+    it('passes the caller\'s "not sampled" on', async () => {
+      const url = await start();
+      const headers = { traceparent: TRACEPARENT.replace(/01$/, '00') };
+      const response = await fetch(`${url}/1`, { headers });
+      const body = (await response.json()) as { downstream: { [name: string]: string } };
+      expect(parseTraceparent(body.downstream['traceparent'])?.flags).toBe('00');
     });
 
     it('keeps requests that run at the same time apart', async () => {
@@ -182,6 +205,21 @@ describe('traceparent', () => {
     expect(parseTraceparent(`${TRACEPARENT.replace('00-', '01-')}-x`)).toEqual(wanted);
   });
 });
+
+/** A JSON body in three chunks, each sent in a turn of its own. */
+async function postInPieces(url: string, id: string, agent: Agent): Promise<void> {
+  const headers = { 'content-type': 'application/json', 'x-request-id': id };
+  const post = request(url, { method: 'POST', headers, agent });
+  const answered = once(post, 'response');
+  for (const piece of ['{"text":"', 'x'.repeat(200_000), '"}']) {
+    post.write(piece);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  post.end();
+  const [response] = (await answered) as [IncomingMessage];
+  expect(response.statusCode).toBe(200);
+  await once(response.resume(), 'end');
+}
 
 /** A context manager in which one context is always active: OpenTelemetry's own needs its SDK. */
 function fixedContext(active: Context): ContextManager {

@@ -60,6 +60,43 @@ it('a record with audit attributes becomes an event', async () => {
   });
 });
 
+it('says denial, delegation, tenant and names with the attributes that the agent reads too', async () => {
+  createAuditLoggerProvider(audit)
+    .getLogger('shop')
+    .emit({
+      eventName: 'customer.export',
+      attributes: {
+        ...attributes,
+        'audit.record.id': '01K7ZQ3V8R4M2N6P9T5W1X0YAB',
+        'audit.outcome': 'failure',
+        'audit.actor.name': 'Ada',
+        'audit.target.name': 'Grace Ltd',
+        'sealtrail.outcome': 'denied',
+        'sealtrail.on_behalf_of.id': 'c-9',
+        'sealtrail.on_behalf_of.type': 'user',
+        'sealtrail.tenant_id': 'acme',
+        'sealtrail.request_id': 'req-1',
+        'sealtrail.workflow_id': 'wf-1',
+        'session.id': 's-1',
+        'user_agent.original': 'curl/8',
+        body: 'an attribute',
+      },
+      body: 'the body',
+    });
+  await audit.flush();
+  const event = JSON.parse(peer.appended[0]?.text ?? '{}') as AuditEvent;
+  expect(event).toMatchObject({
+    event_id: '01K7ZQ3V8R4M2N6P9T5W1X0YAB',
+    event: { outcome: 'denied' },
+    actor: { name: 'Ada', on_behalf_of: { type: 'user', id: 'c-9', name: 'c-9' } },
+    resource: { name: 'Grace Ltd', tenant_id: 'acme' },
+    source: { user_agent: 'curl/8' },
+    correlation: { request_id: 'req-1', workflow_id: 'wf-1' },
+    metadata: { body: 'an attribute', 'record.body': 'the body' },
+  });
+  expect(event.actor.session_id).toMatch(/^s-1$/);
+});
+
 it('an unknown outcome is recorded as failure, and named', async () => {
   const logger = createAuditLoggerProvider(audit).getLogger('shop');
   logger.emit({

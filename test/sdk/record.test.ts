@@ -7,6 +7,7 @@ import {
   createAudit,
   type Audit,
   type AuditEvent,
+  type AuditOptions,
   type EventDraft,
 } from '../../sdk/index.ts';
 import { startAgentPeer, type AgentPeer } from '../support/agent-peer.ts';
@@ -201,6 +202,27 @@ describe('createAudit', () => {
     const error = thrownBy(() => createAudit({ ...base, redactionKey: 'abcd1234' }));
     expect(error.code).toBe('redaction_key_invalid');
     expect(`${error.message}${error.hint}`).not.toContain('abcd1234');
+  });
+
+  it('refuses options that could only fail later, and names the one to blame', () => {
+    const wrong: readonly (readonly [string, object])[] = [
+      ['service', { service: '' }],
+      ['service', { service: 'x'.repeat(257) }],
+      ['serviceVersion', { serviceVersion: 'x'.repeat(129) }],
+      ['vocabulary', { vocabulary: undefined }],
+      ['tenant', { tenant: 'no spaces' }],
+      ['timeoutMs', { timeoutMs: 0 }],
+      ['timeoutMs', { timeoutMs: Number.NaN }],
+      ['socketPath', { socketPath: `/tmp/${'x'.repeat(120)}` }],
+      ['queueEventsMax', { queueEventsMax: 1.5 }],
+      ['queueBytesMax', { queueBytesMax: 0 }],
+    ];
+    for (const [option, fields] of wrong) {
+      const options: AuditOptions = { ...base, redactionKey: 'ab'.repeat(32), ...fields };
+      const error = thrownBy(() => createAudit(options));
+      expect([option, error.code]).toEqual([option, 'options_invalid']);
+      expect(error.message).toContain(option);
+    }
   });
 
   it('refuses a vocabulary that is none', () => {

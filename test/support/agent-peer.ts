@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RefusalKind } from '../../schemas/refusal.ts';
+import { RETRYABLE_KINDS, type RefusalKind } from '../../schemas/refusal.ts';
 import { createFrameDecoder, encodeFrame } from '../../schemas/wire-codec.ts';
 import {
   BATCH_EVENTS_MAX,
@@ -43,6 +43,8 @@ export interface PeerScript {
   /** `lose`: append, then drop instead of acking; `drop`: drop without appending. */
   onBatch?(batch: PeerBatch): 'ack' | 'lose' | 'drop' | Promise<'ack' | 'lose' | 'drop'>;
   refuse?(arrival: Arrival): { readonly kind: RefusalKind; readonly message: string } | null;
+  /** Ends the connection after a refusal that may pass, as the agent does. */
+  readonly endsAfterPassing?: boolean;
   /** Bytes to send instead of the ACK. */
   garbage?(batch: PeerBatch): Uint8Array | null;
   /** Bytes to send instead of the HELLO. */
@@ -159,13 +161,16 @@ async function answer(
   script: PeerScript,
   state: PeerState,
 ): Promise<void> {
-  if (socket.destroyed) return;
+  if (!socket.writable) return;
   const verdict = (await script.onBatch?.(batch)) ?? 'ack';
   if (verdict === 'drop') return void socket.destroy();
   const ack = append(batch, producer, script, state);
   if (verdict === 'lose') return void socket.destroy();
   if (socket.destroyed) return;
   socket.write(script.garbage?.(batch) ?? encodeFrame(FrameType.ack, JSON.stringify(ack)));
+  const passing = ack.rejected.find(({ kind }) => RETRYABLE_KINDS.has(kind));
+  if (passing === undefined || script.endsAfterPassing !== true) return;
+  socket.end(encodeFrame(FrameType.error, JSON.stringify(passing)));
 }
 
 /** Like the agent: a number that was passed, and of which there is no record, is not a duplicate. */
