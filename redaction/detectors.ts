@@ -9,7 +9,7 @@ import type { Span } from './spans.ts';
 import type { Suspicion } from './suspicion.ts';
 
 /** Three Base64 groups that decode to nine ASCII characters; random text rarely has them. */
-export const ASCII_BASE64 =
+export const ASCII_BASE64: RegExp =
   /(?:[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]){3}/;
 
 const SIGN = /[=:]|\s(?:is|was)\b/i;

@@ -24,12 +24,12 @@ declare const validate: {
 export { validate };
 `;
 
-export function generateValidators() {
-  rmSync(OUT, { recursive: true, force: true });
-  mkdirSync(OUT, { recursive: true });
-  for (const file of readdirSync('schemas').filter((name) => name.endsWith('.schema.json'))) {
-    const name = file.replace('.schema.json', '');
-    const schema = JSON.parse(readFileSync(join('schemas', file), 'utf8'));
+/** Writes the validators of the named schemas, by default all, into a folder that it empties first. */
+export function generateValidators(out = OUT, names = schemaNames()) {
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  for (const name of names) {
+    const schema = JSON.parse(readFileSync(join('schemas', `${name}.schema.json`), 'utf8'));
     // Lengths are UTF-16 units (unicode: false): Ajv's code point count walks every string on the hot path.
     // Configuration errors are read by people, all at once; an event is refused at its first.
     const allErrors = name === 'config' || name === 'vocabulary';
@@ -54,9 +54,14 @@ export function generateValidators() {
       mainFields: ['main'],
       write: false,
     });
-    writeFileSync(join(OUT, `${name}.js`), bundled.outputFiles[0].text);
-    writeFileSync(join(OUT, `${name}.d.ts`), TYPES);
+    writeFileSync(join(out, `${name}.js`), bundled.outputFiles[0].text);
+    writeFileSync(join(out, `${name}.d.ts`), TYPES);
   }
+}
+
+function schemaNames() {
+  const files = readdirSync('schemas').filter((name) => name.endsWith('.schema.json'));
+  return files.map((name) => name.replace('.schema.json', ''));
 }
 
 if (process.argv[1]?.endsWith('validators.mjs')) generateValidators();
