@@ -27,7 +27,7 @@ export const AuditErrorCode = {
 export type AuditErrorCode = (typeof AuditErrorCode)[keyof typeof AuditErrorCode] | RefusalKind;
 
 /** The refusal kinds this version knows, and what to do about each where nothing better is known. */
-const REFUSAL_HINTS: Readonly<Record<RefusalKind, string>> = {
+export const REFUSAL_HINTS: Readonly<Record<RefusalKind, string>> = {
   malformed: 'Do SDK and agent have the same version? The agent could not read the event.',
   unsafe_json: 'Give plain objects, strings, safe numbers, booleans and null.',
   duplicate_key: 'Name each member once.',
