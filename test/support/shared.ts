@@ -1,7 +1,7 @@
 /** Published vectors and standards, kept beside the checkout and never copied into it. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe } from 'vitest';
+import { describe, test } from 'vitest';
 
 const SHARED = join(import.meta.dirname, '../../../shared');
 
@@ -18,7 +18,8 @@ export function describeShared(name: string, body: () => void): void {
   const absent = !existsSync(SHARED);
   if (absent && process.env['SEALTRAIL_REQUIRE_ALL'] !== '1') {
     console.warn(`${name}: skipped, the published data of ../shared is not beside this checkout`);
-    describe.skip(name, body);
+    // Not describe.skip(name, body): that runs the body, which reads what is not there.
+    test.skip(name, () => undefined);
     return;
   }
   describe(name, body);
