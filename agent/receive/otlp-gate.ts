@@ -4,9 +4,9 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { isIPv4 } from 'node:net';
 import type { OtlpReceiverConfig } from '../../schemas/config.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
+import { isLoopback, parseEndpoint, type Endpoint } from '../endpoint.ts';
 import type { TenantAllowList } from '../ports.ts';
 import { createAllowList } from './admission.ts';
 import type { HttpFault } from './otlp-answer.ts';
@@ -17,33 +17,22 @@ export interface ListenFault {
   readonly message: string;
 }
 
-export interface Endpoint {
-  readonly host: string;
-  readonly port: number;
-}
-
 /** Splits host:port ([v6]:port) and refuses to stand open on a network. */
 export function checkEndpoint(config: OtlpReceiverConfig): Result<Endpoint, ListenFault> {
-  const match = /^(?:\[([^\]]+)\]|([^:]*)):([0-9]{1,5})$/.exec(config.endpoint);
-  const host = match?.[1] ?? match?.[2] ?? '';
-  const port = Number(match?.[3] ?? -1);
-  if (match === null || host === '' || port > 65_535) {
+  const endpoint = parseEndpoint(config.endpoint);
+  if (endpoint === null) {
     const message = `receivers.otlp.endpoint must be host:port, such as 127.0.0.1:4318`;
     return err({ kind: 'endpoint_invalid', message });
   }
   const names = (config.bearer_tokens ?? []).length > 0;
   const knows = names || config.tls?.client_ca_file !== undefined;
-  if (isLoopback(host) || (config.tls !== undefined && knows)) return ok({ host, port });
+  if (isLoopback(endpoint.host) || (config.tls !== undefined && knows)) return ok(endpoint);
   const wanted = [
     ...(config.tls === undefined ? ['tls'] : []),
     ...(knows ? [] : ['bearer_tokens or tls.client_ca_file']),
   ];
   const message = `receivers.otlp.endpoint ${config.endpoint} is reachable from other hosts: configure ${wanted.join(' and ')}, or listen on 127.0.0.1`;
   return err({ kind: 'endpoint_insecure', message });
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
 /** Says for which tenants a request may write, or why for none. */

@@ -1,0 +1,200 @@
+/**
+ * What config.schema.json cannot say of a configuration: names that refer to one another, tenants,
+ * retention, listeners, sizes. Pure. Exporters are in config-exporter-checks.ts.
+ */
+import { join } from 'node:path';
+import { AGENT_ACTIONS } from '../schemas/agent-actions.ts';
+import type { Config } from '../schemas/config.ts';
+import { suggest } from '../schemas/suggest.ts';
+import type { Vocabulary } from '../schemas/vocabulary.ts';
+import { AGENT_TENANT } from './append/agent-event.ts';
+import type { ConfigForm } from './config-form.ts';
+import { pointerTo, type FieldFault } from './config-source.ts';
+import { isLoopback, parseEndpoint } from './endpoint.ts';
+import { checkEndpoint } from './receive/otlp-gate.ts';
+
+/** What the checks look at. */
+export interface CheckContext {
+  readonly form: ConfigForm;
+  readonly config: Config;
+  /** null: it could not be read, which is a fault of its own. */
+  readonly vocabulary: Vocabulary | null;
+  /** A string as the file has it: a reference, and never what the reference yields. */
+  shown(pointer: string, value: string): string;
+}
+
+/** Longest path of a unix socket on Linux: 108 bytes with the closing zero. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+/** Text to append to a message about a name that is not known. */
+function didYouMean(name: string, known: readonly string[]): string {
+  const close = suggest(name, known);
+  return close === null ? '' : `; did you mean "${close}"?`;
+}
+
+/** What is defined and what the pipeline names are the same: nothing idle, nothing missing. */
+export function checkPipeline({ form, shown }: CheckContext): readonly FieldFault[] {
+  const lists = form.service?.pipelines?.audit ?? {};
+  return (['receivers', 'processors', 'exporters'] as const).flatMap((kind) => {
+    const named = lists[kind];
+    if (named === undefined) return [];
+    const at = `/service/pipelines/audit/${kind}`;
+    const defined = kind === 'processors' ? ['redaction'] : Object.keys(form[kind]);
+    const idle = defined.filter((name) => !named.includes(name));
+    const missing = named.flatMap((name, index) => {
+      if (defined.includes(name)) return [];
+      const field = pointerTo(at, index);
+      const what = `"${shown(field, name)}" is not defined below ${kind}`;
+      return [{ field, message: `${what}${didYouMean(name, defined)}` }];
+    });
+    return [...missing, ...idle.map((name) => describeIdle(kind, name))];
+  });
+}
+
+function describeIdle(kind: 'receivers' | 'processors' | 'exporters', name: string): FieldFault {
+  const list = `service.pipelines.audit.${kind}`;
+  if (kind === 'processors') {
+    const message = 'redaction is left out, and nothing may reach the disk unredacted; add it';
+    return { field: '/service/pipelines/audit/processors', message };
+  }
+  const message = `"${name}" is in no pipeline, so no event would pass it; add it to ${list}, or remove it here`;
+  return { field: pointerTo(`/${kind}`, name), onKey: true, message };
+}
+
+/** Every tenant that is named is declared, once, and is not the agent's own. */
+export function checkTenants({ form, shown }: CheckContext): readonly FieldFault[] {
+  const declared = form.tenants.map(({ id }) => id);
+  const literal = declared.filter((id, index) => shown(`/tenants/${index}/id`, id) === id);
+  const own = declared.flatMap((id, index) => {
+    const field = `/tenants/${index}/id`;
+    if (id === AGENT_TENANT)
+      return [{ field, message: `"${id}" holds the agent's own events; choose another name` }];
+    if (declared.indexOf(id) < index)
+      return [{ field, message: `"${shown(field, id)}" is declared twice; remove one of the two` }];
+    return [];
+  });
+  const { socket, otlp } = form.receivers;
+  const tokens = (otlp?.bearer_tokens ?? []).map(({ tenants }, index) => {
+    return { at: `/receivers/otlp/bearer_tokens/${index}/tenants`, tenants };
+  });
+  const lists = [
+    { at: '/receivers/socket/tenants', tenants: socket?.tenants ?? [] },
+    { at: '/receivers/otlp/tenants', tenants: otlp?.tenants ?? [] },
+    ...tokens,
+  ].flatMap(({ at, tenants }) =>
+    tenants.map((name, index) => ({ name, field: pointerTo(at, index) })),
+  );
+  const undeclared = [...lists.filter(({ name }) => name !== '*'), ...defaultTenantOf(form)]
+    .filter(({ name }) => !declared.includes(name))
+    .map(({ name, field }) => {
+      const what = `the tenant "${shown(field, name)}" is not declared below tenants`;
+      return { field, message: `${what}${didYouMean(name, literal)}` };
+    });
+  return [...own, ...undeclared, ...checkReceiverLimits(form, shown)];
+}
+
+function defaultTenantOf(form: ConfigForm): readonly { name: string; field: string }[] {
+  const name = form.receivers.otlp?.default_tenant;
+  return name === undefined ? [] : [{ name, field: '/receivers/otlp/default_tenant' }];
+}
+
+/** A token or a default beyond the receiver's own list would never take effect. */
+function checkReceiverLimits(
+  form: ConfigForm,
+  shown: CheckContext['shown'],
+): readonly FieldFault[] {
+  const { otlp } = form.receivers;
+  if (otlp === undefined || otlp.tenants.includes('*')) return [];
+  const asked = (otlp.bearer_tokens ?? []).flatMap(({ tenants }, token) =>
+    tenants.map((name, index) => {
+      return { name, field: `/receivers/otlp/bearer_tokens/${token}/tenants/${index}` };
+    }),
+  );
+  return [...asked.filter(({ name }) => name !== '*'), ...defaultTenantOf(form)]
+    .filter(({ name }) => !otlp.tenants.includes(name))
+    .map(({ name, field }) => {
+      const message = `the tenant "${shown(field, name)}" is not one of receivers.otlp.tenants; add it there`;
+      return { field, message };
+    });
+}
+
+/** Every class that an action is kept by has a length. */
+export function checkRetention({ config, vocabulary }: CheckContext): readonly FieldFault[] {
+  const { classes } = config.retention;
+  const actions = [...(vocabulary?.actions.values() ?? []), ...AGENT_ACTIONS.values()];
+  const firstUse = new Map<string, string>();
+  for (const { action, retention_class } of actions) {
+    if (!firstUse.has(retention_class)) firstUse.set(retention_class, action);
+  }
+  const idle = Object.keys(classes).filter((name) => !firstUse.has(name));
+  return [...firstUse]
+    .filter(([name]) => !Object.hasOwn(classes, name))
+    .map(([name, action]) => {
+      const what = `the class "${name}", which keeps ${action}, is not defined`;
+      const meant = suggest(name, idle);
+      if (meant === null) {
+        const message = `${what}; add it with regime and days, or change the vocabulary`;
+        return { field: '/retention/classes', onKey: true, message };
+      }
+      const field = pointerTo('/retention/classes', meant);
+      return { field, onKey: true, message: `${what}; is it meant by "${meant}"?` };
+    });
+}
+
+/** Endpoints that can be listened on, apart from one another, and safe where they are reached. */
+export function checkListeners({ config, shown }: CheckContext): readonly FieldFault[] {
+  const faults: FieldFault[] = [];
+  const { otlp } = config.receivers;
+  const taken = new Map<number, string>();
+  const take = (port: number, field: string, name: string): void => {
+    const other = taken.get(port);
+    if (port !== 0 && other !== undefined)
+      faults.push({ field, message: `is the port of ${other} as well; choose another one` });
+    taken.set(port, name);
+  };
+  if (otlp !== undefined) {
+    const field = '/receivers/otlp/endpoint';
+    const checked = checkEndpoint(otlp);
+    if (checked.ok) take(checked.value.port, field, 'receivers.otlp');
+    else {
+      const message = checked.error.message.replace(otlp.endpoint, shown(field, otlp.endpoint));
+      faults.push({ field, message });
+    }
+  }
+  const field = '/service/telemetry/admin_endpoint';
+  const admin = parseEndpoint(config.service.telemetry.admin_endpoint);
+  if (admin === null) faults.push({ field, message: 'must be host:port, such as 127.0.0.1:9464' });
+  else if (!isLoopback(admin.host)) {
+    const message =
+      'is reachable from other hosts, and nobody is asked who he is there; use 127.0.0.1, with a proxy or a scraper on this host';
+    faults.push({ field, message });
+  } else take(admin.port, field, 'service.telemetry.admin_endpoint');
+  for (const exporter of config.exporters) {
+    if (exporter.type === 'postgresql' && exporter.embedded)
+      take(exporter.port, `${pointerTo('/exporters', exporter.name)}/port`, exporter.name);
+  }
+  return faults;
+}
+
+/** Paths that a unix socket can have, and a ledger whose parts fit into one another. */
+export function checkSizes({ config }: CheckContext): readonly FieldFault[] {
+  const faults: FieldFault[] = [];
+  const checkSocket = (path: string, field: string, remedy: string): void => {
+    const bytes = Buffer.byteLength(path);
+    if (bytes <= SOCKET_PATH_BYTES_MAX) return;
+    const what = `makes a socket path of ${bytes} bytes, and the system takes ${SOCKET_PATH_BYTES_MAX}`;
+    faults.push({ field, message: `${what}; ${remedy}` });
+  };
+  checkSocket(join(config.data_dir, 'admin.sock'), '/data_dir', 'choose a shorter data_dir');
+  const { socket } = config.receivers;
+  if (socket !== undefined) {
+    const remedy = 'give an absolute path such as /run/sealtrail.sock';
+    checkSocket(socket.path, '/receivers/socket/path', remedy);
+  }
+  const { batch_bytes_max, segment_bytes } = config.ledger;
+  if (batch_bytes_max > segment_bytes) {
+    const message = `is more than ledger.segment_bytes (${segment_bytes}); a segment holds whole batches, so lower it or raise the other`;
+    faults.push({ field: '/ledger/batch_bytes_max', message });
+  }
+  return faults;
+}

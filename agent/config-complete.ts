@@ -1,0 +1,126 @@
+/** From the form of the file to the Config of the agent: defaults filled in, every path absolute. */
+import { hostname } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import type {
+  Config,
+  ExporterConfig,
+  TlsClientConfig,
+  TlsServerConfig,
+} from '../schemas/config.ts';
+import {
+  DATA_DIR_DEFAULT,
+  ELASTICSEARCH_DEFAULTS,
+  FILE_DEFAULTS,
+  KEYS_DEFAULTS,
+  LEDGER_DEFAULTS,
+  OTLP_DEFAULTS,
+  POSTGRESQL_DEFAULTS,
+  RETENTION_CLASSES_DEFAULT,
+  RETRY_DEFAULTS,
+  SHUTDOWN_TIMEOUT_MS_DEFAULT,
+  SOCKET_DEFAULTS,
+  TELEMETRY_DEFAULTS,
+  VOCABULARY_FILE_DEFAULT,
+} from './config-defaults.ts';
+import type { ConfigForm, ElasticsearchForm, FileForm, PostgresqlForm } from './config-form.ts';
+
+/** Fills in defaults. Paths are relative to data_dir, but for the two that lead there. */
+export function completeConfig(form: ConfigForm, configFile: string): Config {
+  const dataDir = resolve(form.data_dir ?? DATA_DIR_DEFAULT);
+  const inData = (path: string): string => resolve(dataDir, path);
+  const { vocabulary_file = VOCABULARY_FILE_DEFAULT, name = hostName() } = form.agent ?? {};
+  const keys = { ...KEYS_DEFAULTS, ...form.keys };
+  return {
+    data_dir: dataDir,
+    agent: { name, vocabulary_file: resolve(dirname(configFile), vocabulary_file) },
+    receivers: completeReceivers(form.receivers, inData),
+    processors: {
+      redaction: { sensitive_keys: form.processors?.redaction?.sensitive_keys ?? [] },
+    },
+    exporters: Object.entries(form.exporters).map(([exporter, given]) =>
+      completeExporter(exporter, given, inData),
+    ),
+    ledger: { ...LEDGER_DEFAULTS, ...form.ledger },
+    keys: {
+      redaction_key_file: inData(keys.redaction_key_file),
+      signing_key_file: inData(keys.signing_key_file),
+      generate: keys.generate,
+    },
+    tenants: form.tenants,
+    retention: { classes: form.retention?.classes ?? RETENTION_CLASSES_DEFAULT },
+    service: {
+      telemetry: { ...TELEMETRY_DEFAULTS, ...form.service?.telemetry },
+      shutdown_timeout_ms: form.service?.shutdown_timeout_ms ?? SHUTDOWN_TIMEOUT_MS_DEFAULT,
+    },
+  };
+}
+
+/** The host's name, in the characters that a stream's name takes. */
+function hostName(): string {
+  const name = hostname().replace(/[^A-Za-z0-9._-]/g, '-');
+  return name.replace(/^[^A-Za-z0-9]+/, '').slice(0, 64) || 'sealtrail';
+}
+
+function completeReceivers(
+  { socket, otlp }: ConfigForm['receivers'],
+  inData: (path: string) => string,
+): Config['receivers'] {
+  return {
+    ...(socket && {
+      socket: { ...SOCKET_DEFAULTS, ...socket, path: inData(socket.path ?? SOCKET_DEFAULTS.path) },
+    }),
+    ...(otlp && {
+      otlp: { ...OTLP_DEFAULTS, ...otlp, ...(otlp.tls && { tls: serverTls(otlp.tls, inData) }) },
+    }),
+  };
+}
+
+function completeExporter(
+  name: string,
+  given: ConfigForm['exporters'][string],
+  inData: (path: string) => string,
+): ExporterConfig {
+  const retry = { ...RETRY_DEFAULTS, ...given?.retry };
+  // The schema has checked each exporter by the type that its name begins with.
+  const prefix = name.split('/')[0] ?? name;
+  switch (prefix) {
+    case 'file': {
+      const form = given as FileForm;
+      return { ...FILE_DEFAULTS, ...form, name, type: 'file', retry, path: inData(form.path) };
+    }
+    case 'elasticsearch': {
+      const { tls, ...form } = given as ElasticsearchForm;
+      const type = 'elasticsearch';
+      return { ...ELASTICSEARCH_DEFAULTS, ...form, ...clientTls(tls, inData), name, type, retry };
+    }
+    default: {
+      const { tls, ...form } = (given ?? {}) as PostgresqlForm;
+      const type = 'postgresql';
+      return { ...POSTGRESQL_DEFAULTS, ...form, ...clientTls(tls, inData), name, type, retry };
+    }
+  }
+}
+
+function serverTls(tls: TlsServerConfig, inData: (path: string) => string): TlsServerConfig {
+  return {
+    cert_file: inData(tls.cert_file),
+    key_file: inData(tls.key_file),
+    ...(tls.client_ca_file !== undefined && { client_ca_file: inData(tls.client_ca_file) }),
+  };
+}
+
+function clientTls(
+  tls: Partial<TlsClientConfig> | undefined,
+  inData: (path: string) => string,
+): { readonly tls?: TlsClientConfig } {
+  if (tls === undefined) return {};
+  return {
+    tls: {
+      insecure_skip_verify: false,
+      ...tls,
+      ...(tls.ca_file !== undefined && { ca_file: inData(tls.ca_file) }),
+      ...(tls.cert_file !== undefined && { cert_file: inData(tls.cert_file) }),
+      ...(tls.key_file !== undefined && { key_file: inData(tls.key_file) }),
+    },
+  };
+}

@@ -1,0 +1,144 @@
+/** What config.schema.json cannot say of exporters: members that contradict one another, shared files. */
+import { join, sep } from 'node:path';
+import type {
+  ElasticsearchExporterConfig,
+  ExporterConfig,
+  PostgresqlExporterConfig,
+} from '../schemas/config.ts';
+import type { CheckContext } from './config-checks.ts';
+import { pointerTo, type FieldFault } from './config-source.ts';
+import { isLoopback } from './endpoint.ts';
+
+/** What the agent itself keeps in data_dir. */
+const OWN_NAMES = [
+  'ledger',
+  'keys',
+  'postgres',
+  'cursors',
+  'dead-letter',
+  'admin.sock',
+  'agent.lock',
+  'agent.owner.json',
+];
+
+/** Checks each exporter, and that no two of them get in each other's way. */
+export function checkExporters(context: CheckContext): readonly FieldFault[] {
+  const { exporters } = context.config;
+  const faults = exporters.flatMap((exporter) => [
+    ...checkRetry(exporter),
+    ...checkByType(exporter, context),
+  ]);
+  const [first] = exporters;
+  if (first !== undefined && exporters.every(({ required }) => !required)) {
+    const message =
+      'no exporter is required, so segments could go before any sink has their records; set required: true on one';
+    faults.push({ field: '/exporters', onKey: true, message });
+  }
+  return faults;
+}
+
+function checkRetry({ name, retry }: ExporterConfig): readonly FieldFault[] {
+  if (retry.initial_ms <= retry.max_ms) return [];
+  const field = `${pointerTo('/exporters', name)}/retry`;
+  return [{ field, message: `initial_ms is more than max_ms (${retry.max_ms}); lower it` }];
+}
+
+function checkByType(exporter: ExporterConfig, context: CheckContext): readonly FieldFault[] {
+  const at = pointerTo('/exporters', exporter.name);
+  switch (exporter.type) {
+    case 'postgresql':
+      return [...checkPostgresql(exporter, at, context), ...checkEmbedded(exporter, at, context)];
+    case 'file':
+      return checkFile(exporter.path, exporter.name, `${at}/path`, context);
+    case 'elasticsearch':
+      return checkElasticsearch(exporter, at);
+  }
+}
+
+/** One server or the other: what is given for one is ignored by the other, so it is refused. */
+function checkPostgresql(
+  exporter: PostgresqlExporterConfig,
+  at: string,
+  { form }: CheckContext,
+): readonly FieldFault[] {
+  const given = form.exporters[exporter.name] ?? {};
+  const idle = exporter.embedded ? ['url', 'owner_url', 'tls'] : ['port'];
+  const remedy = exporter.embedded
+    ? 'set embedded: false to use a server of your own'
+    : 'it belongs to the embedded server: remove it, and put the port into url';
+  const faults = idle
+    .filter((key) => Object.hasOwn(given, key))
+    .map((key) => ({ field: `${at}/${key}`, message: `has no effect here; ${remedy}` }));
+  if (!exporter.embedded && exporter.url === undefined) {
+    const message = 'url is missing: name your server, or set embedded: true';
+    faults.push({ field: `${at}/url`, message });
+  }
+  const urls = Object.entries({ url: exporter.url, owner_url: exporter.owner_url });
+  for (const [key, url] of urls) {
+    if (url === undefined || isWholeUrl(url)) continue;
+    const message = 'is no URL; percent-encode what is special in a password, such as %2F for /';
+    faults.push({ field: `${at}/${key}`, message });
+  }
+  return faults;
+}
+
+/** A slash in a password would make the user a host and the host a path. */
+function isWholeUrl(url: string): boolean {
+  return URL.canParse(url) && url.includes('@') === (new URL(url).username !== '');
+}
+
+function checkEmbedded(
+  exporter: PostgresqlExporterConfig,
+  at: string,
+  { config }: CheckContext,
+): readonly FieldFault[] {
+  const [first] = config.exporters.filter((one) => one.type === 'postgresql' && one.embedded);
+  if (!exporter.embedded || first === undefined || first === exporter) return [];
+  const message = `"${first.name}" runs the embedded server already; give this one a url`;
+  return [{ field: at, onKey: true, message }];
+}
+
+function checkFile(
+  path: string,
+  exporter: string,
+  field: string,
+  { config }: CheckContext,
+): readonly FieldFault[] {
+  const faults: FieldFault[] = [];
+  const other = config.exporters.find((one) => one.type === 'file' && one.path === path);
+  if (other !== undefined && other.name !== exporter)
+    faults.push({ field, message: `is the file of "${other.name}" as well; give each its own` });
+  const own = OWN_NAMES.find((name) =>
+    `${path}${sep}`.startsWith(join(config.data_dir, name, sep)),
+  );
+  if (own !== undefined)
+    faults.push({ field, message: `is in ${own}, which is the agent's own; use siem/, say` });
+  return faults;
+}
+
+/** Credentials go over TLS, or stay on this host. */
+function checkElasticsearch(
+  exporter: ElasticsearchExporterConfig,
+  at: string,
+): readonly FieldFault[] {
+  const faults: FieldFault[] = [];
+  const { api_key, username } = exporter;
+  if (api_key !== undefined && username !== undefined)
+    faults.push({
+      field: `${at}/username`,
+      message: 'goes with password, not with api_key; keep one',
+    });
+  for (const [index, endpoint] of exporter.endpoints.entries()) {
+    const field = `${at}/endpoints/${index}`;
+    const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
+    if (url === null)
+      faults.push({ field, message: 'is no URL, such as https://siem.example:9200' });
+    else if (
+      url.protocol === 'http:' &&
+      (api_key ?? username) !== undefined &&
+      !isLoopback(url.hostname.replace(/^\[|\]$/g, ''))
+    )
+      faults.push({ field, message: 'sends credentials in the clear; use https' });
+  }
+  return faults;
+}
