@@ -79,6 +79,8 @@ export function objectOf(class_uid: number, activity_id: number, event: AuditEve
 
 /** Activity of Authentication: the actor goes on as somebody else. */
 const ACCOUNT_SWITCH = 7;
+/** Activity of Authorize Session. */
+const ASSIGN_GROUPS = 2;
 
 /** Who signs in: the account that is the resource, or whom the actor switches to, or the actor. */
 function authentication({ actor, resource, source }: AuditEvent, activity_id: number): JsonObject {
@@ -93,11 +95,12 @@ function authentication({ actor, resource, source }: AuditEvent, activity_id: nu
 
 function sessionPrivileges(event: AuditEvent, activity_id: number): JsonObject {
   const { actor, resource } = event;
-  const gained = privilegesOf(event);
   return {
     user: isAccount(resource) ? thingOf(resource) : userOf(actor),
     // One of the two, never both.
-    ...(activity_id === 2 ? { group: { name: gained.join(', ') } } : { privileges: gained }),
+    ...(activity_id === ASSIGN_GROUPS
+      ? { group: groupOf(event) }
+      : { privileges: privilegesOf(event) }),
   };
 }
 
@@ -111,10 +114,17 @@ function userAccess(event: AuditEvent): JsonObject {
   };
 }
 
-function groupManagement({ metadata, resource }: AuditEvent): JsonObject {
-  if (!isAccount(resource)) return { group: thingOf(resource) };
+function groupManagement(event: AuditEvent): JsonObject {
+  const { resource } = event;
+  const user = isAccount(resource) ? { user: thingOf(resource) } : {};
+  return { group: groupOf(event), ...user };
+}
+
+/** The group: the resource, unless that is the account which joins or leaves. */
+function groupOf({ metadata, resource }: AuditEvent): JsonObject {
+  if (!isAccount(resource)) return thingOf(resource);
   const [name] = textsIn(metadata, ['group', 'group_id']);
-  return { group: { name }, user: thingOf(resource) };
+  return { name };
 }
 
 function apiActivity({ event, resource, source }: AuditEvent): JsonObject {

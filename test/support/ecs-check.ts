@@ -23,16 +23,16 @@ export function readEcsStandard(): EcsStandard {
   return JSON.parse(readShared('standards/ecs-flat.json')) as EcsStandard;
 }
 
-/** Leaves of a document by dotted path; arrays are leaves, and so is an empty object. */
+/** Leaves of a document by dotted path (`a.b`, `list[].c`); a list of texts is a leaf. */
 export function flatten(value: unknown, path = ''): Map<string, unknown> {
+  const isList = Array.isArray(value) && value.some((one) => typeof one === 'object');
+  if (isList) return flatten(Object.assign({}, ...value), `${path}[]`);
   const members = typeof value === 'object' && value !== null ? Object.entries(value) : [];
   if (Array.isArray(value) || members.length === 0) return new Map([[path, value]]);
-  const leaves = new Map<string, unknown>();
-  for (const [name, member] of members) {
-    const inner = flatten(member, path === '' ? name : `${path}.${name}`);
-    for (const [leaf, of] of inner) leaves.set(leaf, of);
-  }
-  return leaves;
+  const inner = members.map(([name, member]) =>
+    flatten(member, path === '' ? name : `${path}.${name}`),
+  );
+  return new Map(inner.flatMap((leaves) => [...leaves]));
 }
 
 /** Every fault of a document, one line each; empty when ECS takes it. */
