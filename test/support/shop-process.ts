@@ -1,0 +1,98 @@
+/**
+ * The example shop as a process of its own (dist/), against an agent's data directory, and what it
+ * leaves behind: app log, traces, and the events that the agent has in its ledger.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { SealedEvent, SealedRecord } from '../../schemas/record.ts';
+import { until } from './agent-peer.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** A line of the app log or of the traces. */
+export type Line = Readonly<Record<string, unknown>>;
+
+export interface ShopProcess extends AsyncDisposable {
+  readonly url: string;
+  /** What it printed to stderr. */
+  output(): string;
+  appLog(): readonly Line[];
+  traces(): readonly Line[];
+  post(path: string, body: object, headers?: Record<string, string>): Promise<Response>;
+  get(path: string, headers?: Record<string, string>): Promise<Response>;
+  /** Logs in and returns the header that says so. */
+  login(login: string, password: string): Promise<Record<string, string>>;
+}
+
+/** Starts the shop on a free port; its files lie in `dir`, which is the agent's data directory. */
+export async function startShop(dir: string): Promise<ShopProcess> {
+  const files = { log: join(dir, 'shop.log'), traces: join(dir, 'shop-traces.ndjson') };
+  const { SEALTRAIL_REDACTION_KEY: _key, OTEL_EXPORTER_OTLP_ENDPOINT: _otlp, ...env } = process.env;
+  const child = spawn(process.execPath, ['dist/examples/shop/main.js'], {
+    cwd: ROOT,
+    env: {
+      ...env,
+      SEALTRAIL_DATA_DIR: dir,
+      SHOP_PORT: '0',
+      SHOP_LOG: files.log,
+      SHOP_TRACES: files.traces,
+    },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let output = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
+  await until(() => output.includes('listens on') || child.exitCode !== null, 'the shop', 20_000);
+  const url = /listens on (\S+),/.exec(output)?.[1];
+  if (url === undefined) throw new Error(`the shop did not start:\n${output}`);
+
+  const post: ShopProcess['post'] = (path, body, headers = {}) =>
+    fetch(url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+    });
+  return {
+    url,
+    output: () => output,
+    appLog: () => readLines(files.log),
+    traces: () => readLines(files.traces),
+    post,
+    get: (path, headers = {}) => fetch(url + path, { headers }),
+    async login(login, password) {
+      const answer = await post('/login', { login, password });
+      const { token } = (await answer.json()) as { token: string };
+      return { authorization: `Bearer ${token}` };
+    },
+    async [Symbol.asyncDispose]() {
+      const exited = once(child, 'exit');
+      if (child.exitCode === null && child.kill('SIGTERM')) await exited;
+    },
+  };
+}
+
+function readLines(file: string): readonly Line[] {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').split('\n');
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Line);
+}
+
+/** Events in the ledger of an agent, without the agent's own. */
+export function readLedgerEvents(dir: string): readonly SealedEvent[] {
+  return ledgerText(dir)
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => (JSON.parse(line) as SealedRecord).event)
+    .filter(({ event }) => !/^(ledger|agent)\./.test(event.action));
+}
+
+/** All segments, as they lie on disk. */
+export function ledgerText(dir: string): string {
+  const folder = join(dir, 'ledger');
+  const names = readdirSync(folder).filter((name) => /^\d{20}\.ndjson$/.test(name));
+  return names
+    .sort()
+    .map((name) => readFileSync(join(folder, name), 'utf8'))
+    .join('');
+}
