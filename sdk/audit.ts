@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { ulid } from 'ulid';
 import { createRedactor } from '../redaction/redaction.ts';
 import type { OutboxEntry, RecordReceipt } from './batch.ts';
+import { currentContext, runInContext } from './context.ts';
 import { createDeadlines } from './deadlines.ts';
 import { createDelivery, type DeliveryCounts } from './delivery.ts';
 import { createPreparer, type EventDraft, type PreparedEvent } from './draft.ts';
@@ -84,10 +85,12 @@ export function createAudit(options: AuditOptions): Audit {
     }
     const refused = admit();
     if (refused !== null) return Promise.reject(fail(refused, failingOf(event)));
+    const context = currentContext();
     return new Promise((resolve, reject) => {
       const entry = createEntry(event, performance.now() + timeoutMs, (outcome) => {
-        if (outcome instanceof AuditError) reject(fail(outcome, failingOf(event)));
-        else resolve(outcome);
+        if (!(outcome instanceof AuditError)) return resolve(outcome);
+        // Answers come in from a timer or the socket; the hook logs for the request that recorded.
+        reject(runInContext(context, () => fail(outcome, failingOf(event))));
       });
       outbox.add(entry);
       deadlines.watch(entry);

@@ -52,6 +52,11 @@ export function runWithContext<T>(fields: AuditContext, work: () => T): T {
   return storage.run(Object.freeze({ ...currentContext(), ...fields }), work);
 }
 
+/** Runs `work` in a context that was current before. */
+export function runInContext<T>(context: AuditContext, work: () => T): T {
+  return storage.run(context, work);
+}
+
 /** Lays `fields` over the context for the rest of this asynchronous call. */
 export function enterContext(fields: AuditContext): void {
   storage.enterWith(Object.freeze({ ...currentContext(), ...fields }));

@@ -164,6 +164,19 @@ describe('the context', () => {
     });
   });
 
+  it('is the one of the failed record() when onAuditFailure is called', async () => {
+    const heard: unknown[] = [];
+    const hooked = createTestAudit('/nonexistent/sealtrail.sock', {
+      timeoutMs: 50,
+      onAuditFailure: () => heard.push(currentCorrelation().request_id),
+    });
+    const record = (id: string): Promise<unknown> =>
+      runWithContext({ request_id: id }, () => hooked.record(draft()));
+    await Promise.allSettled(['r1', 'r2', 'r3'].map(record));
+    expect(heard).toEqual(['r1', 'r2', 'r3']);
+    await hooked.close();
+  });
+
   it('takes trace and span from the active OpenTelemetry span', async () => {
     const span = { traceId: TRACE_ID, spanId: 'c7ad6b7169203331', traceFlags: 1 };
     const active = trace.setSpanContext(otelContext.active(), span);
