@@ -6,7 +6,7 @@ import type { Filesystem } from '../../ledger/filesystem.ts';
 import { findReceipts } from '../../ledger/locate.ts';
 import type { LedgerState } from '../../ledger/state.ts';
 import type { Receipt } from '../../schemas/record.ts';
-import { refusal } from '../../schemas/refusal.ts';
+import { refusal, type Refusal } from '../../schemas/refusal.ts';
 import { messageOf } from '../../schemas/result.ts';
 import type { AdmittedEvent, AppendOutcome, AppendRequest, Logger, Meter } from '../ports.ts';
 import { createNumbering } from './numbering.ts';
@@ -36,6 +36,12 @@ export interface IntakeOptions {
   readonly meter: Meter;
   readonly log: Logger;
 }
+
+/** Whether it was recorded is not known, so it MUST be sent again under its number, and no other. */
+const UNREADABLE: Refusal = refusal(
+  'storage_failed',
+  'the ledger cannot be read to find the receipt; send the event again',
+);
 
 /** Creates the intake of an append stage. */
 export function createIntake(options: IntakeOptions): Intake {
@@ -94,6 +100,7 @@ export function createIntake(options: IntakeOptions): Intake {
     const receipts = seqs.size === 0 ? new Map<number, Receipt>() : await locate(producer, seqs);
     return drafts.map((draft): AppendOutcome => {
       if (draft.kind !== 'locate') return draft;
+      if (receipts === null) return { kind: 'refused', refusal: UNREADABLE };
       const receipt = receipts.get(draft.seq);
       if (receipt !== undefined) return { kind: 'duplicate', receipt };
       const message = `number ${draft.seq} is not above the producer's last one, and the ledger has no record of it; begin again with a new producer id`;
@@ -101,16 +108,16 @@ export function createIntake(options: IntakeOptions): Intake {
     });
   }
 
+  /** Null where the ledger could not be searched. */
   async function locate(
     producer: string,
     seqs: ReadonlySet<number>,
-  ): Promise<Map<number, Receipt>> {
+  ): Promise<ReadonlyMap<number, Receipt> | null> {
     try {
       return await findReceipts(options.filesystem, options.dir, producer, seqs);
     } catch (error) {
-      // The events are then refused: the client hears that its resend was not confirmed.
       log.error({ error: messageOf(error) }, 'cannot search the ledger for receipts');
-      return new Map();
+      return null;
     }
   }
 

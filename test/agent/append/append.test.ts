@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ulid } from 'ulid';
 import type { AppendOutcome } from '../../../agent/ports.ts';
+import { nodeFilesystem } from '../../../ledger/filesystem.ts';
 import { verifyLedger } from '../../../ledger/verify.ts';
 import { refusal } from '../../../schemas/refusal.ts';
 import { err } from '../../../schemas/result.ts';
@@ -51,6 +52,27 @@ test('a resent event is acked again with its first receipt and appended once, ac
   expect(receiptsOf(resent)).toEqual([1, 2, 3, 4, 5, 6, 7]);
   await second.close();
   expect(await verifyLedger(temp.path)).toMatchObject({ verdict: 'intact', records: 8, gaps: [] });
+});
+
+test('a resent event whose receipt cannot be read is put off, so that it is never recorded twice', async () => {
+  await using temp = await makeTempDir();
+  let readable = true;
+  const unreadable = Object.assign(new Error('EIO: no reading'), { code: 'EIO' });
+  const opened = await openTestStage(temp.path, {
+    filesystem: {
+      ...nodeFilesystem,
+      readFile: (path) => (readable ? nodeFilesystem.readFile(path) : Promise.reject(unreadable)),
+    },
+  });
+  const producer = ulid();
+  const [before] = await send(opened, producer, 0, 1);
+  readable = false;
+  expect(await send(opened, producer, 0, 1)).toMatchObject([
+    { kind: 'refused', refusal: { kind: 'storage_failed' } },
+  ]);
+  readable = true;
+  expect(await send(opened, producer, 0, 1)).toEqual([{ ...before, kind: 'duplicate' }]);
+  await opened.close();
 });
 
 test('a refused number is no gap; a number that never came is one', async () => {
