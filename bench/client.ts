@@ -17,7 +17,10 @@ async function work(job: Job): Promise<void> {
   const cpuBefore = process.cpuUsage();
   const results = await Promise.all(targets.map((target) => runLoad(target, job.load)));
   const { user, system } = process.cpuUsage(cpuBefore);
-  process.send?.({ results, cpuSeconds: (user + system) / 1e6 });
+  // A long report takes several writes: the channel must stay open until it has left.
+  await new Promise((sent) =>
+    process.send?.({ results, cpuSeconds: (user + system) / 1e6 }, undefined, {}, sent),
+  );
   await Promise.all(targets.map((target) => target.close()));
   process.disconnect();
 }
