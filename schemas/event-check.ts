@@ -29,11 +29,18 @@ export function checkEvent(value: unknown): Result<AuditEvent, Refusal> {
   }
   if (!validate(value)) return err(describeFirst());
   const event = value as AuditEvent;
-  if (Number.isNaN(Date.parse(event.event.time))) {
+  if (!isInCalendar(event.event.time)) {
     return err(refusal('schema_invalid', '/event/time is no date of the calendar', '/event/time'));
   }
   const unsafe = checkStrings(event) ?? checkJson(event.metadata, '/metadata', 2);
   return unsafe === null ? ok(event) : err(unsafe);
+}
+
+/** PostgreSQL has neither a year 0 nor a 30th of February; Date.parse makes that the 2nd of March. */
+function isInCalendar(time: string): boolean {
+  if (time.startsWith('0000')) return false;
+  const isInEveryMonth = time.slice(8, 10) <= '28';
+  return isInEveryMonth || new Date(time).toISOString() === time;
 }
 
 /** The fixed fields: the schema bounds their depth and forms, strings are left to check. */

@@ -177,8 +177,8 @@ export const MAPPING_TABLE: readonly MappingRow[] = [
   {
     ours: 'metadata',
     ecs: 'sealtrail.metadata',
-    ocsf: 'unmapped.metadata privileges user.name group.name',
-    note: 'OCSF 3003, 3005, 3006 look for `role(s)`, `permission(s)`, `privilege(s)`, `user_id`, `grantee` and `group` in it where the resource is the other half.',
+    ocsf: 'unmapped.metadata privileges user.uid group.name',
+    note: 'OCSF 3003, 3005, 3006 look for `role(s)`, `permission(s)`, `privilege(s)`, `user_id`, `user`, `grantee`, `group` and `group_id` in it where the resource is the other half.',
     consequence:
       "Free by nature. In Elasticsearch it has to be mapped as `flattened`: members are then searched as keywords, and no application can exhaust the field limit of an index or clash with another's types. Ranges and full text within it are not to be had.",
   },

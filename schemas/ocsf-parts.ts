@@ -106,9 +106,9 @@ function sessionPrivileges(event: AuditEvent, activity_id: number): JsonObject {
 
 function userAccess(event: AuditEvent): JsonObject {
   const { metadata, resource } = event;
-  const [name] = textsIn(metadata, ['user_id', 'user', 'grantee']);
+  const [uid] = textsIn(metadata, ['user_id', 'user', 'grantee']);
   return {
-    user: isPrivilege(resource) ? { name } : thingOf(resource),
+    user: isPrivilege(resource) ? { uid } : thingOf(resource),
     privileges: privilegesOf(event),
     resources: [thingOf(resource)],
   };

@@ -10,29 +10,13 @@ import { mapToOcsf } from '../../schemas/ocsf.ts';
 import type { SealedRecord } from '../../schemas/record.ts';
 import type { ActionDefinition } from '../../schemas/vocabulary.ts';
 import { flatten } from '../support/ecs-check.ts';
-import { makeEvent } from '../support/events.ts';
+import { makeEvent, makeRecord } from '../support/events.ts';
 
 interface Case {
   readonly record: SealedRecord;
   readonly definition: ActionDefinition;
   readonly by: { readonly name: string; readonly version: string };
 }
-
-const seal = (event: ReturnType<typeof makeEvent>): SealedRecord => ({
-  event: {
-    ...event,
-    chain: {
-      v: 'sealtrail/1',
-      stream: 'sealtrail/a/b/c/d',
-      seq: 7,
-      received_at: '2026-03-01T10:00:00.001Z',
-      salt: '0'.repeat(32),
-      producer: { id: event.event_id, seq: 7 },
-    },
-  },
-  prev_hash: chainHash('1'.repeat(64)),
-  this_hash: chainHash('2'.repeat(64)),
-});
 
 const bob = { type: 'user', id: 'u_bob', name: 'Bob' } as const;
 const full = makeEvent({
@@ -77,7 +61,7 @@ const cases = [...OCSF_CLASSES].flatMap(([class_uid, { activities }]) =>
   ACTIVITIES.filter((one) => activities.has(one)).flatMap((activity_id) =>
     events.map((event) => {
       const base: Case = {
-        record: seal(event),
+        record: makeRecord(event),
         definition: {
           action: event.event.action,
           category: event.event.category,

@@ -4,7 +4,7 @@ import { GENESIS_PREV_HASH, chainHash } from '../../schemas/brand.ts';
 import { checkEvent } from '../../schemas/event-check.ts';
 import type { ActorType, AuditEvent, Json, Origin } from '../../schemas/event.ts';
 import type { SealedRecord } from '../../schemas/record.ts';
-import { safeJson, safeText } from './events.ts';
+import { makeRecord, safeJson, safeText } from './events.ts';
 
 const text = safeText.map((one) => one || '-');
 const hex = (digits: number): fc.Arbitrary<string> =>
@@ -146,19 +146,10 @@ export function recordsOf(actions: readonly string[]): fc.Arbitrary<SealedRecord
   return fc
     .record({ event: eventsOf(actions), seq: fc.nat(), hash: hex(64), received_at: times })
     .map(({ event, seq, hash, received_at }) => {
+      const { event: sealed } = makeRecord(event);
       const record: SealedRecord = {
-        event: {
-          ...event,
-          chain: {
-            v: 'sealtrail/1',
-            stream: `sealtrail/test/${'f'.repeat(32)}/0011223344556677/standard`,
-            seq,
-            received_at,
-            salt: hash.slice(0, 32),
-            producer: { id: event.event_id, seq },
-          },
-        },
-        prev_hash: seq === 0 ? GENESIS_PREV_HASH : chainHash(hash.split('').reverse().join('')),
+        event: { ...sealed, chain: { ...sealed.chain, seq, received_at } },
+        prev_hash: GENESIS_PREV_HASH,
         this_hash: chainHash(hash),
       };
       return JSON.parse(JSON.stringify(record)) as SealedRecord;

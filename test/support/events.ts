@@ -1,7 +1,9 @@
 /** Events for tests: one plain one, and an arbitrary for all that the schema allows. */
 import * as fc from 'fast-check';
 import { ulid } from 'ulid';
+import { chainHash } from '../../schemas/brand.ts';
 import type { AuditEvent } from '../../schemas/event.ts';
+import type { SealedRecord } from '../../schemas/record.ts';
 
 /** A whole, ordinary event; members of `over` replace its own. */
 export function makeEvent(over: Partial<AuditEvent> = {}): AuditEvent {
@@ -20,6 +22,24 @@ export function makeEvent(over: Partial<AuditEvent> = {}): AuditEvent {
     correlation: { request_id: 'req-1', trace_id: '0af7651916cd43dd8448eb211c80319c' },
     metadata: { ticket: 'T-12', row_count: 3 },
     ...over,
+  };
+}
+
+/** The event as a sealed record; its hashes have the right form and hash nothing. */
+export function makeRecord(over: Partial<AuditEvent> = {}): SealedRecord {
+  const event = makeEvent(over);
+  const chain = {
+    v: 'sealtrail/1',
+    stream: `sealtrail/test/${'f'.repeat(32)}/0011223344556677/standard`,
+    seq: 7,
+    received_at: '2026-03-01T10:00:00.001Z',
+    salt: '0'.repeat(32),
+    producer: { id: event.event_id, seq: 7 },
+  } as const;
+  return {
+    event: { ...event, chain },
+    prev_hash: chainHash('1'.repeat(64)),
+    this_hash: chainHash('2'.repeat(64)),
   };
 }
 
