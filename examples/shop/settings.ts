@@ -21,14 +21,14 @@ export interface Settings {
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
   const dataDir = env['SEALTRAIL_DATA_DIR'] ?? 'data';
   const toCollector = env['OTEL_EXPORTER_OTLP_ENDPOINT'] !== undefined;
-  const tracesFile = env['SHOP_TRACES'] ?? (toCollector ? undefined : 'data/shop/traces.ndjson');
+  const standardFile = toCollector ? undefined : join(dataDir, 'shop/traces.ndjson');
   return {
     port: Number(env['SHOP_PORT'] ?? 3000),
     socketPath: env['SEALTRAIL_SOCKET'] ?? join(dataDir, 'sealtrail.sock'),
     redactionKey: env['SEALTRAIL_REDACTION_KEY'] ?? readAgentsKey(dataDir),
     vocabulary: env['SHOP_VOCABULARY'] ?? 'config/vocabulary.json',
     appLogFile: env['SHOP_LOG'],
-    tracesFile,
+    tracesFile: env['SHOP_TRACES'] ?? standardFile,
   };
 }
 

@@ -47,7 +47,7 @@ function createFileProcessor(file: string): tracing.SpanProcessor {
         parent_span_id: span.parentSpanContext?.spanId ?? null,
         name: span.name,
         start: new Date(core.hrTimeToMilliseconds(span.startTime)).toISOString(),
-        duration_ms: core.hrTimeToMilliseconds(span.duration),
+        duration_ms: Math.round(core.hrTimeToMilliseconds(span.duration)),
         failed: span.status.code === SpanStatusCode.ERROR,
         ...span.attributes,
       };
