@@ -305,6 +305,20 @@ describe('waiting', () => {
     await audit.close();
   });
 
+  it('is over as soon as an agent that was not there comes up, and all arrives in order', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'sealtrail-late-'));
+    const socketPath = join(directory, 'agent.sock');
+    const audit = createTestAudit(socketPath);
+    const results = recordMany(audit, 600);
+    await until(() => audit.stats().reconnects > 1, 'some tries in vain');
+    const peer = await startAgentPeer({}, socketPath);
+    open.push(audit, peer);
+    expect(codesOf(await results)).toEqual(Array(600).fill('ok'));
+    expectNumbersInOrder(peer);
+    expect(audit.stats()).toMatchObject({ pending: 0, failures: 0, lastError: null });
+    rmSync(directory, { recursive: true, force: true });
+  });
+
   it('ends after timeoutMs when the agent is silent; what was sent is still delivered', async () => {
     let release = (): void => undefined;
     const gate = new Promise<void>((resolve) => (release = resolve));
