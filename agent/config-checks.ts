@@ -41,23 +41,30 @@ export function checkPipeline({ form, shown }: CheckContext): readonly FieldFaul
     const at = `/service/pipelines/audit/${kind}`;
     const defined = kind === 'processors' ? ['redaction'] : Object.keys(form[kind]);
     const idle = defined.filter((name) => !named.includes(name));
-    const missing = named.flatMap((name, index) => {
-      if (defined.includes(name)) return [];
-      const field = pointerTo(at, index);
+    const missing = named.filter((name) => !defined.includes(name));
+    const undefinedOnes = missing.map((name) => {
+      const field = pointerTo(at, named.indexOf(name));
       const what = `"${shown(field, name)}" is not defined below ${kind}`;
-      return [{ field, message: `${what}${didYouMean(name, defined)}` }];
+      return { field, message: `${what}${didYouMean(name, defined)}` };
     });
-    return [...missing, ...idle.map((name) => describeIdle(kind, name))];
+    return [...undefinedOnes, ...idle.map((name) => describeIdle(kind, name, missing))];
   });
 }
 
-function describeIdle(kind: 'receivers' | 'processors' | 'exporters', name: string): FieldFault {
+function describeIdle(
+  kind: 'receivers' | 'processors' | 'exporters',
+  name: string,
+  missing: readonly string[],
+): FieldFault {
   const list = `service.pipelines.audit.${kind}`;
   if (kind === 'processors') {
     const message = 'redaction is left out, and nothing may reach the disk unredacted; add it';
     return { field: '/service/pipelines/audit/processors', message };
   }
-  const message = `"${name}" is in no pipeline, so no event would pass it; add it to ${list}, or remove it here`;
+  const meant = suggest(name, missing);
+  const remedy =
+    meant === null ? `add it to ${list}, or remove it here` : `${list} has "${meant}" instead`;
+  const message = `"${name}" is in no pipeline, so no event would pass it; ${remedy}`;
   return { field: pointerTo(`/${kind}`, name), onKey: true, message };
 }
 

@@ -150,6 +150,9 @@ function describe(error: ValidationError): Described {
       return message('is empty; it needs at least one');
     case 'minLength':
       return message('is empty; give it a value, or remove the key');
+    case 'maxLength':
+    case 'maxItems':
+      return message(`is too long; at most ${params['limit']} are taken`);
     case 'pattern':
       return message(`has another form than it must: ${expectationOf(error)}`);
     default:

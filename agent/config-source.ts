@@ -152,7 +152,11 @@ function convertMember(
   if (!isScalar(key)) {
     into.faults.push({ field: pointer, message: 'has a key that is not a word; remove it' });
   } else if (into.places.has(at)) {
-    into.faults.push({ field: at, message: `the key "${name}" stands twice; keep one of the two` });
+    into.faults.push({
+      field: at,
+      onKey: true,
+      message: `the key "${name}" stands twice; keep one of the two`,
+    });
   }
   // The last one wins, so a duplicate is reported where it stands.
   into.places.set(at, {

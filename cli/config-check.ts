@@ -69,9 +69,12 @@ function describeListeners({ receivers, service }: Config): readonly string[] {
     listeners.push(`${socket.path} (${socket.mode}) for ${tenantsOf(socket.tenants)}`);
   if (otlp !== undefined) {
     const scheme = otlp.tls === undefined ? 'http' : 'https';
-    const tokens = otlp.bearer_tokens?.length ?? 0;
-    const asked = tokens === 0 ? '' : `, ${tokens} bearer token${tokens === 1 ? '' : 's'}`;
-    listeners.push(`${scheme}://${otlp.endpoint} (OTLP) for ${tenantsOf(otlp.tenants)}${asked}`);
+    const asked = [
+      ...(otlp.bearer_tokens === undefined ? [] : ['a bearer token']),
+      ...(otlp.tls?.client_ca_file === undefined ? [] : ['a client certificate']),
+    ].join(' and ');
+    const guard = asked === '' ? '' : `, asks for ${asked}`;
+    listeners.push(`${scheme}://${otlp.endpoint} (OTLP) for ${tenantsOf(otlp.tenants)}${guard}`);
   }
   return [...listeners, `http://${service.telemetry.admin_endpoint} (health, metrics)`];
 }

@@ -1,0 +1,306 @@
+import { describe, expect, test } from 'vitest';
+import { benchVocabulary } from '../../bench/vocabulary.ts';
+import { faultsOf, LEAST } from '../support/config.ts';
+
+const ECS = { path: 'siem/ecs.ndjson', format: 'ecs' };
+const SOCKET = { tenants: ['*'] };
+const OTLP = { tenants: ['*'] };
+const TLS = { cert_file: '/etc/tls.pem', key_file: '/etc/tls.key' };
+const TOKEN = { token: 'a-token-of-20-letters', tenants: ['acme'] };
+const HOSTED = { embedded: false, url: 'postgresql://writer@db.example/sealtrail' };
+
+/** One fault exactly, at this field, with this in its message. */
+async function expectFault(config: object, field: string, message: string): Promise<void> {
+  const faults = await faultsOf({ ...LEAST, ...config });
+  expect(faults).toEqual([
+    expect.objectContaining({ field, message: expect.stringContaining(message) }),
+  ]);
+}
+
+async function expectValid(config: object): Promise<void> {
+  expect(await faultsOf({ ...LEAST, ...config })).toEqual([]);
+}
+
+const audit = (pipeline: object): object => ({ service: { pipelines: { audit: pipeline } } });
+
+describe('the pipeline', () => {
+  test('names what is defined', async () => {
+    const both = { exporters: { 'file/ecs': ECS } };
+    await expectValid({ ...both, ...audit({ exporters: ['file/ecs'] }) });
+    await expectFault(
+      audit({ receivers: ['socket', 'otpl'] }),
+      '/service/pipelines/audit/receivers/1',
+      '"otpl" is not defined below receivers',
+    );
+    await expectFault(
+      audit({ processors: ['redaction', 'redactoin'] }),
+      '/service/pipelines/audit/processors/1',
+      'did you mean "redaction"?',
+    );
+    const faults = await faultsOf({ ...LEAST, ...both, ...audit({ exporters: ['file/ecss'] }) });
+    expect(faults.map(({ field, message }) => [field, message])).toEqual([
+      [
+        '/exporters/file~1ecs',
+        '"file/ecs" is in no pipeline, so no event would pass it; service.pipelines.audit.exporters has "file/ecss" instead',
+      ],
+      [
+        '/service/pipelines/audit/exporters/0',
+        '"file/ecss" is not defined below exporters; did you mean "file/ecs"?',
+      ],
+    ]);
+  });
+
+  test('leaves nothing that is defined idle', async () => {
+    await expectFault(
+      { exporters: { 'file/ecs': ECS }, ...audit({ exporters: [] }) },
+      '/exporters/file~1ecs',
+      '"file/ecs" is in no pipeline, so no event would pass it; add it to service.pipelines.audit.exporters',
+    );
+    await expectFault(
+      { receivers: { socket: SOCKET, otlp: OTLP }, ...audit({ receivers: ['otlp'] }) },
+      '/receivers/socket',
+      '"socket" is in no pipeline',
+    );
+  });
+
+  test('never leaves redaction out', async () => {
+    await expectFault(
+      audit({ processors: [] }),
+      '/service/pipelines/audit/processors',
+      'nothing may reach the disk unredacted',
+    );
+  });
+});
+
+describe('a tenant', () => {
+  test.each<[string, object, string]>([
+    [
+      'of the socket',
+      { receivers: { socket: { tenants: ['acm'] } } },
+      '/receivers/socket/tenants/0',
+    ],
+    ['of OTLP', { receivers: { otlp: { tenants: ['acm'] } } }, '/receivers/otlp/tenants/0'],
+    [
+      'of a token',
+      { receivers: { otlp: { ...OTLP, bearer_tokens: [{ ...TOKEN, tenants: ['acme', 'acm'] }] } } },
+      '/receivers/otlp/bearer_tokens/0/tenants/1',
+    ],
+    [
+      'by default',
+      { receivers: { otlp: { ...OTLP, default_tenant: 'acm' } } },
+      '/receivers/otlp/default_tenant',
+    ],
+  ])('%s is declared', async (_, config, field) => {
+    await expectFault(config, field, 'not declared below tenants; did you mean "acme"?');
+  });
+
+  test('of a token or by default is one that its receiver may write for', async () => {
+    const tenants = [{ id: 'acme' }, { id: 'globex' }];
+    const otlp = { tenants: ['globex'] };
+    const field = '/receivers/otlp/bearer_tokens/0/tenants/0';
+    const message = 'the tenant "acme" is not one of receivers.otlp.tenants';
+    await expectFault(
+      { tenants, receivers: { otlp: { ...otlp, bearer_tokens: [TOKEN] } } },
+      field,
+      message,
+    );
+    await expectFault(
+      { tenants, receivers: { otlp: { ...otlp, default_tenant: 'acme' } } },
+      '/receivers/otlp/default_tenant',
+      message,
+    );
+    await expectValid({
+      tenants,
+      receivers: { otlp: { tenants: ['acme'], default_tenant: 'acme', bearer_tokens: [TOKEN] } },
+    });
+  });
+
+  test('is declared once, and is not the one of the agent itself', async () => {
+    const twice = [{ id: 'acme' }, { id: 'acme' }];
+    await expectFault({ tenants: twice }, '/tenants/1/id', '"acme" is declared twice');
+    const own = [{ id: 'acme' }, { id: 'sealtrail' }];
+    await expectFault({ tenants: own }, '/tenants/1/id', "the agent's own events");
+  });
+});
+
+describe('a retention class', () => {
+  const days = { regime: 'own policy', days: 30 };
+
+  test('that the vocabulary or the agent uses is defined', async () => {
+    await expectValid({ retention: { classes: { standard: days, unused: days } } });
+    await expectFault(
+      { retention: { classes: { short: days } } },
+      '/retention/classes',
+      'the class "standard", which keeps customer.read, is not defined; add it',
+    );
+    await expectFault(
+      { retention: { classes: { standart: days } } },
+      '/retention/classes/standart',
+      'is it meant by "standart"?',
+    );
+    const action = { ...benchVocabulary.actions[0], retention_class: 'payroll' };
+    const vocabulary = JSON.stringify({ version: 1, actions: [action] });
+    const faults = await faultsOf(LEAST, { files: { 'vocabulary.json': vocabulary } });
+    expect(faults).toMatchObject([{ message: expect.stringContaining('the class "payroll"') }]);
+  });
+});
+
+describe('a listener', () => {
+  const telemetry = (admin_endpoint: string): object => ({
+    service: { telemetry: { admin_endpoint } },
+  });
+
+  test('for the operator stays on loopback', async () => {
+    const field = '/service/telemetry/admin_endpoint';
+    for (const endpoint of ['127.0.0.1:9464', 'localhost:0', '[::1]:9464', '127.8.9.1:1'])
+      await expectValid(telemetry(endpoint));
+    for (const endpoint of ['0.0.0.0:9464', '[::]:9464', '10.0.0.7:9464', 'admin.example:9464'])
+      await expectFault(telemetry(endpoint), field, 'use 127.0.0.1');
+    for (const endpoint of ['9464', ':9464', '127.0.0.1', '127.0.0.1:70000', 'http://127.0.0.1:1'])
+      await expectFault(telemetry(endpoint), field, 'must be host:port');
+  });
+
+  test('for OTLP beyond loopback has TLS and asks who is there', async () => {
+    const field = '/receivers/otlp/endpoint';
+    const open = { ...OTLP, endpoint: '0.0.0.0:4318' };
+    const wanted = 'configure tls and bearer_tokens or tls.client_ca_file';
+    await expectFault({ receivers: { otlp: open } }, field, wanted);
+    await expectFault({ receivers: { otlp: { ...open, tls: TLS } } }, field, 'bearer_tokens or');
+    await expectFault({ receivers: { otlp: { ...open, bearer_tokens: [TOKEN] } } }, field, 'tls');
+    await expectFault({ receivers: { otlp: { ...OTLP, endpoint: '4318' } } }, field, 'host:port');
+    await expectValid({ receivers: { otlp: { ...open, tls: TLS, bearer_tokens: [TOKEN] } } });
+    const tls = { ...TLS, client_ca_file: '/etc/ca.pem' };
+    await expectValid({ receivers: { otlp: { ...open, tls } } });
+  });
+
+  test('has a port of its own', async () => {
+    const otlp = { ...OTLP, endpoint: '127.0.0.1:9464' };
+    await expectFault(
+      { receivers: { otlp } },
+      '/service/telemetry/admin_endpoint',
+      'is the port of receivers.otlp as well',
+    );
+    await expectFault(
+      { exporters: { postgresql: { port: 9464 } } },
+      '/exporters/postgresql/port',
+      'is the port of service.telemetry.admin_endpoint as well',
+    );
+    await expectValid({
+      receivers: { otlp: { ...OTLP, endpoint: '127.0.0.1:0' } },
+      ...telemetry('127.0.0.1:0'),
+    });
+  });
+});
+
+describe('a size', () => {
+  test('of a socket path fits into 107 bytes, counted in bytes', async () => {
+    const path = (bytes: number): object => ({
+      receivers: { socket: { ...SOCKET, path: `/${'s'.repeat(bytes - 1)}` } },
+    });
+    await expectValid(path(107));
+    await expectFault(path(108), '/receivers/socket/path', 'a socket path of 108 bytes');
+    const wide = { receivers: { socket: { ...SOCKET, path: `/${'é'.repeat(60)}` } } };
+    await expectFault(wide, '/receivers/socket/path', 'a socket path of 121 bytes');
+    await expectFault(
+      { data_dir: `/${'d'.repeat(100)}`, receivers: { otlp: OTLP } },
+      '/data_dir',
+      'choose a shorter data_dir',
+    );
+  });
+
+  test('of a segment holds a batch, and both are sane', async () => {
+    await expectValid({ ledger: { segment_bytes: 65_536, batch_bytes_max: 65_536 } });
+    await expectFault(
+      { ledger: { segment_bytes: 1_048_576 } },
+      '/ledger/batch_bytes_max',
+      'is more than ledger.segment_bytes (1048576)',
+    );
+    const tiny = { ledger: { segment_bytes: 1000 } };
+    await expectFault(tiny, '/ledger/segment_bytes', 'must be at least 65536');
+    const huge = { ledger: { segment_bytes: 2 ** 40 } };
+    await expectFault(huge, '/ledger/segment_bytes', 'must be at most 1073741824');
+  });
+});
+
+describe('an exporter', () => {
+  test('is required, or another one is', async () => {
+    const optional = { ...ECS, required: false };
+    await expectFault({ exporters: { file: optional } }, '/exporters', 'no exporter is required');
+    await expectValid({ exporters: { file: optional, postgresql: {} } });
+  });
+
+  test('waits longer at most than at first', async () => {
+    const retry = { initial_ms: 2000, max_ms: 1000 };
+    const field = '/exporters/postgresql/retry';
+    await expectFault({ exporters: { postgresql: { retry } } }, field, 'is more than max_ms');
+  });
+
+  test('of PostgreSQL names its server, or runs one, and not both', async () => {
+    const exporters = (postgresql: object): object => ({ exporters: { postgresql } });
+    const at = '/exporters/postgresql';
+    await expectValid(exporters(HOSTED));
+    await expectFault(exporters({ embedded: false }), `${at}/url`, 'url is missing');
+    await expectFault(exporters({ url: HOSTED.url }), `${at}/url`, 'set embedded: false');
+    await expectFault(exporters({ ...HOSTED, port: 5432 }), `${at}/port`, 'has no effect here');
+    await expectFault(
+      { exporters: { postgresql: {}, 'postgresql/b': {} } },
+      '/exporters/postgresql~1b',
+      '"postgresql" runs the embedded server already',
+    );
+    await expectValid({ exporters: { postgresql: {}, 'postgresql/b': HOSTED } });
+  });
+
+  test.each(['a/b', '12/x', 'a#b', 'a?b', 'a b/c'])(
+    'of PostgreSQL is not sent elsewhere by a password like %j',
+    async (password) => {
+      const url = `postgresql://writer:${password}@db.example/sealtrail`;
+      await expectFault(
+        { exporters: { postgresql: { ...HOSTED, url } } },
+        '/exporters/postgresql/url',
+        'percent-encode',
+      );
+    },
+  );
+
+  test('into a file has it to itself, outside of what the agent keeps', async () => {
+    await expectFault(
+      { exporters: { 'file/a': ECS, 'file/b': { ...ECS, path: 'siem/../siem/ecs.ndjson' } } },
+      '/exporters/file~1b/path',
+      'is the file of "file/a" as well',
+    );
+    for (const path of ['ledger/ecs.ndjson', './keys/redaction.key', 'cursors', 'admin.sock'])
+      await expectFault(
+        { exporters: { file: { ...ECS, path } } },
+        '/exporters/file/path',
+        "the agent's own",
+      );
+    await expectValid({ exporters: { file: { ...ECS, path: 'ledger.ndjson' } } });
+  });
+
+  test('of Elasticsearch never sends credentials in the clear', async () => {
+    const exporters = (elasticsearch: object): object => ({ exporters: { elasticsearch } });
+    const at = '/exporters/elasticsearch';
+    const open = { endpoints: ['https://a.example', 'http://b.example:9200'] };
+    await expectValid(exporters(open));
+    await expectFault(exporters({ ...open, api_key: 'k' }), `${at}/endpoints/1`, 'use https');
+    const basic = { username: 'u', password: 'p' };
+    await expectFault(exporters({ ...open, ...basic }), `${at}/endpoints/1`, 'use https');
+    for (const host of ['127.0.0.1', '[::1]', 'localhost'])
+      await expectValid(exporters({ endpoints: [`http://${host}:9200`], api_key: 'k' }));
+    await expectFault(
+      exporters({ endpoints: ['https://a.example'], api_key: 'k', ...basic }),
+      `${at}/username`,
+      'keep one',
+    );
+    await expectFault(
+      exporters({ endpoints: ['https://a.example'], username: 'u' }),
+      `${at}/password`,
+      'password is missing',
+    );
+    await expectFault(
+      exporters({ endpoints: ['https://u:p@a.example'] }),
+      `${at}/endpoints/0`,
+      'has another form',
+    );
+  });
+});
