@@ -2,24 +2,20 @@
  * The unix socket receiver: the SDK's way in. File mode and a tenant allow-list say who may write
  * what; a connection that breaks the protocol costs only itself.
  */
-import { chmod, rm } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
+import { chmod } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
 import type { SocketReceiverConfig } from '../../schemas/config.ts';
 import { refusal } from '../../schemas/refusal.ts';
-import { codeOf, err, messageOf, ok, type Result } from '../../schemas/result.ts';
+import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
 import { encodeFrame } from '../../schemas/wire-codec.ts';
 import { FrameType, type AgentHello } from '../../schemas/wire.ts';
 import type { Admission, Appender, Logger, Meter } from '../ports.ts';
+import { removeStaleSocket, type SocketFileFault } from '../socket-file.ts';
 import { createAllowList } from './admission.ts';
 import { serveConnection, type Connection } from './connection.ts';
 
-export interface ReceiverError {
-  readonly kind: 'address_in_use' | 'cannot_listen';
-  readonly message: string;
-}
-
 export interface SocketReceiver {
-  listen(): Promise<Result<void, ReceiverError>>;
+  listen(): Promise<Result<void, SocketFileFault>>;
   /** Takes no more connections, lets acks in flight leave for up to `graceMs`, then cuts the rest. */
   close(graceMs: number): Promise<void>;
 }
@@ -61,8 +57,8 @@ export function createSocketReceiver(options: {
 
   const server = createServer({ allowHalfOpen: true }, accept);
 
-  async function listen(): Promise<Result<void, ReceiverError>> {
-    const stale = await removeStale(config.path);
+  async function listen(): Promise<Result<void, SocketFileFault>> {
+    const stale = await removeStaleSocket(config.path);
     if (!stale.ok) return stale;
     try {
       await new Promise<void>((done, fail) => {
@@ -94,28 +90,4 @@ export function createSocketReceiver(options: {
   }
 
   return { listen, close };
-}
-
-/** A socket file that nobody answers on is left over from a crash; a live one is somebody else's. */
-async function removeStale(path: string): Promise<Result<void, ReceiverError>> {
-  const answer = await new Promise<string>((done) => {
-    const probe = connect(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      done('connected');
-    });
-    probe.once('error', (error) => done(codeOf(error)));
-  });
-  if (answer === 'connected') {
-    return err({
-      kind: 'address_in_use',
-      message: `another agent answers on ${path}; stop it, or set SEALTRAIL_DATA_DIR`,
-    });
-  }
-  if (answer === 'ENOENT') return ok(undefined);
-  if (answer !== 'ECONNREFUSED') {
-    return err({ kind: 'cannot_listen', message: `cannot use ${path}: ${answer}` });
-  }
-  await rm(path, { force: true });
-  return ok(undefined);
 }

@@ -1,0 +1,93 @@
+/** Metrics that are read off the agent's status when somebody scrapes: ledger, queue, sinks. */
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { AgentStatus, AppendStatus, SinkStatus } from '../ports.ts';
+
+const APPEND_STATES = [
+  'ready',
+  'disk_full',
+  'failed',
+  'stopped',
+] as const satisfies readonly AppendStatus['state'][];
+const SINK_STATES = [
+  'idle',
+  'delivering',
+  'retrying',
+  'stopped',
+] as const satisfies readonly SinkStatus['state'][];
+
+/** Registers them; the function that comes back copies a status into them. */
+export function createStatusMetrics(registry: Registry): (status: AgentStatus) => void {
+  const gauge = createGauges(registry);
+  const build = gauge('audit_build_info', 'Always 1; the version of the running agent.', 'version');
+  const showAppend = createAppendMetrics(registry);
+  const showSinks = createSinkMetrics(registry);
+  return (status) => {
+    build.set({ version: status.version }, 1);
+    showAppend(status.append);
+    showSinks(status.sinks);
+  };
+}
+
+type Gauges = (name: string, help: string, ...labelNames: string[]) => Gauge;
+
+function createGauges(registry: Registry): Gauges {
+  return (name, help, ...labelNames) =>
+    new Gauge({ name, help, labelNames, registers: [registry] });
+}
+
+function createAppendMetrics(registry: Registry): (append: AppendStatus) => void {
+  const gauge = createGauges(registry);
+  const queue = gauge('audit_append_queue_events', 'Events that wait for a group commit.');
+  const queueMax = gauge(
+    'audit_append_queue_limit_events',
+    'Size of the queue at which receivers stop reading.',
+  );
+  const state = gauge(
+    'audit_append_state',
+    '1 for the state that holds, 0 for the others.',
+    'state',
+  );
+  const records = gauge('audit_ledger_records', 'Records in the ledger, fsynced.');
+  const bytes = gauge('audit_ledger_bytes', 'Bytes of the ledger.');
+  return (append) => {
+    queue.set(append.queue_events);
+    queueMax.set(append.queue_events_max);
+    for (const each of APPEND_STATES) state.set({ state: each }, each === append.state ? 1 : 0);
+    records.set(append.records);
+    bytes.set(append.ledger_bytes);
+  };
+}
+
+function createSinkMetrics(registry: Registry): (sinks: readonly SinkStatus[]) => void {
+  const gauge = createGauges(registry);
+  const counter = (name: string, help: string): Counter =>
+    new Counter({ name, help, labelNames: ['sink'], registers: [registry] });
+  const lag = gauge('audit_deliver_lag_records', 'Records a sink has not confirmed.', 'sink');
+  const age = gauge(
+    'audit_deliver_lag_seconds',
+    'Age of the oldest record a sink has not confirmed; 0 when there is none.',
+    'sink',
+  );
+  const letters = gauge('audit_deliver_dead_letters', 'Records set aside for a sink.', 'sink');
+  const state = gauge(
+    'audit_deliver_state',
+    '1 for the state that holds, 0 for the others.',
+    'sink',
+    'state',
+  );
+  const delivered = counter('audit_deliver_records_total', 'Records a sink has confirmed.');
+  const retries = counter('audit_deliver_retries_total', 'Attempts after a failed one.');
+  return (sinks) => {
+    // Counters can only grow: what the sinks themselves have counted replaces the last copy.
+    delivered.reset();
+    retries.reset();
+    for (const { name: sink, ...status } of sinks) {
+      lag.set({ sink }, status.lag_records);
+      age.set({ sink }, status.lag_seconds);
+      letters.set({ sink }, status.dead_letters);
+      for (const each of SINK_STATES) state.set({ sink, state: each }, +(each === status.state));
+      delivered.inc({ sink }, status.delivered_total);
+      retries.inc({ sink }, status.retries_total);
+    }
+  };
+}

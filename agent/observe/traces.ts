@@ -1,0 +1,132 @@
+/**
+ * The agent's own traces: a span for a group commit, a span for a delivered batch. Stages know
+ * nothing of it: they count into the meter and report deliveries as ever. Spans carry counts and
+ * times, never contents. Whatever becomes of them, the agent is not affected.
+ */
+import type { Attributes, Tracer } from '@opentelemetry/api';
+import { messageOf } from '../../schemas/result.ts';
+import type { Clock, DeliveryReport, Logger, Meter } from '../ports.ts';
+import { createTraceBudget } from './trace-budget.ts';
+import { openTraceExport } from './trace-export.ts';
+
+export interface Traces {
+  /** The same meter, its commits traced. */
+  meter(meter: Meter): Meter;
+  onDelivery(report: DeliveryReport): void;
+  /** Sends what waits, for one second at most. Never rejects. */
+  stop(): Promise<void>;
+}
+
+export interface TraceOptions {
+  /** OTLP/HTTP base URL (`/v1/traces` is added); undefined: no traces, and no SDK is loaded. */
+  readonly endpoint: string | undefined;
+  readonly version: string;
+  readonly log: Logger;
+  readonly clock?: Clock;
+}
+
+/** Of commits, and of each sink's batches; a loaded agent commits thousands of times a second. */
+export const SPANS_PER_SECOND = 10;
+/** A commit this slow always gets its span; as commits follow one another, there are 20 a second at most. */
+export const SLOW_COMMIT_SECONDS = 0.05;
+const FAILURE_LOG_INTERVAL_MS = 60_000;
+const STOP_TIMEOUT_MS = 1_000;
+/** SpanStatusCode.ERROR; its module is loaded only when traces are on. */
+const STATUS_ERROR = 2;
+
+const OFF: Traces = {
+  meter: (meter) => meter,
+  onDelivery: () => undefined,
+  stop: () => Promise.resolve(),
+};
+
+/** Starts tracing where it is configured. Never rejects: what goes wrong is logged, and traces are off. */
+export async function startTraces(options: TraceOptions): Promise<Traces> {
+  const { endpoint, version, log, clock = { nowMs: Date.now } } = options;
+  if (endpoint === undefined) return OFF;
+  const onFailure = createFailureLog(log, clock);
+  try {
+    const { tracer, stop } = await openTraceExport({ endpoint, version, onFailure });
+    return { ...createSpans(tracer, clock, onFailure), stop: () => stopInTime(stop, onFailure) };
+  } catch (error) {
+    log.error({ component: 'traces', error: messageOf(error) }, 'traces cannot be started');
+    return OFF;
+  }
+}
+
+function createSpans(
+  tracer: Tracer,
+  clock: Clock,
+  onFailure: (error: unknown) => void,
+): Omit<Traces, 'stop'> {
+  const budget = createTraceBudget(SPANS_PER_SECOND, clock);
+
+  function addSpan(
+    name: string,
+    startTime: number,
+    endTime: number,
+    attributes: Attributes,
+    isError = false,
+  ): void {
+    try {
+      const span = tracer.startSpan(name, { startTime, attributes });
+      if (isError) span.setStatus({ code: STATUS_ERROR });
+      span.end(endTime);
+    } catch (error) {
+      onFailure(error);
+    }
+  }
+
+  return {
+    meter: (meter) => ({
+      ...meter,
+      commit: (records, bytes, fsyncSeconds) => {
+        meter.commit(records, bytes, fsyncSeconds);
+        const skipped = budget.take('append.commit', fsyncSeconds >= SLOW_COMMIT_SECONDS);
+        if (skipped === null) return;
+        const endMs = clock.nowMs();
+        addSpan('append.commit', endMs - fsyncSeconds * 1000, endMs, {
+          'audit.records': records,
+          'audit.bytes': bytes,
+          'audit.fsync_seconds': fsyncSeconds,
+          'audit.spans_skipped': skipped,
+        });
+      },
+    }),
+    onDelivery: ({ sink, records, startedMs, durationMs, outcome }) => {
+      const skipped = budget.take(`deliver ${sink}`);
+      if (skipped === null) return;
+      const attributes = {
+        'audit.sink': sink,
+        'audit.records': records,
+        'audit.outcome': outcome,
+        'audit.spans_skipped': skipped,
+      };
+      addSpan('deliver.batch', startedMs, startedMs + durationMs, attributes, outcome === 'failed');
+    },
+  };
+}
+
+/** A collector that is down for a day must not fill the log: one line a minute, with the count. */
+function createFailureLog(log: Logger, clock: Clock): (error: unknown) => void {
+  let attempts = 0;
+  let loggedMs = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    attempts += 1;
+    if (clock.nowMs() - loggedMs < FAILURE_LOG_INTERVAL_MS) return;
+    loggedMs = clock.nowMs();
+    const fields = { component: 'traces', attempts, error: messageOf(error) };
+    log.warn(fields, 'traces cannot be exported; nothing else is affected');
+    attempts = 0;
+  };
+}
+
+async function stopInTime(
+  stop: () => Promise<void>,
+  onFailure: (error: unknown) => void,
+): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeUp = new Promise<void>((done) => (timer = setTimeout(done, STOP_TIMEOUT_MS)));
+  await Promise.race([stop().catch(onFailure), timeUp]);
+  clearTimeout(timer);
+}
