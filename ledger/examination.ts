@@ -53,8 +53,15 @@ export interface ChainPlace {
 }
 
 export interface Examination {
-  /** Takes the next record in the order in which it is kept; null where that is no record at all. */
-  take(record: RecordText | null, place: Place): { event: Json; chain: ChainPlace } | null;
+  /**
+   * Takes the next record in the order in which records are kept; null where it is none. `where` is
+   * what is known of its place in a stream without reading it.
+   */
+  take(
+    record: RecordText | null,
+    place: Place,
+    where?: { readonly stream: string; readonly seq: number },
+  ): { event: Json; chain: ChainPlace } | null;
   /** Reports what was found beside the chains. */
   report(finding: Finding): void;
   note(text: string): void;
@@ -85,10 +92,10 @@ export function createExamination(): Examination {
   return {
     report,
     note: (text) => notes.push(text),
-    take: (record, place) => {
+    take: (record, place, where = { stream: '', seq: -1 }) => {
       const said = record === null ? null : readChain(record.eventText);
       if (record === null || said === null) {
-        report({ kind: 'malformed', stream: '', seq: -1, ...place, message: 'this is no record' });
+        report({ kind: 'malformed', ...where, ...place, message: 'this is no record' });
         return null;
       }
       const { stream, seq } = said.chain;
@@ -103,7 +110,7 @@ export function createExamination(): Examination {
     conclude: ({ records, segments, bytes, gaps }, obstacle) => {
       const all = [...checks.values()];
       const streams = all.map((check) => check.summary());
-      const findings = [...others, ...all.flatMap((check) => check.findings())].sort((a, b) =>
+      const findings = [...all.flatMap((check) => check.findings()), ...others].sort((a, b) =>
         a.segment === b.segment ? a.line - b.line : a.segment < b.segment ? -1 : 1,
       );
       const findings_total = streams.reduce((sum, one) => sum + one.findings, othersTotal);

@@ -5,7 +5,7 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { fdatasync, ftruncate, write } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const writeAsync = promisify(write);
@@ -35,6 +35,8 @@ export interface Filesystem {
   readFile(path: string): Promise<Buffer>;
   /** Durable replacement: temporary file, fsync, rename, fsync of the folder. */
   replace(path: string, bytes: Uint8Array | string): Promise<void>;
+  /** Durable only after syncDir. */
+  rename(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
   exists(path: string): Promise<boolean>;
   syncDir(dir: string): Promise<void>;
@@ -87,7 +89,8 @@ export const nodeFilesystem: Filesystem = {
   openRead: async (path) => fileOf(await fs.open(path, constants.O_RDONLY)),
   readFile: (path) => fs.readFile(path),
   replace: async (path, bytes) => {
-    const temporary = join(dirname(path), `.${process.pid}.${Date.now()}.tmp`);
+    // Named after its target: two files of a folder may be replaced in the same moment.
+    const temporary = join(dirname(path), `.${basename(path)}.tmp`);
     const handle = await fs.open(temporary, 'w', 0o600);
     try {
       await handle.writeFile(bytes);
@@ -98,6 +101,7 @@ export const nodeFilesystem: Filesystem = {
     await fs.rename(temporary, path);
     await syncDir(dirname(path));
   },
+  rename: (from, to) => fs.rename(from, to),
   remove: (path) => fs.rm(path, { force: true }),
   exists: async (path) => {
     const found = await fs.stat(path).then(

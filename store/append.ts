@@ -45,7 +45,7 @@ async function inTransaction<T>(
     return value;
   } catch (error) {
     // A dead connection cannot roll back; the server has done so by itself.
-    await client.query('ROLLBACK').catch(() => undefined);
+    await Promise.allSettled([client.query('ROLLBACK')]);
     throw error;
   }
 }
@@ -88,9 +88,10 @@ function sortOut(
     const key = keyOf(row.streamId, event.chain.seq);
     const taken = keys.get(key);
     if (taken === undefined) {
-      fresh.push({ ...row, duplicate: events.has(event.event_id) });
+      const carried = eventKeyOf(event.event_id, event.resource.tenant_id);
+      fresh.push({ ...row, duplicate: events.has(carried) });
       keys.set(key, this_hash);
-      events.add(event.event_id);
+      events.add(carried);
     } else if (taken === this_hash) {
       repeated += 1;
     } else {
@@ -121,12 +122,17 @@ async function findKeys(
 }
 
 async function findEvents(client: ClientBase, rows: readonly Row[]): Promise<ReadonlySet<string>> {
-  const found = await client.query<{ event_id: string }>(
-    `SELECT k.event_id FROM unnest($1::text[]) AS wanted (event_id)
+  const found = await client.query<{ event_id: string; tenant_id: string }>(
+    `SELECT k.event_id, k.tenant_id FROM unnest($1::text[]) AS wanted (event_id)
      JOIN audit.record_keys k USING (event_id) WHERE NOT k.duplicate`,
     [encodeTexts(rows.map((row) => row.record.event.event_id))],
   );
-  return new Set(found.rows.map((row) => row.event_id));
+  return new Set(found.rows.map((row) => eventKeyOf(row.event_id, row.tenant_id)));
+}
+
+/** An event counts once a tenant. */
+function eventKeyOf(eventId: string, tenant: string): string {
+  return `${eventId} ${tenant}`;
 }
 
 function keyOf(streamId: number, seq: number): string {

@@ -7,7 +7,7 @@ import { codeOf, messageOf } from '../schemas/result.ts';
 export type DatabaseFailure =
   /** Connection, shutdown, disk full, lock, serialization: again later. */
   | { readonly kind: 'unavailable'; readonly message: string }
-  /** Another writer stored one of these records at the same time: again at once. */
+  /** Another writer stored one of these keys at the same time: again at once. */
   | { readonly kind: 'raced'; readonly message: string }
   /** The data itself is refused: some record of the batch is to blame. */
   | { readonly kind: 'data'; readonly message: string }
@@ -20,7 +20,8 @@ export function classifyDatabaseError(thrown: unknown): DatabaseFailure {
   const state = /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code) ? code : '';
   if (state === '') return { kind: 'unavailable', message: messageOf(thrown) };
   // Primary messages of these classes can quote the value; the state and constraint suffice.
-  if (RACES.has(state)) return { kind: 'raced', message: `another writer was faster (${state})` };
+  if (RACES.has(state) && tableOf(thrown) !== 'records')
+    return { kind: 'raced', message: `another writer was faster (${state})` };
   if (isDataState(state)) return { kind: 'data', message: describeData(thrown, state) };
   const message = `${messageOf(thrown)} (${state})`;
   if (state.startsWith('28') || state === '42501' || state === '3D000')
@@ -37,11 +38,21 @@ function isDataState(state: string): boolean {
   return state.startsWith('22') || state.startsWith('23') || state.startsWith('54');
 }
 
+/**
+ * The table at fault, partitions under one name. Keys are unique before records are inserted: a
+ * record whose place is taken all the same meets a row that was not written by a store.
+ */
+function tableOf(thrown: unknown): string {
+  if (typeof thrown !== 'object' || thrown === null || !('table' in thrown)) return '';
+  return String(thrown.table).replace(/^records_(?:\d|default).*/, 'records');
+}
+
 const DATA_REASONS: { readonly [state: string]: string } = {
   '22P02': 'the event is no JSON that PostgreSQL takes',
   '22P05': 'the event holds a character that jsonb cannot hold',
   '22021': 'the event holds bytes that are no UTF-8',
   '23514': 'the event is no JSON object that jsonb can hold, or a hash has the wrong length',
+  '23505': 'a row that has no key, so was not written by sealtrail, stands in its place',
   '54000': 'a field is too long for an index',
 };
 

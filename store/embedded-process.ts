@@ -99,7 +99,7 @@ async function knock(port: number, password: string): Promise<'open' | 'closed' 
     // 57P03: still starting. Anything else: another try until the deadline decides.
     return 'closed';
   } finally {
-    await client.end().catch(() => undefined);
+    await Promise.allSettled([client.end()]);
   }
 }
 
@@ -124,7 +124,10 @@ async function isAlive(pid: number): Promise<boolean> {
 }
 
 async function isPostmasterOf(pid: number, dataDir: string): Promise<boolean> {
-  const line = await readFile(`/proc/${String(pid)}/cmdline`, 'utf8').catch(() => null);
+  const line = await readFile(`/proc/${String(pid)}/cmdline`, 'utf8').then(
+    (text) => text,
+    () => null,
+  );
   // No /proc (macOS): the pid file's word, checked by the password at the door.
   if (line === null) return true;
   const args = line.split('\0');

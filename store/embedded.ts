@@ -197,6 +197,8 @@ function serverArgs(data: string, port: number): string[] {
     'synchronous_commit=on',
     'shared_buffers=128MB',
     'max_connections=40',
+    // A query over all months locks each partition and its indexes.
+    'max_locks_per_transaction=256',
     'min_wal_size=256MB',
     'max_wal_size=2GB',
     'checkpoint_timeout=10min',

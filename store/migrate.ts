@@ -56,7 +56,8 @@ export async function applyMigrations(
     }
     return ok({ applied });
   } finally {
-    await client.query('SELECT pg_advisory_unlock($1)', [LOCK_KEY]);
+    // Where the connection is lost, so is the lock; the error of the migration is the one to tell.
+    await Promise.allSettled([client.query('SELECT pg_advisory_unlock($1)', [LOCK_KEY])]);
   }
 }
 
@@ -84,7 +85,7 @@ async function applyOne(client: ClientBase, migration: Migration): Promise<void>
     ]);
     await client.query('COMMIT');
   } catch (error) {
-    await client.query('ROLLBACK');
+    await Promise.allSettled([client.query('ROLLBACK')]);
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Which months have a partition, as far as this process knows; asks the database to make the
- * missing ones before a batch needs them.
+ * missing ones before a batch needs them. Where it cannot yet, the default partition takes the
+ * records: delivery never waits for a month.
  */
 import type { ClientBase } from 'pg';
 
@@ -12,28 +13,36 @@ export interface PartitionMaker {
 }
 
 const MONTHS_AHEAD = 2;
-/** What audit.ensure_partitions allows; beyond it records go to the default partition. */
-const MONTHS_BACK_MAX = 119;
+/** What audit.ensure_partition allows, either way. */
+const MONTHS_OFF_MAX = 119;
+/** Pause after a try that met a long query on the table. */
+const BUSY_MS = 60_000;
 
 /** Creates a maker that knows of no partition yet. */
 export function createPartitionMaker(nowMs: () => number = Date.now): PartitionMaker {
-  const known = new Set<number>();
+  /** Month -> when to ask for it again. */
+  const askAgainMs = new Map<number, number>();
   return {
     ensure: async (client, timesMs) => {
       const now = monthOf(nowMs());
-      const wanted = new Set([now, now + 1, now + MONTHS_AHEAD]);
+      const wanted = new Set<number>();
+      for (let ahead = 0; ahead <= MONTHS_AHEAD; ahead++) wanted.add(now + ahead);
       for (const time of timesMs) {
         const month = monthOf(time);
-        if (month >= now - MONTHS_BACK_MAX && month <= now + MONTHS_AHEAD) wanted.add(month);
+        if (Math.abs(month - now) <= MONTHS_OFF_MAX) wanted.add(month);
       }
-      for (const month of [...wanted].sort((a, b) => a - b)) {
-        if (known.has(month)) continue;
+      for (const month of wanted) {
+        if (nowMs() < (askAgainMs.get(month) ?? 0)) continue;
         const start = new Date(Date.UTC(Math.floor(month / 12), month % 12, 1));
-        await client.query('SELECT audit.ensure_partitions($1, $1)', [start.toISOString()]);
-        known.add(month);
+        const asked = await client.query<{ done: boolean }>(
+          'SELECT audit.ensure_partition($1) AS done',
+          [start.toISOString()],
+        );
+        const isDone = asked.rows[0]?.done === true;
+        askAgainMs.set(month, isDone ? Infinity : nowMs() + BUSY_MS);
       }
     },
-    forget: () => known.clear(),
+    forget: () => askAgainMs.clear(),
   };
 }
 

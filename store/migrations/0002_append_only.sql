@@ -1,6 +1,7 @@
 -- Append-only: UPDATE, DELETE and TRUNCATE are refused by privilege and by trigger, for the owner
 -- too. Statement triggers refuse even what would touch no row; row triggers, which PostgreSQL
--- copies to every partition by itself, catch a partition that somebody attached without them.
+-- copies to every partition by itself, catch a partition that somebody attached without them. All
+-- fire ALWAYS: under session_replication_role = replica, too.
 CREATE FUNCTION audit.refuse_change() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
@@ -18,6 +19,8 @@ BEGIN
     FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', guarded);
   EXECUTE format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON %s
     FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', guarded);
+  EXECUTE format('ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER append_only_statement,
+    ENABLE ALWAYS TRIGGER append_only_truncate', guarded);
   EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', guarded);
   EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON %s FROM %I',
     guarded, (SELECT r.rolname FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
@@ -37,3 +40,6 @@ CREATE TRIGGER append_only_row BEFORE UPDATE OR DELETE ON audit.record_keys
   FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
 CREATE TRIGGER append_only_row BEFORE UPDATE OR DELETE ON audit.records
   FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
+ALTER TABLE audit.streams ENABLE ALWAYS TRIGGER append_only_row;
+ALTER TABLE audit.record_keys ENABLE ALWAYS TRIGGER append_only_row;
+ALTER TABLE audit.records ENABLE ALWAYS TRIGGER append_only_row;

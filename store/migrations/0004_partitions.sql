@@ -1,40 +1,42 @@
--- Monthly partitions (UTC), made ahead and on demand by the writer, which owns none of them.
--- Bounded: a client with a wrong clock cannot make the writer create partitions without end.
-CREATE FUNCTION audit.ensure_partitions(from_time timestamptz, to_time timestamptz)
-RETURNS integer
+-- Monthly partitions (UTC), made ahead and on demand by the writer, which owns none of them. Ten
+-- years either way and no further: event time is the client's, and a client with a wrong clock must
+-- not be able to make partitions without end. What lies beyond is in the default partition.
+--
+-- True: nothing is left to do for this month. False: a long query holds the table; ask again later.
+-- Until then the default partition takes the records, for waiting would stop delivery.
+CREATE FUNCTION audit.ensure_partition(wanted timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog SET timezone = 'UTC' AS $$
+SET search_path = pg_catalog SET timezone = 'UTC' SET lock_timeout = '2s' AS $$
 DECLARE
-  month timestamptz := date_trunc('month', greatest(from_time, now() - interval '10 years'));
-  until timestamptz := least(to_time, now() + interval '3 months');
-  partition text;
-  made integer := 0;
+  month CONSTANT timestamptz := date_trunc('month', wanted);
+  next_month CONSTANT timestamptz := month + interval '1 month';
+  partition CONSTANT text := 'records_' || to_char(month, 'YYYY_MM');
 BEGIN
-  PERFORM pg_advisory_xact_lock(hashtext('audit.ensure_partitions'));
-  WHILE month <= until LOOP
-    partition := 'records_' || to_char(month, 'YYYY_MM');
-    IF to_regclass('audit.' || partition) IS NULL THEN
-      BEGIN
-        EXECUTE format('CREATE TABLE audit.%I PARTITION OF audit.records
-          FOR VALUES FROM (%L) TO (%L) WITH (toast_tuple_target = 8160)',
-          partition, month, month + interval '1 month');
-        PERFORM audit.guard_table(format('audit.%I', partition)::regclass);
-        EXECUTE format('ALTER TABLE audit.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY',
-          partition);
-        EXECUTE format('CREATE POLICY owner_reads ON audit.%I FOR SELECT TO CURRENT_USER
-          USING (true)', partition);
-        made := made + 1;
-      EXCEPTION WHEN check_violation THEN
-        -- The default partition already holds records of this month; it goes on holding them.
-        NULL;
-      END;
-    END IF;
-    month := month + interval '1 month';
-  END LOOP;
-  RETURN made;
+  IF wanted NOT BETWEEN now() - interval '10 years' AND now() + interval '10 years' THEN
+    RETURN true;
+  END IF;
+  PERFORM pg_advisory_xact_lock(hashtext('audit.ensure_partition'));
+  -- A month that the default partition has records of stays there.
+  IF to_regclass('audit.' || partition) IS NOT NULL OR EXISTS (
+    SELECT FROM audit.records_default WHERE occurred_at >= month AND occurred_at < next_month
+  ) THEN
+    RETURN true;
+  END IF;
+  EXECUTE format('CREATE TABLE audit.%I PARTITION OF audit.records
+    FOR VALUES FROM (%L) TO (%L) WITH (toast_tuple_target = 8160)', partition, month, next_month);
+  PERFORM audit.guard_table(format('audit.%I', partition)::regclass);
+  EXECUTE format('ALTER TABLE audit.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY',
+    partition);
+  EXECUTE format('CREATE POLICY owner_reads ON audit.%I FOR SELECT TO CURRENT_USER USING (true)',
+    partition);
+  RETURN true;
+EXCEPTION
+  -- A record of this month reached the default partition meanwhile.
+  WHEN check_violation THEN RETURN true;
+  WHEN lock_not_available THEN RETURN false;
 END
 $$;
-REVOKE ALL ON FUNCTION audit.ensure_partitions(timestamptz, timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION audit.ensure_partitions(timestamptz, timestamptz) TO sealtrail_writer;
+REVOKE ALL ON FUNCTION audit.ensure_partition(timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION audit.ensure_partition(timestamptz) TO sealtrail_writer;
 
-SELECT audit.ensure_partitions(now(), now() + interval '2 months');
+SELECT audit.ensure_partition(now() + make_interval(months => n)) FROM generate_series(0, 2) AS n;

@@ -113,9 +113,37 @@ describe('append-only', () => {
       );
   });
 
+  test('replication mode, which skips ordinary triggers, does not skip these', async () => {
+    const admin = clientOf('admin');
+    await admin.query('SET session_replication_role = replica');
+    try {
+      for (const sql of TABLES()
+        .flatMap(changesOf)
+        .filter((one) => !one.includes('WHERE false')))
+        await expect(admin.query(sql), sql).rejects.toThrow(/append-only/);
+    } finally {
+      await admin.query('RESET session_replication_role');
+    }
+  });
+
+  test('an upsert, a merge and a rule change no more than an update does', async () => {
+    const upsert = `INSERT INTO audit.streams (stream, tenant_id) VALUES ('x', 'acme')
+      ON CONFLICT (stream) DO UPDATE SET tenant_id = 'zeta'`;
+    const merge = `MERGE INTO audit.records r USING (SELECT 0 AS seq) s ON r.seq = s.seq
+      WHEN MATCHED THEN DELETE`;
+    for (const sql of [
+      upsert,
+      merge,
+      'CREATE RULE r AS ON INSERT TO audit.records DO INSTEAD NOTHING',
+      'SELECT * FROM audit.records FOR UPDATE',
+    ])
+      expect([sql, await tryAs('writer', sql)]).toEqual([sql, REFUSED]);
+    await expect(clientOf('admin').query(merge)).rejects.toThrow(/append-only/);
+  });
+
   test('partitions made later are guarded like the first', async () => {
     const from = '2024-02-10T00:00:00Z';
-    await clientOf('writer').query('SELECT audit.ensure_partitions($1, $1)', [from]);
+    await clientOf('writer').query('SELECT audit.ensure_partition($1)', [from]);
     for (const role of ['owner', 'admin', 'writer']) {
       for (const sql of changesOf('audit.records_2024_02'))
         expect([role, sql, await tryAs(role, sql)]).toEqual([role, sql, REFUSED]);
@@ -138,10 +166,12 @@ describe('append-only', () => {
     expect(await tryAs('writer', 'DROP TABLE audit.records')).toBe(REFUSED);
     expect(await tryAs('writer', 'ALTER TABLE audit.records DISABLE TRIGGER ALL')).toBe(REFUSED);
     expect(await tryAs('writer', `SELECT audit.guard_table('audit.records')`)).toBe(REFUSED);
-    const made = await clientOf('writer').query<{ n: number }>(
-      `SELECT audit.ensure_partitions('1900-01-01', '1950-01-01') + audit.ensure_partitions('2900-01-01', '2950-01-01') AS n`,
+    for (const far of ['1900-01-01', '2900-01-01', '-infinity', 'infinity', '4000-01-01 BC'])
+      expect(await tryAs('writer', `SELECT audit.ensure_partition('${far}')`)).toBe('ok 1');
+    const made = await clientOf('owner').query<{ name: string }>(
+      `SELECT relname AS name FROM pg_class WHERE relname ~ '^records_(1|2[1-9]|4|inf)'`,
     );
-    expect(made.rows).toEqual([{ n: 0 }]);
+    expect(made.rows).toEqual([]);
   });
 });
 
@@ -184,6 +214,33 @@ describe('row-level security', () => {
     await alice.query('SET row_security = off');
     expect(await tryAs('alice', 'SELECT * FROM audit.events')).toBe(REFUSED);
     await alice.query('SET row_security = on');
+  });
+
+  test('a condition that tells what it is shown is shown no other tenant', async () => {
+    await clientOf('admin').query('GRANT TEMP ON DATABASE sealtrail TO alice');
+    const alice = clientOf('alice');
+    const told: string[] = [];
+    const listen = (notice: { message?: string | undefined }): unknown =>
+      told.push(notice.message ?? '');
+    alice.on('notice', listen);
+    await alice.query(`CREATE FUNCTION pg_temp.tell(text) RETURNS boolean LANGUAGE plpgsql
+      COST 0.0000001 AS $$ BEGIN RAISE NOTICE '%', $1; RETURN true; END $$`);
+    for (const from of ['audit.records', 'audit.events', 'audit.sealed_records', 'audit.streams'])
+      await alice.query(`SELECT count(*) FROM ${from} WHERE pg_temp.tell(tenant_id)`);
+    alice.off('notice', listen);
+    expect(new Set(told)).toEqual(new Set(['acme']));
+  });
+
+  test('statistics, copies and samples show no other tenant', async () => {
+    await clientOf('admin').query('ANALYZE');
+    const stats = `SELECT * FROM pg_stats WHERE schemaname = 'audit' AND tablename ~ '^(records|streams)'
+      AND most_common_vals::text || histogram_bounds::text ~ 'zeta'`;
+    expect(await tryAs('alice', stats)).toBe('ok 0');
+    expect(
+      await tryAs('alice', 'SELECT DISTINCT tenant_id FROM audit.records TABLESAMPLE SYSTEM (100)'),
+    ).toBe('ok 1');
+    expect(await tryAs('alice', 'TABLE pg_statistic')).toBe(REFUSED);
+    expect(await tryAs('alice', `SELECT pg_read_file('postgresql.conf')`)).toBe(REFUSED);
   });
 
   test('an auditor cannot write, and retention can do nothing at all yet', async () => {

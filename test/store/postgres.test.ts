@@ -1,13 +1,13 @@
 /** The store of record against a real server: idempotent, fork-proof, each event shown once. */
 import { createHash } from 'node:crypto';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createPostgresqlSink } from '../../agent/deliver/sinks/postgresql.ts';
 import type { DeliveryRecord } from '../../agent/ports.ts';
 import { chainHash } from '../../schemas/brand.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import type { AppendSummary, Store, StoredRecord } from '../../store/store.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { connectTo, startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { createSealer } from './sealed.ts';
 
 let server: TestPostgres;
@@ -231,24 +231,24 @@ describe('the sink', () => {
   });
 
   test('an abort ends a delivery that waits on the server', async () => {
-    const blocker = new pg.Client(server.url('admin'));
-    await blocker.connect();
+    await using admin = await connectTo(server.url('admin'));
+    const blocker = admin.client;
     await blocker.query('BEGIN');
     await blocker.query('LOCK TABLE audit.record_keys IN ACCESS EXCLUSIVE MODE');
     const abort = new AbortController();
     const sealer = createSealer();
     const sink = createPostgresqlSink('p', createPostgresStore({ url: server.url('writer') }));
     const pending = sink.deliver(deliveries(many(3, sealer)), abort.signal);
-    await expect
-      .poll(async () => {
-        const sql = `SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'`;
-        return (await blocker.query<{ n: number }>(sql)).rows[0]?.n;
-      })
-      .toBe(1);
+    await vi.waitFor(
+      async () => {
+        const sql = `SELECT FROM pg_locks WHERE NOT granted AND relation = 'audit.record_keys'::regclass`;
+        expect((await blocker.query(sql)).rowCount).toBe(1);
+      },
+      { timeout: 20_000 },
+    );
     abort.abort();
     expect(await pending).toMatchObject({ kind: 'failed' });
     await blocker.query('ROLLBACK');
-    await blocker.end();
     const again = await sink.deliver(deliveries(many(1)), new AbortController().signal);
     expect(again).toMatchObject({ kind: 'delivered' });
     await sink.close();

@@ -5,6 +5,7 @@
 import { mkdtemp, chmod, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { startEmbeddedPostgres } from '../../store/embedded.ts';
 
 export type TestRole = 'owner' | 'writer' | 'auditor' | 'admin';
@@ -43,4 +44,12 @@ export async function startPostgres(): Promise<TestPostgres> {
       await rm(root, { recursive: true, force: true });
     },
   };
+}
+
+/** A client that is ended with its scope, and whose server may go away without a second failure. */
+export async function connectTo(url: string): Promise<{ client: pg.Client } & AsyncDisposable> {
+  const client = new pg.Client(url);
+  client.on('error', () => undefined);
+  await client.connect();
+  return { client, [Symbol.asyncDispose]: () => client.end() };
 }

@@ -1,0 +1,181 @@
+/**
+ * Verification of the store of record: every record that the login may see, in one snapshot, judged
+ * as a ledger is (ledger/examination.ts) and hashed with @noble/hashes. Besides the chains it checks
+ * that the columns which queries go by say what the events say, and that each event is shown once: a
+ * row whose `outcome` or `duplicate` was edited keeps its hash, and yet every answer is wrong.
+ */
+import type { ClientBase } from 'pg';
+import { createExamination, type Examination, type Verification } from '../ledger/examination.ts';
+import { FINDINGS_LISTED_MAX } from '../ledger/stream-check.ts';
+import { isChainHash } from '../schemas/brand.ts';
+import type { TlsClientConfig } from '../schemas/config.ts';
+import type { SealedEvent } from '../schemas/record.ts';
+import { createConnection } from './connection.ts';
+import { classifyDatabaseError } from './database-error.ts';
+import { findDifferences, SEALED_ROW_COLUMNS, type SealedRow } from './sealed-row.ts';
+
+export interface VerifyStoreOptions {
+  /** Connection URL of an auditor, or of any role that may read: it verifies what it may see. */
+  readonly url: string;
+  readonly tls?: TlsClientConfig;
+  /** Name of the one stream to verify; default all. */
+  readonly stream?: string;
+  /** Called once a batch. */
+  readonly onProgress?: (recordsDone: number, recordsTotal: number) => void;
+}
+
+const TABLE = 'audit.records';
+const BATCH_RECORDS = 1_000;
+/** Counting a large store takes its time. */
+const STATEMENT_TIMEOUT_MS = 3_600_000;
+
+interface Stream {
+  readonly stream_id: number;
+  readonly stream: string;
+  readonly tenant_id: string;
+}
+
+interface Run {
+  readonly examination: Examination;
+  /** `<stream_id> <seq>` -> how often the event of that record is shown, where that is not once. */
+  miscounted: ReadonlyMap<string, number>;
+  records: number;
+  bytes: number;
+}
+
+/** Verifies the store. In a finding `segment` is the table and `line` the row in the order of reading. */
+export async function verifyStore(options: VerifyStoreOptions): Promise<Verification> {
+  const connection = createConnection({
+    url: options.url,
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
+    timeoutMs: STATEMENT_TIMEOUT_MS,
+    applicationName: 'sealtrail verify',
+  });
+  const run: Run = {
+    examination: createExamination(),
+    miscounted: new Map(),
+    records: 0,
+    bytes: 0,
+  };
+  const conclude = (obstacle: string | null): Verification =>
+    run.examination.conclude({ ...run, segments: 0, gaps: [] }, obstacle);
+  try {
+    const client = await connection.client();
+    // One snapshot: what delivery adds meanwhile is no gap.
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    return conclude(await verifySnapshot(client, options, run));
+  } catch (error) {
+    return conclude(`the store cannot be read: ${classifyDatabaseError(error).message}`);
+  } finally {
+    await connection.drop();
+  }
+}
+
+/** Reads all of it into the run; returns why nothing can be told, or null. */
+async function verifySnapshot(
+  client: ClientBase,
+  { stream: only, onProgress }: VerifyStoreOptions,
+  run: Run,
+): Promise<string | null> {
+  const streams = await listStreams(client, only);
+  const total = await countRecords(client, only === undefined ? null : streams);
+  if (total === 0)
+    return only === undefined
+      ? 'the store holds no record that this login may see'
+      : `the store holds no record of stream ${only} that this login may see`;
+  run.miscounted = await findMiscounted(client);
+  for (const stream of streams) {
+    const before = run.records;
+    for await (const rows of readRows(client, stream)) {
+      for (const row of rows) takeRow(row, stream, run.records === before, run);
+      onProgress?.(run.records, total);
+    }
+    if (run.records === before)
+      run.examination.note(`stream ${stream.stream} is known, but has no record`);
+  }
+  if (total > run.records) {
+    const message = `${total - run.records} rows belong to no stream of audit.streams: its row was removed, or they were put there by hand`;
+    const place = { segment: TABLE, line: run.records + 1 };
+    run.examination.report({ kind: 'malformed', stream: '', seq: -1, ...place, message });
+  }
+  return null;
+}
+
+async function listStreams(client: ClientBase, only: string | undefined): Promise<Stream[]> {
+  const found = await client.query<Stream>(
+    `SELECT stream_id, stream, tenant_id FROM audit.streams
+     WHERE $1::text IS NULL OR stream = $1 ORDER BY stream`,
+    [only ?? null],
+  );
+  return found.rows;
+}
+
+async function countRecords(client: ClientBase, of: readonly Stream[] | null): Promise<number> {
+  const found = await client.query<{ n: string }>(
+    'SELECT count(*) AS n FROM audit.records WHERE $1::int4[] IS NULL OR stream_id = ANY ($1)',
+    [of?.map((stream) => stream.stream_id) ?? null],
+  );
+  return Number(found.rows[0]?.n);
+}
+
+async function findMiscounted(client: ClientBase): Promise<Map<string, number>> {
+  const found = await client.query<{ stream_id: number; seq: string; shown: string }>(
+    `WITH miscounted AS (
+       SELECT tenant_id, event_id, count(*) FILTER (WHERE NOT duplicate) AS shown
+       FROM audit.records GROUP BY tenant_id, event_id
+       HAVING count(*) FILTER (WHERE NOT duplicate) <> 1 LIMIT $1)
+     SELECT r.stream_id, r.seq, m.shown
+     FROM miscounted m JOIN audit.records r USING (tenant_id, event_id) LIMIT $1`,
+    [FINDINGS_LISTED_MAX],
+  );
+  return new Map(found.rows.map((row) => [`${row.stream_id} ${row.seq}`, Number(row.shown)]));
+}
+
+/** Rows of a stream through a server-side cursor; the next batch is on its way while one is judged. */
+async function* readRows(client: ClientBase, { stream_id }: Stream): AsyncGenerator<SealedRow[]> {
+  await client.query(`DECLARE sealed NO SCROLL CURSOR FOR SELECT ${SEALED_ROW_COLUMNS}
+    FROM audit.sealed_records s WHERE stream_id = ${Number(stream_id)}
+    ORDER BY s.seq, s.occurred_at`);
+  const fetch = (): Promise<{ rows: SealedRow[] }> =>
+    client.query<SealedRow>(`FETCH ${BATCH_RECORDS} FROM sealed`);
+  let ahead = fetch();
+  try {
+    for (;;) {
+      const { rows } = await ahead;
+      if (rows.length === 0) break;
+      ahead = fetch();
+      yield rows;
+    }
+  } finally {
+    await Promise.allSettled([ahead]);
+  }
+  await client.query('CLOSE sealed');
+}
+
+function takeRow(row: SealedRow, stream: Stream, isFirst: boolean, run: Run): void {
+  run.records += 1;
+  run.bytes += Buffer.byteLength(row.event_bytes);
+  const place = { segment: TABLE, line: run.records };
+  const where = { stream: stream.stream, seq: Number(row.seq) };
+  const { event_bytes: eventText, prev_hash, this_hash } = row;
+  const record =
+    isChainHash(prev_hash) && isChainHash(this_hash) ? { eventText, prev_hash, this_hash } : null;
+  const said = run.examination.take(record, place, where);
+  if (said === null) return;
+  // Of any form, since it may be forged: findDifferences takes it as it comes.
+  const event = said.event as unknown as SealedEvent;
+  const differs = (column: string, message: string): void =>
+    run.examination.report({ kind: 'column_differs', ...where, ...place, column, message });
+  for (const column of findDifferences(row, event))
+    differs(column, `column ${column} says something else than the event`);
+  if (said.chain.stream !== stream.stream)
+    differs('stream_id', 'the row is filed under another stream than the event names');
+  else if (isFirst && event.resource?.tenant_id !== stream.tenant_id)
+    differs('streams.tenant_id', 'audit.streams files the stream under another tenant');
+  const shown = run.miscounted.get(`${stream.stream_id} ${row.seq}`);
+  if (shown !== undefined)
+    differs(
+      'duplicate',
+      `queries show the event ${shown} times instead of once: a mark of repetition was edited, or the id of an event`,
+    );
+}
