@@ -1,13 +1,12 @@
 /**
- * What config.schema.json cannot say of a configuration: names that refer to one another, tenants,
- * retention, listeners, sizes. Pure. Exporters are in config-exporter-checks.ts.
+ * What config.schema.json cannot say of a configuration: the pipeline, retention, listeners,
+ * sizes. Pure. Tenants and exporters have files of their own beside this one.
  */
 import { join } from 'node:path';
 import { AGENT_ACTIONS } from '../schemas/agent-actions.ts';
 import type { Config } from '../schemas/config.ts';
 import { suggest } from '../schemas/suggest.ts';
 import type { Vocabulary } from '../schemas/vocabulary.ts';
-import { AGENT_TENANT } from './append/agent-event.ts';
 import type { ConfigForm } from './config-form.ts';
 import { pointerTo, type FieldFault } from './config-source.ts';
 import { isLoopback, parseEndpoint } from './endpoint.ts';
@@ -27,7 +26,7 @@ export interface CheckContext {
 const SOCKET_PATH_BYTES_MAX = 107;
 
 /** Text to append to a message about a name that is not known. */
-function didYouMean(name: string, known: readonly string[]): string {
+export function didYouMean(name: string, known: readonly string[]): string {
   const close = suggest(name, known);
   return close === null ? '' : `; did you mean "${close}"?`;
 }
@@ -40,89 +39,44 @@ export function checkPipeline({ form, shown }: CheckContext): readonly FieldFaul
     if (named === undefined) return [];
     const at = `/service/pipelines/audit/${kind}`;
     const defined = kind === 'processors' ? ['redaction'] : Object.keys(form[kind]);
+    const missing = named
+      .map((name, index) => ({ name, field: pointerTo(at, index) }))
+      .filter(({ name }) => !defined.includes(name));
+    const literal = missing.filter(({ name, field }) => shown(field, name) === name);
     const idle = defined.filter((name) => !named.includes(name));
-    const missing = named.filter((name) => !defined.includes(name));
-    const undefinedOnes = missing.map((name) => {
-      const field = pointerTo(at, named.indexOf(name));
-      const what = `"${shown(field, name)}" is not defined below ${kind}`;
-      return { field, message: `${what}${didYouMean(name, defined)}` };
-    });
-    return [...undefinedOnes, ...idle.map((name) => describeIdle(kind, name, missing))];
+    return [
+      ...missing.map(({ name, field }) => {
+        const what = `"${shown(field, name)}" is not defined below ${kind}`;
+        return { field, message: `${what}${didYouMean(name, defined)}` };
+      }),
+      ...idle.map((name) =>
+        describeIdle(
+          kind,
+          name,
+          suggest(
+            name,
+            literal.map((one) => one.name),
+          ),
+        ),
+      ),
+    ];
   });
 }
 
 function describeIdle(
   kind: 'receivers' | 'processors' | 'exporters',
   name: string,
-  missing: readonly string[],
+  meant: string | null,
 ): FieldFault {
   const list = `service.pipelines.audit.${kind}`;
   if (kind === 'processors') {
     const message = 'redaction is left out, and nothing may reach the disk unredacted; add it';
     return { field: '/service/pipelines/audit/processors', message };
   }
-  const meant = suggest(name, missing);
   const remedy =
     meant === null ? `add it to ${list}, or remove it here` : `${list} has "${meant}" instead`;
   const message = `"${name}" is in no pipeline, so no event would pass it; ${remedy}`;
   return { field: pointerTo(`/${kind}`, name), onKey: true, message };
-}
-
-/** Every tenant that is named is declared, once, and is not the agent's own. */
-export function checkTenants({ form, shown }: CheckContext): readonly FieldFault[] {
-  const declared = form.tenants.map(({ id }) => id);
-  const literal = declared.filter((id, index) => shown(`/tenants/${index}/id`, id) === id);
-  const own = declared.flatMap((id, index) => {
-    const field = `/tenants/${index}/id`;
-    if (id === AGENT_TENANT)
-      return [{ field, message: `"${id}" holds the agent's own events; choose another name` }];
-    if (declared.indexOf(id) < index)
-      return [{ field, message: `"${shown(field, id)}" is declared twice; remove one of the two` }];
-    return [];
-  });
-  const { socket, otlp } = form.receivers;
-  const tokens = (otlp?.bearer_tokens ?? []).map(({ tenants }, index) => {
-    return { at: `/receivers/otlp/bearer_tokens/${index}/tenants`, tenants };
-  });
-  const lists = [
-    { at: '/receivers/socket/tenants', tenants: socket?.tenants ?? [] },
-    { at: '/receivers/otlp/tenants', tenants: otlp?.tenants ?? [] },
-    ...tokens,
-  ].flatMap(({ at, tenants }) =>
-    tenants.map((name, index) => ({ name, field: pointerTo(at, index) })),
-  );
-  const undeclared = [...lists.filter(({ name }) => name !== '*'), ...defaultTenantOf(form)]
-    .filter(({ name }) => !declared.includes(name))
-    .map(({ name, field }) => {
-      const what = `the tenant "${shown(field, name)}" is not declared below tenants`;
-      return { field, message: `${what}${didYouMean(name, literal)}` };
-    });
-  return [...own, ...undeclared, ...checkReceiverLimits(form, shown)];
-}
-
-function defaultTenantOf(form: ConfigForm): readonly { name: string; field: string }[] {
-  const name = form.receivers.otlp?.default_tenant;
-  return name === undefined ? [] : [{ name, field: '/receivers/otlp/default_tenant' }];
-}
-
-/** A token or a default beyond the receiver's own list would never take effect. */
-function checkReceiverLimits(
-  form: ConfigForm,
-  shown: CheckContext['shown'],
-): readonly FieldFault[] {
-  const { otlp } = form.receivers;
-  if (otlp === undefined || otlp.tenants.includes('*')) return [];
-  const asked = (otlp.bearer_tokens ?? []).flatMap(({ tenants }, token) =>
-    tenants.map((name, index) => {
-      return { name, field: `/receivers/otlp/bearer_tokens/${token}/tenants/${index}` };
-    }),
-  );
-  return [...asked.filter(({ name }) => name !== '*'), ...defaultTenantOf(form)]
-    .filter(({ name }) => !otlp.tenants.includes(name))
-    .map(({ name, field }) => {
-      const message = `the tenant "${shown(field, name)}" is not one of receivers.otlp.tenants; add it there`;
-      return { field, message };
-    });
 }
 
 /** Every class that an action is kept by has a length. */
@@ -184,7 +138,7 @@ export function checkListeners({ config, shown }: CheckContext): readonly FieldF
 }
 
 /** Paths that a unix socket can have, and a ledger whose parts fit into one another. */
-export function checkSizes({ config }: CheckContext): readonly FieldFault[] {
+export function checkSizes({ form, config }: CheckContext): readonly FieldFault[] {
   const faults: FieldFault[] = [];
   const checkSocket = (path: string, field: string, remedy: string): void => {
     const bytes = Buffer.byteLength(path);
@@ -192,12 +146,16 @@ export function checkSizes({ config }: CheckContext): readonly FieldFault[] {
     const what = `makes a socket path of ${bytes} bytes, and the system takes ${SOCKET_PATH_BYTES_MAX}`;
     faults.push({ field, message: `${what}; ${remedy}` });
   };
-  checkSocket(join(config.data_dir, 'admin.sock'), '/data_dir', 'choose a shorter data_dir');
   const { socket } = config.receivers;
-  if (socket !== undefined) {
+  const isGiven = form.receivers.socket?.path !== undefined;
+  if (socket !== undefined && isGiven) {
     const remedy = 'give an absolute path such as /run/sealtrail.sock';
     checkSocket(socket.path, '/receivers/socket/path', remedy);
   }
+  // By default the two sockets lie side by side, and the one of the agent has the longer name.
+  const inDataDir = isGiven ? undefined : socket?.path;
+  const longest = inDataDir ?? join(config.data_dir, 'admin.sock');
+  checkSocket(longest, '/data_dir', 'choose a shorter data_dir');
   const { batch_bytes_max, segment_bytes } = config.ledger;
   if (batch_bytes_max > segment_bytes) {
     const message = `is more than ledger.segment_bytes (${segment_bytes}); a segment holds whole batches, so lower it or raise the other`;

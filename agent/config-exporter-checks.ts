@@ -16,6 +16,7 @@ const OWN_NAMES = [
   'postgres',
   'cursors',
   'dead-letter',
+  'sealtrail.sock',
   'admin.sock',
   'agent.lock',
   'agent.owner.json',

@@ -13,7 +13,6 @@ import {
   checkPipeline,
   checkRetention,
   checkSizes,
-  checkTenants,
   type CheckContext,
 } from './config-checks.ts';
 import { completeConfig } from './config-complete.ts';
@@ -26,6 +25,7 @@ import {
   type ConfigSource,
   type FieldFault,
 } from './config-source.ts';
+import { checkTenants } from './config-tenant-checks.ts';
 
 export type { ConfigFault } from './config-source.ts';
 

@@ -204,8 +204,14 @@ describe('a size', () => {
     await expectFault(
       { data_dir: `/${'d'.repeat(100)}`, receivers: { otlp: OTLP } },
       '/data_dir',
-      'choose a shorter data_dir',
+      'a socket path of 112 bytes, and the system takes 107; choose a shorter data_dir',
     );
+    await expectFault(
+      { data_dir: `/${'d'.repeat(100)}` },
+      '/data_dir',
+      'a socket path of 116 bytes',
+    );
+    await expectValid({ data_dir: `/${'d'.repeat(91)}` });
   });
 
   test('of a segment holds a batch, and both are sane', async () => {
