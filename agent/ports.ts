@@ -77,6 +77,8 @@ export type DeliveryResult =
       readonly retry: readonly number[];
       /** Records the sink will never take, each with its reason. */
       readonly poison: readonly { readonly index: number; readonly reason: string }[];
+      /** Why records are to be sent again, where there are any. */
+      readonly reason?: string;
       readonly retryAfterMs?: number;
     }
   /** The whole batch failed and may be sent again. */
@@ -86,9 +88,25 @@ export type DeliveryResult =
 
 export interface Sink {
   readonly name: string;
-  /** Sends a batch; idempotent per record. Never throws for what a peer or network can cause. */
+  /**
+   * Sends a batch; idempotent per record. One call at a time. Never throws for what a peer or network
+   * can cause.
+   */
   deliver(records: readonly DeliveryRecord[], signal: AbortSignal): Promise<DeliveryResult>;
+  /** Only of a sink that cannot tell a repeated record by itself. */
+  readonly place?: SinkPlace;
   close(): Promise<void>;
+}
+
+/** How far a sink like a file has come; plain numbers, kept beside the cursor. */
+export type SinkMark = Readonly<Record<string, number>>;
+
+/** Lets cursor and sink go back together after a crash: what was not kept is written over. */
+export interface SinkPlace {
+  /** Takes up the mark kept with the cursor (null: a new sink); resolves with where the sink is. */
+  restore(kept: SinkMark | null): Promise<Result<SinkMark, string>>;
+  /** After the last confirmed batch. */
+  current(): SinkMark;
 }
 
 /** One delivery of a batch, for metrics and traces. */

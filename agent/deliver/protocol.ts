@@ -1,0 +1,40 @@
+/** What the main thread and the delivery thread say to each other. Both are of one build. */
+import type { ExporterConfig } from '../../schemas/config.ts';
+import type { MappingAgent } from '../../schemas/mapping.ts';
+import type { Vocabulary } from '../../schemas/vocabulary.ts';
+import type { DeadLetter, DeadLetterRetry, DeliveryReport, Logger } from '../ports.ts';
+import type { SinkReport } from './progress.ts';
+
+/** What the thread starts with. */
+export interface WorkerStart {
+  readonly dataDir: string;
+  readonly exporters: readonly ExporterConfig[];
+  readonly vocabulary: Vocabulary;
+  readonly agent: MappingAgent;
+  /** Durable records of the ledger. */
+  readonly durable: number;
+}
+
+export type ToWorker =
+  | { readonly kind: 'durable'; readonly records: number }
+  | { readonly kind: 'list'; readonly id: number; readonly sink?: string; readonly limit: number }
+  | { readonly kind: 'retry'; readonly id: number; readonly sink?: string }
+  | { readonly kind: 'stop' };
+
+export type FromWorker =
+  /** Every loop has begun, or says why it has not. */
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'sinks'; readonly sinks: readonly SinkReport[] }
+  | { readonly kind: 'report'; readonly report: DeliveryReport }
+  | {
+      readonly kind: 'log';
+      readonly level: keyof Logger;
+      readonly fields: object;
+      readonly message: string;
+    }
+  | Answer;
+
+/** Answers carry the number of their question. */
+export type Answer =
+  | { readonly kind: 'listed'; readonly id: number; readonly letters: readonly DeadLetter[] }
+  | { readonly kind: 'retried'; readonly id: number; readonly result: DeadLetterRetry };
