@@ -2,7 +2,13 @@
  * Defaults of the configuration, by section. config.schema.json states the same ones for editors and
  * docs/CONFIGURATION.md for people; test/agent/config-defaults.test.ts compares all three.
  */
-import type { Config } from '../schemas/config.ts';
+import type {
+  Config,
+  ElasticsearchExporterConfig,
+  FileExporterConfig,
+  OtlpReceiverConfig,
+  PostgresqlExporterConfig,
+} from '../schemas/config.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -20,7 +26,10 @@ export const SOCKET_DEFAULTS = {
   connections_max: 1024,
 } as const;
 
-export const OTLP_DEFAULTS = { endpoint: '127.0.0.1:4318', body_bytes_max: 4 * MIB } as const;
+export const OTLP_DEFAULTS: Pick<OtlpReceiverConfig, 'endpoint' | 'body_bytes_max'> = {
+  endpoint: '127.0.0.1:4318',
+  body_bytes_max: 4 * MIB,
+};
 
 export const LEDGER_DEFAULTS: Config['ledger'] = {
   segment_bytes: 64 * MIB,
@@ -39,30 +48,37 @@ export const TELEMETRY_DEFAULTS = { admin_endpoint: '127.0.0.1:9464', log_level:
 
 export const RETRY_DEFAULTS = { initial_ms: 200, max_ms: 30_000, attempts_max: 0 } as const;
 
+type DeliveryDefaults = Pick<
+  FileExporterConfig,
+  'batch_records_max' | 'batch_bytes_max' | 'timeout_ms' | 'required'
+>;
+
 /** Every sink holds back the deletion of segments unless it is told not to. */
-const DELIVERY_DEFAULTS = {
+const DELIVERY_DEFAULTS: DeliveryDefaults = {
   batch_records_max: 4_000,
   batch_bytes_max: 4 * MIB,
   timeout_ms: 30_000,
   required: true,
-} as const;
+};
 
-export const POSTGRESQL_DEFAULTS = {
+export const POSTGRESQL_DEFAULTS: DeliveryDefaults &
+  Pick<PostgresqlExporterConfig, 'embedded' | 'port'> = {
   ...DELIVERY_DEFAULTS,
   timeout_ms: 60_000,
   embedded: true,
   port: 0,
-} as const;
+};
 
-export const FILE_DEFAULTS = DELIVERY_DEFAULTS;
+export const FILE_DEFAULTS: DeliveryDefaults = DELIVERY_DEFAULTS;
 
-export const ELASTICSEARCH_DEFAULTS = {
+export const ELASTICSEARCH_DEFAULTS: DeliveryDefaults &
+  Pick<ElasticsearchExporterConfig, 'data_stream' | 'format' | 'gzip'> = {
   ...DELIVERY_DEFAULTS,
   batch_records_max: 1_000,
   data_stream: 'logs-sealtrail.audit-default',
   format: 'ecs',
   gzip: true,
-} as const;
+};
 
 /** The classes of the example vocabulary, each with the longest rule that asks for it. Leap days count. */
 export const RETENTION_CLASSES_DEFAULT: Config['retention']['classes'] = {

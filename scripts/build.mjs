@@ -1,19 +1,23 @@
-// Builds dist/: JSON Schemas -> standalone validators (schemas/generated), then tsc.
-// --validators stops after the first step (what tests need before vitest runs the sources).
+// Builds dist/: JSON Schemas -> standalone validators (schemas/generated), then tsc. The new dist/ takes
+// the old one's place only when it is whole, so that nobody runs half of it.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { generateValidators } from './validators.mjs';
 
+const next = `dist.next-${process.pid}`;
+const old = `dist.old-${process.pid}`;
+const TSC = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', next];
+
 generateValidators();
-rmSync('dist', { recursive: true, force: true });
-mkdirSync('dist', { recursive: true });
-const tsc = spawnSync(
-  process.execPath,
-  ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'],
-  {
-    stdio: 'inherit',
-  },
-);
-if (tsc.status !== 0) process.exit(tsc.status ?? 1);
-cpSync('schemas/generated', 'dist/schemas/generated', { recursive: true });
-cpSync('store/migrations', 'dist/store/migrations', { recursive: true });
+try {
+  const tsc = spawnSync(process.execPath, TSC, { stdio: 'inherit' });
+  if (tsc.status !== 0) throw new Error('the build failed: tsc has said why');
+  cpSync('schemas/generated', `${next}/schemas/generated`, { recursive: true });
+  cpSync('store/migrations', `${next}/store/migrations`, { recursive: true });
+  chmodSync(`${next}/cli/main.js`, 0o755);
+  if (existsSync('dist')) renameSync('dist', old);
+  renameSync(next, 'dist');
+} finally {
+  rmSync(next, { recursive: true, force: true });
+  rmSync(old, { recursive: true, force: true });
+}

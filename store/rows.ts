@@ -53,7 +53,7 @@ SELECT unnest($1::int4[]), unnest($2::int8[]), unnest($3::bool[]), unnest($4::te
   unnest($5::text[]), unnest($6::bytea[])`;
 
 /** Inserts keys; a row that is taken, by (stream, seq) or by event, is left out. */
-export const INSERT_KEYS_IF_FREE = `
+export const INSERT_KEYS_IF_FREE: string = `
 ${INSERT_KEYS}
 ON CONFLICT DO NOTHING`;
 
@@ -61,7 +61,7 @@ ON CONFLICT DO NOTHING`;
  * Inserts records; their keys are in. In the select list the arrays are walked in step, row by row;
  * in FROM they would be copied into a tuple store first (10 % slower).
  */
-export const INSERT_RECORDS = `
+export const INSERT_RECORDS: string = `
 INSERT INTO audit.records (stream_id, seq, duplicate, occurred_at, received_at, prev_hash,
   this_hash, event_bytes, ${[...TEXT_COLUMNS.keys()].join(', ')})
 SELECT unnest($1::int4[]), unnest($2::int8[]), unnest($3::bool[]), unnest($4::timestamptz[]),

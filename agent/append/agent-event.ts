@@ -8,6 +8,8 @@ import { SCHEMA_VERSION, type AuditEvent, type Json, type Outcome } from '../../
 
 /** Tenant of the agent's own events; no client may write for it. */
 export const AGENT_TENANT = 'sealtrail';
+/** Retention class of the agent's own events; every configuration has it. */
+export const AGENT_RETENTION_CLASS = 'standard';
 
 export interface AgentIdentity {
   readonly name: string;

@@ -6,7 +6,7 @@ import { AGENT_ACTIONS } from '../../schemas/agent-actions.ts';
 import { ECS_TYPES } from '../../schemas/ecs-categories.ts';
 import type { SealedRecord } from '../../schemas/record.ts';
 import { OCSF_CLASSES } from '../../schemas/ocsf-classes.ts';
-import { parseVocabulary, type ActionDefinition } from '../../schemas/vocabulary.ts';
+import { parseVocabulary, type ActionDefinition, type Vocabulary } from '../../schemas/vocabulary.ts';
 import { recordsOf } from './event-arbitraries.ts';
 
 const file: unknown = JSON.parse(
@@ -16,7 +16,7 @@ const parsed = parseVocabulary(file);
 if (!parsed.ok) throw new Error(JSON.stringify(parsed.error));
 
 /** The example vocabulary of config/. */
-export const exampleVocabulary = parsed.value;
+export const exampleVocabulary: Vocabulary = parsed.value;
 
 const declared = [...exampleVocabulary.actions.values(), ...AGENT_ACTIONS.values()];
 

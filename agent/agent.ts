@@ -1,0 +1,254 @@
+/**
+ * The agent: the stages, wired top to bottom in the order in which an event meets them. What stands
+ * first is started first and stopped last.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createRedactor } from '../redaction/redaction.ts';
+import type { Config } from '../schemas/config.ts';
+import { err, ok, type Result } from '../schemas/result.ts';
+import type { Vocabulary } from '../schemas/vocabulary.ts';
+import type { AgentIdentity } from './append/agent-event.ts';
+import { openLedger, type OpenedLedger } from './append/open.ts';
+import { startDelivery, type Delivery } from './deliver/delivery.ts';
+import { POSTGRES_FOLDER } from './deliver/sinks/postgresql.ts';
+import { keepEmbeddedServer, type EmbeddedServer } from './embedded-server.ts';
+import { loadKeys, type AgentKeys } from './keys.ts';
+import { lockDataDir } from './lock.ts';
+import { createAdminServer } from './observe/admin.ts';
+import { createMetrics, type Metrics } from './observe/metrics.ts';
+import { startTraces, type Traces } from './observe/traces.ts';
+import type { Logger } from './ports.ts';
+import { openReceivers, type Receivers } from './receive/receivers.ts';
+import { createStatus, type StatusView } from './status.ts';
+import { createStops, type Stops } from './stops.ts';
+import { VERSION } from './version.ts';
+
+export interface AgentOptions {
+  readonly config: Config;
+  readonly vocabulary: Vocabulary;
+  readonly log: Logger;
+}
+
+export interface Agent {
+  /** Where each listener really listens; null where it is not configured. */
+  readonly listening: Receivers['listening'] & { readonly admin: string };
+  /** Key files made at this start. */
+  readonly generatedKeys: readonly string[];
+  /** The embedded server's first start: up, or why not yet; null without one. */
+  readonly database: EmbeddedServer['first'] | null;
+  /** Settles when the agent cannot go on (disk failed, lock lost), with the reason. Stop it then. */
+  readonly failed: Promise<string>;
+  /** Takes no more, acks what it took, delivers what time allows, stops everything. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** How long receivers may take to answer what they have read. */
+const RECEIVER_GRACE_MS = 2_000;
+/** Of the shutdown time, what is kept for all that comes after the drain. */
+const AFTER_DRAIN_MS = 2_500;
+const DRAIN_MS_MIN = 250;
+
+/** Starts everything; after an error nothing is left running, and the text says what to do. */
+export async function startAgent(options: AgentOptions): Promise<Result<Agent, string>> {
+  const stops = createStops(options.log);
+  try {
+    const started = await start(options, stops);
+    if (!started.ok) await stops.run();
+    return started;
+  } catch (error) {
+    await stops.run();
+    throw error;
+  }
+}
+
+async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent, string>> {
+  const { config, log } = options;
+  let fail: (reason: string) => void = () => undefined;
+  const failed = new Promise<string>((settle) => (fail = settle));
+
+  const claimed = await claimDataDir(config, stops, fail);
+  if (!claimed.ok) return claimed;
+  const keys = claimed.value;
+  const agent = { name: config.agent.name, version: VERSION, publicKey: keys.publicKey };
+  const base: Base = {
+    ...options,
+    agent,
+    keys,
+    stops,
+    fail,
+    ...(await observe(config, log, stops)),
+  };
+
+  const ledger = await append(base);
+  if (!ledger.ok) return ledger;
+  const database = startDatabase(base);
+  const delivery = await deliver(base, ledger.value);
+  if (!delivery.ok) return delivery;
+  const receivers = await receive(base, ledger.value);
+  if (!receivers.ok) return receivers;
+  const admin = await administer(base, delivery.value);
+  if (!admin.ok) return admin;
+
+  return ok({
+    listening: { ...receivers.value.listening, admin: admin.value },
+    generatedKeys: keys.generated,
+    database: database?.first ?? null,
+    failed,
+    stop: () => stops.run(),
+  });
+}
+
+/** What every stage is built from. */
+interface Base extends AgentOptions {
+  readonly agent: AgentIdentity;
+  readonly keys: AgentKeys;
+  readonly stops: Stops;
+  readonly fail: (reason: string) => void;
+  readonly metrics: Metrics;
+  readonly traces: Traces;
+  readonly view: StatusView;
+}
+
+/** One writer per data directory, and its keys. */
+async function claimDataDir(
+  config: Config,
+  stops: Stops,
+  fail: Base['fail'],
+): Promise<Result<AgentKeys, string>> {
+  await mkdir(config.data_dir, { recursive: true, mode: 0o700 });
+  const lock = await lockDataDir(config.data_dir, (reason) =>
+    fail(`the lock of ${config.data_dir} was lost: ${reason}`),
+  );
+  if (!lock.ok) return err(lock.error.message);
+  stops.add('lock', () => lock.value.release());
+  const keys = await loadKeys(config.keys);
+  return keys.ok ? keys : err(keys.error.message);
+}
+
+/** Observation stands beside the flow: it is asked, and never in the way. */
+async function observe(
+  config: Config,
+  log: Logger,
+  stops: Stops,
+): Promise<Pick<Base, 'metrics' | 'traces' | 'view'>> {
+  const view = createStatus(config, () => metrics.totals());
+  const metrics = createMetrics({ status: view.status });
+  const { traces_endpoint: endpoint } = config.service.telemetry;
+  const traces = await startTraces({ endpoint, version: VERSION, log });
+  stops.add('traces', () => traces.stop());
+  return { metrics, traces, view };
+}
+
+/** What is acked is redacted, chained and on disk. */
+async function append(base: Base): Promise<Result<OpenedLedger, string>> {
+  const { config, agent, log, view } = base;
+  const ledger = await openLedger({
+    dir: join(config.data_dir, 'ledger'),
+    config: config.ledger,
+    agent,
+    meter: base.traces.meter(base.metrics.meter),
+    log,
+    nowMs: Date.now,
+    onDurable: (records) => view.delivery?.notifyDurable(records),
+    onFailed: (reason) => base.fail(`the ledger cannot be written: ${reason}`),
+  });
+  if (!ledger.ok) return ledger;
+  view.append = ledger.value.append;
+  base.stops.add('ledger', () => ledger.value.close());
+  await ledger.value.append.recordOwn('agent.started', 'success', resourceOf(base), {
+    version: VERSION,
+  });
+  return ledger;
+}
+
+/** The embedded store of record, where the configuration has one. It stops after delivery. */
+function startDatabase({ config, log, stops }: Base): EmbeddedServer | null {
+  const embedded = config.exporters.find(
+    (exporter) => exporter.type === 'postgresql' && exporter.embedded,
+  );
+  if (embedded?.type !== 'postgresql') return null;
+  const server = keepEmbeddedServer({
+    dir: join(config.data_dir, POSTGRES_FOLDER),
+    port: embedded.port,
+    log,
+  });
+  stops.add('postgresql', () => server.stop());
+  return server;
+}
+
+/** A thread of its own, a loop and a cursor per sink: the store of record and the SIEM. */
+async function deliver(base: Base, ledger: OpenedLedger): Promise<Result<Delivery, string>> {
+  const { config, metrics, traces, view } = base;
+  const delivery = await startDelivery({
+    dataDir: config.data_dir,
+    exporters: config.exporters,
+    vocabulary: base.vocabulary,
+    agent: { name: base.agent.name, version: VERSION },
+    durable: ledger.append.status().records,
+    log: base.log,
+    onReport: (report) => {
+      metrics.onDelivery(report);
+      traces.onDelivery(report);
+    },
+    onWorkerFailed: base.fail,
+  });
+  if (!delivery.ok) return err(delivery.error.message);
+  view.delivery = delivery.value;
+  const deadlineMs = config.service.shutdown_timeout_ms - AFTER_DRAIN_MS - RECEIVER_GRACE_MS;
+  base.stops.add('delivery', async () => {
+    await delivery.value.drain(Math.max(DRAIN_MS_MIN, deadlineMs));
+    await delivery.value.stop();
+  });
+  return ok(delivery.value);
+}
+
+/** Nothing is taken before all of the above stands. */
+async function receive(base: Base, ledger: OpenedLedger): Promise<Result<Receivers, string>> {
+  const { config, keys, stops } = base;
+  const receivers = await openReceivers({
+    config,
+    vocabulary: base.vocabulary,
+    redactor: createRedactor({
+      masterKey: keys.redaction,
+      sensitiveKeys: config.processors.redaction.sensitive_keys,
+    }),
+    payloadKey: keys.redaction,
+    receipts: ledger.origins,
+    appender: ledger.append,
+    meter: base.metrics.meter,
+    log: base.log,
+    version: VERSION,
+  });
+  if (!receivers.ok) return receivers;
+  stops.add('receivers', async () => {
+    await receivers.value.close(RECEIVER_GRACE_MS);
+    await ledger.append.recordOwn('agent.stopped', 'success', resourceOf(base), {
+      version: VERSION,
+    });
+  });
+  return receivers;
+}
+
+async function administer(base: Base, delivery: Delivery): Promise<Result<string, string>> {
+  const { config, metrics, view, stops } = base;
+  const admin = createAdminServer({
+    endpoint: config.service.telemetry.admin_endpoint,
+    socketPath: join(config.data_dir, 'admin.sock'),
+    status: view.status,
+    metrics,
+    deadLetters: {
+      list: (sink, limit) => delivery.listDeadLetters(sink, limit),
+      retry: (sink) => delivery.retryDeadLetters(sink),
+    },
+    log: base.log,
+  });
+  const listening = await admin.listen();
+  if (!listening.ok) return err(listening.error.message);
+  stops.add('admin', () => admin.close());
+  return ok(`http://${config.service.telemetry.admin_endpoint}`);
+}
+
+function resourceOf({ agent }: Base): { readonly type: string; readonly id: string } {
+  return { type: 'agent', id: agent.name };
+}

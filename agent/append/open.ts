@@ -1,0 +1,132 @@
+/**
+ * Opens the ledger for appending: recovery, the writer, the sealer and the append stage over them. A
+ * torn tail that recovery cut off becomes an event of its own before anything else is taken.
+ */
+import { randomBytes } from 'node:crypto';
+import { ulid } from 'ulid';
+import { nodeFilesystem, type Filesystem } from '../../ledger/filesystem.ts';
+import { recoverLedger, type RecoveryError, type TornTail } from '../../ledger/recovery.ts';
+import { openWriter, type LedgerWriter } from '../../ledger/writer.ts';
+import type { Config } from '../../schemas/config.ts';
+import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
+import type { Logger, Meter } from '../ports.ts';
+import { AGENT_RETENTION_CLASS, type AgentIdentity } from './agent-event.ts';
+import { createAppendStage, type AppendStage } from './append.ts';
+import { createOriginWindow, type OriginWindow } from './origin-window.ts';
+import { createSealer, lastIncarnation } from './sealer.ts';
+
+export interface OpenedLedger {
+  readonly append: AppendStage;
+  readonly origins: OriginWindow;
+  /** Durable records when it was opened. */
+  readonly records: number;
+  readonly torn: TornTail | null;
+  /** Refuses new events, commits what is queued, closes the file. */
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  readonly dir: string;
+  readonly config: Config['ledger'];
+  readonly agent: AgentIdentity;
+  readonly meter: Meter;
+  readonly log: Logger;
+  readonly nowMs: () => number;
+  readonly onDurable: (records: number) => void;
+  readonly onFailed: (reason: string) => void;
+  readonly filesystem?: Filesystem;
+}
+
+/** Opens the ledger in a folder, empty or not. Nothing is appended to a ledger that is corrupt. */
+export async function openLedger(options: OpenOptions): Promise<Result<OpenedLedger, string>> {
+  const { dir, config, log } = options;
+  const filesystem = options.filesystem ?? nodeFilesystem;
+  const origins = createOriginWindow();
+  const recovered = await recoverLedger({
+    dir,
+    filesystem,
+    batchBytesMax: config.batch_bytes_max,
+    onRecord: ({ chain, origin, resource }, { this_hash }) => {
+      if (origin === undefined) return;
+      origins.remember(resource.tenant_id, origin, {
+        stream: chain.stream,
+        seq: chain.seq,
+        this_hash,
+      });
+    },
+  });
+  if (!recovered.ok) return err(describeObstacle(dir, recovered.error));
+  const { state, segment, segmentBytes, ledgerBytes, torn, notes } = recovered.value;
+  for (const note of notes) log.warn({ component: 'ledger' }, note);
+  let writer: LedgerWriter;
+  try {
+    writer = await openWriter({
+      dir,
+      filesystem,
+      segmentBytes: config.segment_bytes,
+      reserveBytes: config.reserve_bytes,
+      segment,
+      segmentBytesDurable: segmentBytes,
+      records: state.records,
+    });
+    if (!(await writer.restoreReserve()))
+      log.warn({ component: 'ledger' }, 'no space for the reserve: the disk is nearly full');
+  } catch (error) {
+    return err(`cannot write in ${dir}: ${messageOf(error)}`);
+  }
+  const known = lastIncarnation(state);
+  const sealer = createSealer({
+    agent: options.agent,
+    state,
+    incarnation: known ?? randomBytes(16).toString('hex'),
+    reason: known === null ? 'first start' : 'first record of this tenant and retention class',
+    producer: ulid(),
+    nowMs: options.nowMs,
+  });
+  const append = createAppendStage({
+    ...options,
+    filesystem,
+    retentionClass: AGENT_RETENTION_CLASS,
+    writer,
+    state,
+    sealer,
+    origins,
+    batchBytesMax: config.batch_bytes_max,
+    queueEventsMax: config.queue_events_max,
+    ledgerBytes,
+  });
+  const records = state.records;
+  if (torn !== null) await recordRecovery(append, torn, log);
+  return ok({
+    append,
+    origins,
+    records,
+    torn,
+    close: async () => {
+      await append.close();
+      await writer.close();
+    },
+  });
+}
+
+async function recordRecovery(append: AppendStage, torn: TornTail, log: Logger): Promise<void> {
+  log.warn(
+    { component: 'ledger', segment: torn.segment, byte: torn.byte, bytes: torn.bytes },
+    `a torn tail, never acked, was set aside in ${torn.kept_in}`,
+  );
+  await append.recordOwn(
+    'ledger.recovered',
+    'success',
+    { type: 'segment', id: torn.segment },
+    { byte: torn.byte, bytes: torn.bytes, kept_in: torn.kept_in, sha256: torn.sha256 },
+  );
+}
+
+function describeObstacle(dir: string, error: RecoveryError): string {
+  if (error.kind === 'io') return error.message;
+  return (
+    `the ledger in ${dir} is corrupt at ${error.segment}, line ${error.line} (byte ${error.byte}): ${error.message}. ` +
+    'Nothing was changed and nothing is appended to it. Run `sealtrail verify` on it, keep the folder as evidence, ' +
+    'and start with another data directory or a restored copy.'
+  );
+}

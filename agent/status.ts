@@ -1,0 +1,62 @@
+/** The status of the whole agent, put together from those of its stages whenever somebody asks. */
+import type { Config } from '../schemas/config.ts';
+import type { AgentStatus, AppendStatus, SinkStatus } from './ports.ts';
+import { VERSION } from './version.ts';
+
+export interface StatusView {
+  /** Set by the wiring as the stages come up. */
+  append: { status(): AppendStatus } | null;
+  delivery: { status(): readonly SinkStatus[]; notifyDurable(records: number): void } | null;
+  readonly status: () => AgentStatus;
+}
+
+const STARTING: AppendStatus = {
+  records: 0,
+  ledger_bytes: 0,
+  segment: '',
+  streams: [],
+  queue_events: 0,
+  queue_events_max: 0,
+  last_fsync_ms: null,
+  last_fsync_at: null,
+  state: 'stopped',
+  last_error: null,
+};
+
+/** Creates the view of an agent that is starting. */
+export function createStatus(
+  config: Config,
+  totals: () => Pick<AgentStatus, 'acks_total' | 'nacks_total'>,
+): StatusView {
+  const startedAt = new Date().toISOString();
+  const view: StatusView = {
+    append: null,
+    delivery: null,
+    status: () => {
+      const append = view.append?.status() ?? STARTING;
+      const sinks = view.delivery?.status() ?? [];
+      return {
+        agent: config.agent.name,
+        version: VERSION,
+        pid: process.pid,
+        started_at: startedAt,
+        data_dir: config.data_dir,
+        vocabulary_file: config.agent.vocabulary_file,
+        append,
+        sinks,
+        ...totals(),
+        last_error: append.last_error ?? newestError(sinks),
+      };
+    },
+  };
+  return view;
+}
+
+function newestError(sinks: readonly SinkStatus[]): string | null {
+  let newest: SinkStatus | null = null;
+  for (const sink of sinks) {
+    if (sink.last_error === null) continue;
+    if ((sink.last_error_at ?? '') >= (newest?.last_error_at ?? '')) newest = sink;
+  }
+  return newest === null ? null : `${newest.name}: ${newest.last_error ?? ''}`;
+}

@@ -1,0 +1,73 @@
+/** What the agent prints when it stands: where it listens, where events go, how to send the first one. */
+import { join, relative } from 'node:path';
+import type { Agent } from '../agent/agent.ts';
+import type { Config, ExporterConfig } from '../schemas/config.ts';
+import type { EmbeddedPostgres } from '../store/embedded.ts';
+
+const FIRST_EVENT =
+  '{"action":"user.login","outcome":"success","actor":{"type":"user","id":"u-1","name":"Ada"},"resource":{"type":"session","id":"s-1"}}';
+
+/** Text for a person, many lines. */
+export function describeAgent(config: Config, agent: Agent): string {
+  const { socket, otlp, admin } = agent.listening;
+  const lines = [
+    '',
+    `Sealtrail agent "${config.agent.name}" is ready (pid ${process.pid}).`,
+    '',
+    '  listens on',
+    ...(socket === null ? [] : [`    unix socket   ${shown(socket)}   (SDK, sealtrail emit)`]),
+    ...(otlp === null ? [] : [`    OTLP/HTTP     ${otlp}/v1/logs and /v1/audit`]),
+    `    admin         ${admin}/healthz /readyz /metrics`,
+    '',
+    '  keeps',
+    `    ledger        ${shown(join(config.data_dir, 'ledger'))}/   (sealtrail verify ${shown(config.data_dir)})`,
+    ...agent.generatedKeys.map(
+      (path) => `    new key       ${shown(path)}   (generated now, mode 0600: back it up)`,
+    ),
+    '',
+    '  delivers to',
+    ...(config.exporters.length === 0 ? ['    nothing: the ledger only'] : []),
+    ...config.exporters.map(
+      (exporter) => `    ${exporter.name.padEnd(13)} ${describeSink(exporter)}`,
+    ),
+    '',
+    '  send a first event, from another terminal',
+    `    echo '${FIRST_EVENT}' | npx sealtrail emit${dataDirOption(config)}`,
+    `    npx sealtrail status${dataDirOption(config)}`,
+    '',
+    'Ctrl-C drains and stops.',
+  ];
+  return lines.join('\n');
+}
+
+/** One line about the embedded server. */
+export function describeDatabase(config: Config, outcome: EmbeddedPostgres | string): string {
+  if (typeof outcome === 'string')
+    return `PostgreSQL is not up yet, events wait in the ledger: ${outcome}`;
+  const port = shown(join(config.data_dir, 'postgres', 'port'));
+  const passwords = shown(join(config.data_dir, 'keys', 'postgres-passwords.json'));
+  return `PostgreSQL is up on 127.0.0.1:${outcome.port}${outcome.adopted ? ' (adopted)' : ''}; port in ${port}, passwords in ${passwords}; queries in docs/STORE.md`;
+}
+
+function describeSink(exporter: ExporterConfig): string {
+  switch (exporter.type) {
+    case 'postgresql':
+      return exporter.embedded
+        ? 'embedded PostgreSQL, the store of record'
+        : 'PostgreSQL, the store of record';
+    case 'file':
+      return `${shown(exporter.path)}   (${exporter.format.toUpperCase()}, NDJSON)`;
+    case 'elasticsearch':
+      return `${exporter.endpoints.join(', ')}   (${exporter.format.toUpperCase()}, ${exporter.data_stream})`;
+  }
+}
+
+/** Relative to the working directory where that is shorter. */
+function shown(path: string): string {
+  const short = relative('.', path);
+  return short.startsWith('..') || short === '' ? path : short;
+}
+
+function dataDirOption(config: Config): string {
+  return shown(config.data_dir) === 'data' ? '' : ` --data-dir ${shown(config.data_dir)}`;
+}

@@ -1,0 +1,241 @@
+/**
+ * The real agent, as a process of its own (dist/, which `npm test` builds first), in a data directory
+ * of its own on free ports. Stopped, killed and started again by pid.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, vi } from 'vitest';
+import type { AgentStatus } from '../../agent/ports.ts';
+import { stopOrphanedPostgres } from '../../store/embedded.ts';
+import { until } from './agent-peer.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+export const CLI: string = join(ROOT, 'dist/cli/main.js');
+export const VOCABULARY: string = join(ROOT, 'config/vocabulary.json');
+
+export interface AgentProcessOptions {
+  /** YAML of the exporters, by name; default: an embedded PostgreSQL, an ECS and an OCSF file. */
+  readonly exporters?: Readonly<Record<string, object>>;
+  /** Laid over the configuration, by top-level member. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly dir?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Put before the agent's own command line: `['strace', …]`. */
+  readonly wrapper?: readonly string[];
+}
+
+export interface AgentProcess extends AsyncDisposable {
+  readonly dir: string;
+  readonly configFile: string;
+  readonly socketPath: string;
+  readonly otlpUrl: string;
+  readonly adminUrl: string;
+  /** Everything the process has printed, both streams, of all its starts. */
+  output(): string;
+  pid(): number;
+  redactionKey(): Promise<string>;
+  status(): Promise<AgentStatus>;
+  /** Resolves once every sink has confirmed everything. */
+  delivered(timeoutMs?: number): Promise<void>;
+  /** Connection URL of a role of the embedded PostgreSQL. */
+  databaseUrl(role?: 'owner' | 'writer' | 'auditor' | 'admin'): Promise<string>;
+  start(): Promise<void>;
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number | null>;
+  kill(): Promise<void>;
+}
+
+export const DEFAULT_EXPORTERS: Readonly<Record<string, object>> = {
+  postgresql: { embedded: true, port: 0 },
+  'file/ecs': { path: 'siem/ecs.ndjson', format: 'ecs' },
+  'file/ocsf': { path: 'siem/ocsf.ndjson', format: 'ocsf' },
+};
+
+/** Starts an agent; with `await using` it is stopped and its directory removed. */
+export async function startAgentProcess(options: AgentProcessOptions = {}): Promise<AgentProcess> {
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'sealtrail-agent-')));
+  await mkdir(dir, { recursive: true });
+  const [otlpPort, adminPort] = [await freePort(), await freePort()];
+  const configFile = join(dir, 'sealtrail.yaml');
+  // JSON is YAML.
+  await writeFile(configFile, JSON.stringify(configOf(dir, otlpPort, adminPort, options), null, 2));
+  const agent = createProcess(dir, configFile, { otlpPort, adminPort }, options);
+  await agent.start();
+  return agent;
+}
+
+function configOf(
+  dir: string,
+  otlpPort: number,
+  adminPort: number,
+  options: AgentProcessOptions,
+): object {
+  const exporters = options.exporters ?? DEFAULT_EXPORTERS;
+  return {
+    data_dir: dir,
+    agent: { name: 'test', vocabulary_file: VOCABULARY },
+    receivers: {
+      socket: { tenants: ['*'] },
+      otlp: { endpoint: `127.0.0.1:${otlpPort}`, tenants: ['*'], default_tenant: 'default' },
+    },
+    processors: { redaction: {} },
+    exporters,
+    tenants: [{ id: 'default' }, { id: 'acme' }, { id: 'globex' }],
+    service: {
+      pipelines: {
+        audit: {
+          receivers: ['socket', 'otlp'],
+          processors: ['redaction'],
+          exporters: Object.keys(exporters),
+        },
+      },
+      telemetry: { admin_endpoint: `127.0.0.1:${adminPort}`, log_level: 'info' },
+    },
+    ...options.config,
+  };
+}
+
+function createProcess(
+  dir: string,
+  configFile: string,
+  ports: { otlpPort: number; adminPort: number },
+  options: AgentProcessOptions,
+): AgentProcess {
+  let child: ChildProcess | null = null;
+  let output = '';
+
+  async function start(): Promise<void> {
+    const [command = '', ...args] = [
+      ...(options.wrapper ?? []),
+      process.execPath,
+      CLI,
+      'agent',
+      '--config',
+      configFile,
+    ];
+    const started = spawn(command, args, {
+      env: { ...process.env, SEALTRAIL_REDACTION_KEY: undefined, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child = started;
+    const from = output.length;
+    for (const stream of [started.stdout, started.stderr])
+      stream?.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
+    // Not expect.poll: this runs in beforeAll as well, where vitest forbids it.
+    const isReady = (): boolean => {
+      if (started.exitCode !== null || started.signalCode !== null)
+        throw new Error(`the agent ended:\n${output.slice(from)}`);
+      return output.slice(from).includes('is ready');
+    };
+    await until(isReady, 'the agent to be ready', 30_000);
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<number | null> {
+    const ending = child;
+    if (ending === null) return null;
+    child = null;
+    if (ending.exitCode === null && ending.signalCode === null) {
+      const exited = once(ending, 'exit');
+      ending.kill(signal);
+      await exited;
+    }
+    return ending.exitCode;
+  }
+
+  const status = async (): Promise<AgentStatus> =>
+    JSON.parse(await getOverSocket(join(dir, 'admin.sock'), '/status')) as AgentStatus;
+
+  return {
+    dir,
+    configFile,
+    socketPath: join(dir, 'sealtrail.sock'),
+    otlpUrl: `http://127.0.0.1:${ports.otlpPort}`,
+    adminUrl: `http://127.0.0.1:${ports.adminPort}`,
+    output: () => output,
+    pid: () => child?.pid ?? 0,
+    redactionKey: async () => (await readFile(join(dir, 'keys/redaction.key'), 'utf8')).trim(),
+    status,
+    delivered: (timeoutMs = 30_000) =>
+      vi.waitFor(
+        async () => {
+          const lagging = (await status()).sinks.filter(({ lag_records }) => lag_records > 0);
+          expect(lagging).toEqual([]);
+        },
+        { timeout: timeoutMs, interval: 50 },
+      ),
+    databaseUrl: async (role = 'writer') => {
+      const passwords = JSON.parse(
+        await readFile(join(dir, 'keys/postgres-passwords.json'), 'utf8'),
+      ) as Record<string, string>;
+      const port = (await readFile(join(dir, 'postgres/port'), 'utf8')).trim();
+      return `postgresql://sealtrail_${role}:${passwords[role]}@127.0.0.1:${port}/sealtrail`;
+    },
+    start,
+    stop: () => end('SIGTERM'),
+    kill: async () => {
+      await end('SIGKILL');
+    },
+    [Symbol.asyncDispose]: async () => {
+      await end('SIGTERM');
+      if (existsSync(join(dir, 'postgres'))) await stopOrphanedPostgres(join(dir, 'postgres'));
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A port of loopback that is free now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+function getOverSocket(socketPath: string, path: string): Promise<string> {
+  return new Promise((done, fail) => {
+    const asked = request({ socketPath, path, headers: { Host: 'localhost' } }, (answer) => {
+      let body = '';
+      answer.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+      answer.on('end', () => done(body));
+      answer.on('error', fail);
+    });
+    asked.on('error', fail);
+    asked.end();
+  });
+}
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `sealtrail` with arguments to its end. */
+export async function runCli(
+  args: readonly string[],
+  options: {
+    readonly input?: string;
+    readonly env?: NodeJS.ProcessEnv;
+    readonly cwd?: string;
+  } = {},
+): Promise<Ran> {
+  const child = spawn(process.execPath, [CLI, ...args], {
+    cwd: options.cwd ?? ROOT,
+    env: { ...process.env, SEALTRAIL_REDACTION_KEY: undefined, ...options.env },
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+  child.stdin.end(options.input ?? '');
+  await once(child, 'close');
+  return { code: child.exitCode, stdout, stderr };
+}
