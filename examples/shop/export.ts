@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findCustomer, type Customer } from './people.ts';
-import type { ShopParts } from './shop.ts';
+import type { ShopParts } from './shop-parts.ts';
 import { inSpan } from './tracing.ts';
 
 const QUERY_MS = 40;

@@ -3,7 +3,7 @@
  * session names both: who acted, and on whose behalf.
  */
 import { findUser } from './people.ts';
-import type { ShopParts } from './shop.ts';
+import type { ShopParts } from './shop-parts.ts';
 
 const BODY = {
   type: 'object',

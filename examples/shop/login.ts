@@ -4,7 +4,7 @@
  */
 import { AuditError, type ActorDraft, type EventDraft } from '../../sdk/index.ts';
 import { findUser, isPassword } from './people.ts';
-import type { ShopParts } from './shop.ts';
+import type { ShopParts } from './shop-parts.ts';
 
 const BODY = {
   type: 'object',

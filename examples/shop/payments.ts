@@ -4,7 +4,7 @@
  */
 import { downstreamHeaders } from '../../sdk/index.ts';
 import type { ChargeResult } from './card-gateway.ts';
-import type { ShopParts } from './shop.ts';
+import type { ShopParts } from './shop-parts.ts';
 import { inSpan } from './tracing.ts';
 
 interface Payment {

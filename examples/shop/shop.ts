@@ -2,19 +2,11 @@
  * The shop's routes, in the order in which a user meets them.
  */
 import type { FastifyInstance } from 'fastify';
-import type { Audit } from '../../sdk/index.ts';
 import { addExport } from './export.ts';
 import { addImpersonation } from './impersonation.ts';
 import { addLogin } from './login.ts';
 import { addPayments } from './payments.ts';
-import type { Sessions } from './sessions.ts';
-
-export interface ShopParts {
-  readonly web: FastifyInstance;
-  readonly audit: Audit;
-  readonly sessions: Sessions;
-  readonly gatewayUrl: string;
-}
+import type { ShopParts } from './shop-parts.ts';
 
 /** Adds the routes. */
 export function createShop(parts: ShopParts): FastifyInstance {
