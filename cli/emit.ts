@@ -115,7 +115,8 @@ async function recordLine(audit: Audit, text: string): Promise<RecordReceipt> {
   const draft = parseDraft(text);
   if (draft.ok) return audit.record(draft.value);
   const { kind, message, field } = draft.error;
-  throw new AuditError(kind, message, field === undefined ? {} : { field });
+  // The message says what to do; the SDK's hint for the kind speaks of the agent's refusals.
+  throw new AuditError(kind, message, { hint: '', ...(field === undefined ? {} : { field }) });
 }
 
 interface Emission {
@@ -160,7 +161,7 @@ function createEmission(options: EmitOptions): Emission {
     const { code, message, field, hint } = error;
     if (options.json === true) console.log(JSON.stringify({ line, code, message, field, hint }));
     else if (!OUTAGES.has(code))
-      console.error(`line ${line}: ${code}: ${message}${hint === undefined ? '' : ` ${hint}`}`);
+      console.error(`line ${line}: ${code}: ${message}${hint ? `. ${hint}` : ''}`);
   }
 
   return {

@@ -6,7 +6,11 @@ import { AGENT_ACTIONS } from '../../schemas/agent-actions.ts';
 import { ECS_TYPES } from '../../schemas/ecs-categories.ts';
 import type { SealedRecord } from '../../schemas/record.ts';
 import { OCSF_CLASSES } from '../../schemas/ocsf-classes.ts';
-import { parseVocabulary, type ActionDefinition, type Vocabulary } from '../../schemas/vocabulary.ts';
+import {
+  parseVocabulary,
+  type ActionDefinition,
+  type Vocabulary,
+} from '../../schemas/vocabulary.ts';
 import { recordsOf } from './event-arbitraries.ts';
 
 const file: unknown = JSON.parse(
