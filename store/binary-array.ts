@@ -14,7 +14,10 @@ const HEADER_BYTES = 20;
 /** 2000-01-01, where PostgreSQL counts from. */
 const POSTGRES_EPOCH_MS = 946_684_800_000;
 
-/** text[]; null stays null. */
+/** SQLSTATE character_not_in_repertoire: what the server says of a text that is no UTF-8. */
+const NOT_UTF8 = '22021';
+
+/** text[]; null stays null. Throws, as the server would, for a lone surrogate: UTF-8 has none. */
 export function encodeTexts(values: readonly (string | null)[]): Buffer {
   let size = HEADER_BYTES;
   // Three bytes is the most a UTF-16 unit can take; measuring exactly costs a second pass.
@@ -27,6 +30,9 @@ export function encodeTexts(values: readonly (string | null)[]): Buffer {
       at = out.writeInt32BE(-1, at);
       continue;
     }
+    // Silently replaced, it would no longer have the hash it was sealed with.
+    if (!value.isWellFormed())
+      throw Object.assign(new Error('a lone surrogate'), { code: NOT_UTF8 });
     const bytes = out.write(value, at + 4, 'utf8');
     out.writeInt32BE(bytes, at);
     at += 4 + bytes;
@@ -61,12 +67,12 @@ export function encodeIntegers(values: readonly number[]): Buffer {
 
 /** int8[] from safe integers. */
 export function encodeBigints(values: readonly number[]): Buffer {
-  return encodeEights(TypeOid.int8, values, 1, 0);
+  return encodeEights(TypeOid.int8, values, 0, 1);
 }
 
-/** timestamptz[] from milliseconds since the Unix epoch. */
+/** timestamptz[] from milliseconds since the Unix epoch, any that Date knows. */
 export function encodeTimes(valuesMs: readonly number[]): Buffer {
-  return encodeEights(TypeOid.timestamptz, valuesMs, 1000, POSTGRES_EPOCH_MS);
+  return encodeEights(TypeOid.timestamptz, valuesMs, POSTGRES_EPOCH_MS, 1000);
 }
 
 /** bool[]. */
@@ -81,21 +87,27 @@ export function encodeBooleans(values: readonly boolean[]): Buffer {
   return out;
 }
 
+/** (value - origin) * factor as eight bytes each. */
 function encodeEights(
   oid: number,
   values: readonly number[],
-  factor: number,
   origin: number,
+  factor: number,
 ): Buffer {
   const out = Buffer.allocUnsafe(HEADER_BYTES + values.length * 12);
   writeHeader(out, oid, values.length, false);
   let at = HEADER_BYTES;
   for (const value of values) {
-    const scaled = (value - origin) * factor;
-    const high = Math.floor(scaled / 0x1_0000_0000);
     at = out.writeInt32BE(8, at);
-    at = out.writeInt32BE(high, at);
-    at = out.writeUInt32BE(scaled - high * 0x1_0000_0000, at);
+    const scaled = (value - origin) * factor;
+    if (Number.isSafeInteger(scaled)) {
+      const high = Math.floor(scaled / 0x1_0000_0000);
+      at = out.writeInt32BE(high, at);
+      at = out.writeUInt32BE(scaled - high * 0x1_0000_0000, at);
+    } else {
+      // Microseconds of times three centuries off do not fit a double.
+      at = out.writeBigInt64BE(BigInt(value - origin) * BigInt(factor), at);
+    }
   }
   return out;
 }
