@@ -21,6 +21,8 @@ export async function createWebApp(
   const app = fastify({
     // Fastify's own line for a request comes before the request has an id; ours comes at its end.
     logController: new LogController({ disableRequestLogging: true }),
+    // Without Fastify's own reqId, which would stand beside the one that leaves the process.
+    childLoggerFactory: (log, _bindings, options) => log.child({}, options),
     logger: { stream: appLog, base: { service }, mixin: () => ({ ...currentCorrelation() }) },
   });
   traceRequests(app);
