@@ -19,11 +19,12 @@ export function hashRecord(prevHash: ChainHash, eventText: string): ChainHash {
 /**
  * Adds the member `chain` to the canonical text of an event, in its sorted place, without
  * serializing the event again. The event MUST have passed checkEvent: then the first member is
- * `actor`, no member inside it starts with "c", and a quote inside a string is escaped, so the first
- * `,"c` is the top-level member that follows `chain` (`changes` or `correlation`).
+ * `actor`, an object in which no member's name begins with "c", so the first `},"c` is its end and
+ * the member that follows `chain` (`changes` or `correlation`). Text cannot look like it: inside a
+ * string the quote is escaped, and between two strings another quote stands before the comma.
  */
 export function insertChain(canonicalEvent: string, chain: Chain): string {
-  const at = canonicalEvent.indexOf(',"c');
+  const at = canonicalEvent.indexOf('},"c') + 1;
   return (
     canonicalEvent.slice(0, at) + ',"chain":' + canonicalChain(chain) + canonicalEvent.slice(at)
   );
