@@ -80,21 +80,20 @@ export function boundText(text: string): string {
 }
 
 function plainValue(value: unknown): LogValue {
-  switch (typeof value) {
-    case 'string':
-      return boundText(value);
-    case 'number':
-    case 'boolean':
-      return value;
-    case 'bigint':
-      return value.toString();
-    default:
-      return value === null ? null : WITHHELD;
-  }
+  if (typeof value === 'string') return boundText(value);
+  if (typeof value === 'bigint') return value.toString();
+  const isPlain = typeof value === 'number' || typeof value === 'boolean' || value === null;
+  return isPlain ? value : WITHHELD;
 }
 
 function framesOf(value: unknown): LogValue {
-  const lines: readonly unknown[] = Array.isArray(value) ? value : String(value).split('\n');
-  const frames = lines.filter((line) => typeof line === 'string' && FRAME.test(line));
-  return boundText(frames.map((frame) => String(frame).trim()).join(' < '));
+  const lines: readonly unknown[] = typeof value === 'string' ? value.split('\n') : asList(value);
+  const frames = lines.flatMap((line) =>
+    typeof line === 'string' && FRAME.test(line) ? [line.trim()] : [],
+  );
+  return boundText(frames.join(' < '));
+}
+
+function asList(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
 }

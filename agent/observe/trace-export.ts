@@ -8,12 +8,12 @@ import type { tracing } from '@opentelemetry/sdk-node';
 
 export interface TraceExport {
   readonly tracer: Tracer;
-  /** Sends what waits; may take as long as an export. */
+  /** Sends what waits, for as long as an export may take. */
   stop(): Promise<void>;
 }
 
-/** Longest export, retries included; also the longest time an export holds up the end of the process. */
-const EXPORT_TIMEOUT_MS = 3_000;
+/** Longest export, retries included: a stop waits for it, and so does the end of the process. */
+const EXPORT_TIMEOUT_MS = 1_000;
 const TRACES_PATH = 'v1/traces';
 
 /** Starts the SDK; `onFailure` hears of each export that failed. */

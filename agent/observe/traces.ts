@@ -13,7 +13,7 @@ export interface Traces {
   /** The same meter, its commits traced. */
   meter(meter: Meter): Meter;
   onDelivery(report: DeliveryReport): void;
-  /** Sends what waits, for one second at most. Never rejects. */
+  /** Sends what waits, for about a second at most. Never rejects. */
   stop(): Promise<void>;
 }
 
@@ -30,7 +30,6 @@ export const SPANS_PER_SECOND = 10;
 /** A commit this slow always gets its span; as commits follow one another, there are 20 a second at most. */
 export const SLOW_COMMIT_SECONDS = 0.05;
 const FAILURE_LOG_INTERVAL_MS = 60_000;
-const STOP_TIMEOUT_MS = 1_000;
 /** SpanStatusCode.ERROR; its module is loaded only when traces are on. */
 const STATUS_ERROR = 2;
 
@@ -47,7 +46,7 @@ export async function startTraces(options: TraceOptions): Promise<Traces> {
   const onFailure = createFailureLog(log, clock);
   try {
     const { tracer, stop } = await openTraceExport({ endpoint, version, onFailure });
-    return { ...createSpans(tracer, clock, onFailure), stop: () => stopInTime(stop, onFailure) };
+    return { ...createSpans(tracer, clock, onFailure), stop: () => stop().catch(onFailure) };
   } catch (error) {
     log.error({ component: 'traces', error: messageOf(error) }, 'traces cannot be started');
     return OFF;
@@ -119,14 +118,4 @@ function createFailureLog(log: Logger, clock: Clock): (error: unknown) => void {
     log.warn(fields, 'traces cannot be exported; nothing else is affected');
     attempts = 0;
   };
-}
-
-async function stopInTime(
-  stop: () => Promise<void>,
-  onFailure: (error: unknown) => void,
-): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeUp = new Promise<void>((done) => (timer = setTimeout(done, STOP_TIMEOUT_MS)));
-  await Promise.race([stop().catch(onFailure), timeUp]);
-  clearTimeout(timer);
 }
