@@ -1,7 +1,8 @@
-import { openSync, closeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { LOG_TEXT_MAX } from '../../../agent/observe/log-fields.ts';
+import { LOG_TEXT_MAX, withoutContents } from '../../../agent/observe/log-fields.ts';
 import { createAppLog, openLogDestination } from '../../../agent/observe/log.ts';
 import type { Logger } from '../../../agent/ports.ts';
 
@@ -157,4 +158,23 @@ test('a log that cannot be written costs lines, not the agent, nor its memory', 
   } finally {
     closeSync(full);
   }
+});
+
+test('every field that the agent logs is on the list', () => {
+  const root = join(import.meta.dirname, '../../..');
+  const calls = ['agent', 'store', 'cli'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts'))
+      .map((path) => readFileSync(join(root, folder, path), 'utf8'))
+      .flatMap((text) => [...text.matchAll(/\blog\.(?:debug|info|warn|error)\(\s*\{([^{}]*)\}/g)]),
+  );
+  const names = calls.flatMap(([, fields = '']) =>
+    fields
+      .split(',')
+      .map((field) => /^\s*(\w+)/.exec(field)?.[1])
+      .filter((name) => name !== undefined),
+  );
+  expect(names.length).toBeGreaterThan(20);
+  const unlisted = names.filter((name) => !(name in withoutContents({ [name]: 1 })));
+  expect(unlisted).toEqual([]);
 });
