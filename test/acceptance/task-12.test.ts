@@ -1,0 +1,168 @@
+/** Task 12: an audit write that fails is never silent. What later steps build is listed, not here. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer, connect, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import pg from 'pg';
+import { expect } from 'vitest';
+import { createAudit } from '../../sdk/index.ts';
+import { freePort, startAgentProcess, VOCABULARY } from '../support/agent-process.ts';
+import { startPostgres } from '../support/postgres.ts';
+import { describeTask } from './criterion.ts';
+import { draft } from './trail.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+describeTask(12, (criterion) => {
+  criterion(
+    'sink down: a fail-closed action errors and its business change is not committed',
+    async () => {
+      await using server = await startBusiness();
+      await using agent = await startAgentProcess({ exporters: {} });
+      await using audit = createAudit({
+        service: 'shop',
+        vocabulary: VOCABULARY,
+        socketPath: agent.socketPath,
+        redactionKey: await agent.redactionKey(),
+        timeoutMs: 500,
+      });
+
+      /** The change stands only if the record does. */
+      async function deleteCustomer(id: string): Promise<void> {
+        await server.client.query('BEGIN');
+        await server.client.query('DELETE FROM customers WHERE id = $1', [id]);
+        try {
+          await audit.record(
+            draft({ action: 'customer.delete', resource: { type: 'customer', id } }),
+          );
+        } catch (error) {
+          await server.client.query('ROLLBACK');
+          throw error;
+        }
+        await server.client.query('COMMIT');
+      }
+
+      await deleteCustomer('c-1');
+      expect(await server.customers()).toEqual(['c-2']);
+      await agent.kill();
+      await expect(deleteCustomer('c-2')).rejects.toMatchObject({ code: 'agent_unavailable' });
+      expect(await server.customers()).toEqual(['c-2']);
+      await agent.start();
+      await deleteCustomer('c-2');
+      expect(await server.customers()).toEqual([]);
+    },
+  );
+
+  criterion('no silent swallow around audit writes in the code', () => {
+    const silent =
+      /catch\s*(\([^)]*\))?\s*\{\s*(\/\/[^\n]*\s*|\/\*[^]*?\*\/\s*)*\}|\.catch\(\s*\(\w*\)\s*=>\s*(\{\s*\}|undefined|null|void 0)\s*\)/;
+    const folders = ['sdk', 'agent', 'ledger', 'store', 'redaction', 'schemas', 'cli', 'examples'];
+    const sources = folders.flatMap((folder) =>
+      readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.ts') && !name.includes('node_modules'))
+        .map((name) => join(folder, name)),
+    );
+    const found = sources.filter((path) => silent.test(readFileSync(join(ROOT, path), 'utf8')));
+    expect(sources.length).toBeGreaterThan(100);
+    expect(found).toEqual([]);
+    // The controls, and the rules that keep a promise from being dropped.
+    for (const swallow of ['catch {}', 'catch (e) { /* later */ }', 'x.catch(() => undefined)'])
+      expect(swallow).toMatch(silent);
+    const rules = readFileSync(join(ROOT, 'eslint.config.js'), 'utf8');
+    expect(rules).toMatch(/no-floating-promises': \['error'/);
+    expect(rules).toMatch(/'no-empty': \['error', \{ allowEmptyCatch: false \}\]/);
+  });
+
+  criterion('a durable local buffer is drained when the sink recovers', async (say) => {
+    await using server = await startBusiness();
+    const port = await freePort();
+    const through = (url: string): string =>
+      Object.assign(new URL(url), { port: String(port) }).href;
+    await using agent = await startAgentProcess({
+      exporters: {
+        postgresql: {
+          embedded: false,
+          url: through(server.url('writer')),
+          owner_url: through(server.url('owner')),
+          retry: { initial_ms: 50, max_ms: 250 },
+        },
+      },
+    });
+    await using audit = createAudit({
+      service: 'shop',
+      vocabulary: VOCABULARY,
+      socketPath: agent.socketPath,
+      redactionKey: await agent.redactionKey(),
+    });
+    // The database is out of reach: every event is acked all the same, and waits on disk.
+    const receipts = await Promise.all(Array.from({ length: 300 }, () => audit.record(draft())));
+    await expect
+      .poll(async () => (await agent.status()).sinks[0], { timeout: 10_000 })
+      .toMatchObject({ state: 'retrying', delivered_total: 0, last_error: expect.any(String) });
+    await agent.kill();
+    await agent.start();
+    expect((await agent.status()).sinks[0]?.lag_records).toBeGreaterThanOrEqual(300);
+
+    const opened = performance.now();
+    await using _bridge = await openBridge(port, server.port);
+    await agent.delivered();
+    say(
+      `300 acked while the store was down, agent killed in between; drained ${(performance.now() - opened).toFixed(0)} ms after it came back`,
+    );
+    const stored = await server.store.query<{ event_id: string }>(
+      `SELECT event_id FROM audit.events WHERE action = 'customer.export'`,
+    );
+    expect(stored.rows.map(({ event_id }) => event_id).toSorted()).toEqual(
+      receipts.map(({ event_id }) => event_id).toSorted(),
+    );
+  });
+});
+
+/** A real server with the application's table in one database, and the store of record in another. */
+async function startBusiness() {
+  const server = await startPostgres();
+  const store = new pg.Client(server.url('admin'));
+  await store.connect();
+  await store.query('CREATE DATABASE shop');
+  const client = new pg.Client(
+    Object.assign(new URL(server.url('admin')), { pathname: '/shop' }).href,
+  );
+  await client.connect();
+  await client.query(
+    `CREATE TABLE customers (id text); INSERT INTO customers VALUES ('c-1'), ('c-2')`,
+  );
+  return {
+    url: server.url,
+    port: server.port,
+    client,
+    store,
+    customers: async (): Promise<string[]> => {
+      const found = await client.query<{ id: string }>('SELECT id FROM customers ORDER BY id');
+      return found.rows.map(({ id }) => id);
+    },
+    [Symbol.asyncDispose]: async (): Promise<void> => {
+      await client.end();
+      await store.end();
+      await server.stop();
+    },
+  };
+}
+
+/** The way to the database, open from now on. */
+async function openBridge(port: number, target: number): Promise<AsyncDisposable> {
+  const sockets: Socket[] = [];
+  const server: Server = createServer((client) => {
+    const database = connect(target, '127.0.0.1');
+    sockets.push(client, database);
+    for (const socket of [client, database]) socket.on('error', () => socket.destroy());
+    client.pipe(database).pipe(client);
+  }).listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

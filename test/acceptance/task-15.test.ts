@@ -1,0 +1,4 @@
+/** Task 15: WORM storage. Its criteria are of a later step, and in the table as such. */
+import { describeTask } from './criterion.ts';
+
+describeTask(15);

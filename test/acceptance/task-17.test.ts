@@ -1,0 +1,4 @@
+/** Task 17: erasure. Its criteria are of a later step, and in the table as such. */
+import { describeTask } from './criterion.ts';
+
+describeTask(17);

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+/** `npm run acceptance`: the tasks and their criteria; `npm test` leaves them out. */
+export default defineConfig({
+  test: {
+    include: ['test/acceptance/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    maxWorkers: 2,
+    // What is built runs as it is.
+    server: { deps: { external: [/\/dist\//] } },
+  },
+});
