@@ -4,7 +4,7 @@
  */
 import { parseJson } from '../schemas/canonical.ts';
 import { SCHEMA_VERSION } from '../schemas/event.ts';
-import { findDuplicateKey } from '../schemas/json-check.ts';
+import { checkDuplicateKeys } from '../schemas/json-check.ts';
 import { refusal, type Refusal } from '../schemas/refusal.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import type { EventDraft } from '../sdk/index.ts';
@@ -45,9 +45,8 @@ export function parseDraft(line: string): Result<EventDraft, Refusal> {
     return err(refusal('malformed', 'the line is no valid JSON; each line holds one event'));
   }
   if (!isObject(value)) return err(refusal('malformed', 'the line is no JSON object'));
-  const twice = findDuplicateKey(line);
-  if (twice !== null)
-    return err(refusal('duplicate_key', 'a member name occurs twice in one object; send it once'));
+  const duplicate = checkDuplicateKeys(line);
+  if (duplicate !== null) return err(duplicate);
   return 'schema_version' in value || 'event' in value ? fromEvent(value) : fromDraft(value);
 }
 

@@ -5,7 +5,7 @@
  */
 import { SCHEMA_VERSION, type AuditEvent } from './event.ts';
 import { validate } from './generated/event.js';
-import { checkJson } from './json-check.ts';
+import { checkJson, pointTo } from './json-check.ts';
 import { refusal, type Refusal } from './refusal.ts';
 import { err, ok, type Result } from './result.ts';
 
@@ -66,8 +66,9 @@ function describeFirst(): Refusal {
       return refusal('schema_invalid', `${field} is missing; it is required`, field);
     }
     case 'additionalProperties': {
-      const message = `${at} has a member that the schema does not know; put free fields below /metadata`;
-      return refusal('schema_invalid', message, error.instancePath);
+      const field = pointTo(error.instancePath, String(params['additionalProperty']));
+      const message = `${field} is no field of an event; put free fields below /metadata`;
+      return refusal('schema_invalid', message, field);
     }
     case 'enum':
       return refusal(

@@ -8,6 +8,19 @@ import { refusal, type Refusal } from './refusal.ts';
 /** Deepest nesting of an event, the event itself being level 1. */
 export const EVENT_DEPTH_MAX = 16;
 
+/** Words as programmers write them. Any other member name may be content, even a secret. */
+const PLAIN_NAME = /^[a-z]+(?:[_-][a-z]+)*$|^[a-z]+(?:[A-Z][a-z]+)*$/;
+const PLAIN_NAME_LENGTH_MAX = 40;
+
+function isPlainName(name: string): boolean {
+  return name.length <= PLAIN_NAME_LENGTH_MAX && PLAIN_NAME.test(name);
+}
+
+/** JSON pointer of a member, for refusals: a name that is not plainly a word is shown as `*`. */
+export function pointTo(parent: string, name: string): string {
+  return `${parent}/${isPlainName(name) ? name : '*'}`;
+}
+
 /** Reports the first value that is unsafe, or null. `depth` is the level of `value` itself. */
 export function checkJson(value: unknown, field: string, depth: number): Refusal | null {
   if (typeof value === 'string') return checkString(value, field);
@@ -47,7 +60,7 @@ function checkObject(value: object, field: string, depth: number): Refusal | nul
       return refusal('forbidden_key', `${field} has a member named __proto__; rename it`, field);
     }
     if (member === undefined) continue;
-    const found = checkString(name, field) ?? checkJson(member, `${field}/${name}`, depth + 1);
+    const found = checkString(name, field) ?? checkJson(member, pointTo(field, name), depth + 1);
     if (found !== null) return found;
   }
   return null;
@@ -79,6 +92,14 @@ function checkString(value: string, field: string): Refusal | null {
     );
   }
   return null;
+}
+
+/** Reports a member name that occurs twice in one object of valid JSON text, or null. */
+export function checkDuplicateKeys(text: string): Refusal | null {
+  const name = findDuplicateKey(text);
+  if (name === null) return null;
+  const shown = isPlainName(name) ? ` ("${name}")` : '';
+  return refusal('duplicate_key', `a member name${shown} occurs twice in one object; send it once`);
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Redactor } from '../../redaction/redaction.ts';
 import { canonicalize, parseJson } from '../../schemas/canonical.ts';
 import { checkEvent } from '../../schemas/event-check.ts';
 import type { AuditEvent } from '../../schemas/event.ts';
-import { findDuplicateKey } from '../../schemas/json-check.ts';
+import { checkDuplicateKeys } from '../../schemas/json-check.ts';
 import { refusal, type Refusal } from '../../schemas/refusal.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
 import type { Vocabulary } from '../../schemas/vocabulary.ts';
@@ -79,12 +79,9 @@ export function createAdmission(options: AdmissionOptions): Admission {
     }
     const admitted = admit(checked.value, allowed);
     // Text that is its own canonical form has no member twice: the common case costs a comparison.
-    if (admitted.ok && admitted.value.canonical !== text && findDuplicateKey(text) !== null) {
-      return err(
-        refusal('duplicate_key', 'a member name occurs twice in one object; send it once'),
-      );
-    }
-    return admitted;
+    if (!admitted.ok || admitted.value.canonical === text) return admitted;
+    const duplicate = checkDuplicateKeys(text);
+    return duplicate === null ? admitted : err(duplicate);
   }
 
   return {

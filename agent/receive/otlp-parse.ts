@@ -12,7 +12,7 @@ import {
   type ReceivedRecord,
 } from '../../schemas/otlp.ts';
 import { parseJson } from '../../schemas/canonical.ts';
-import { findDuplicateKey } from '../../schemas/json-check.ts';
+import { checkDuplicateKeys } from '../../schemas/json-check.ts';
 import { refusal, type Refusal, type RefusalKind } from '../../schemas/refusal.ts';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
 
@@ -37,10 +37,8 @@ export function decodeJsonRequest(bytes: Uint8Array): Result<unknown, Refusal> {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     const value = parseJson(text);
-    if (findDuplicateKey(text) !== null) {
-      return err(refusal('duplicate_key', 'the body has a member name twice in one object'));
-    }
-    return ok(value);
+    const duplicate = checkDuplicateKeys(text);
+    return duplicate === null ? ok(value) : err(duplicate);
   } catch (error) {
     // The engine's message quotes the text around the fault, which may be event contents.
     const what = error instanceof SyntaxError ? 'not JSON' : 'not UTF-8';
