@@ -45,8 +45,10 @@ export interface Agent {
 
 /** How long receivers may take to answer what they have read. */
 const RECEIVER_GRACE_MS = 2_000;
+/** The embedded server's share of the shutdown time: a database that hangs is killed by then. */
+const POSTGRES_STOP_MS = 2_500;
 /** Of the shutdown time, what is kept for all that comes after the drain. */
-const AFTER_DRAIN_MS = 2_500;
+const AFTER_DRAIN_MS: number = 2_000 + POSTGRES_STOP_MS;
 const DRAIN_MS_MIN = 250;
 
 /** Starts everything; after an error nothing is left running, and the text says what to do. */
@@ -173,7 +175,7 @@ function startDatabase({ config, log, stops }: Base): EmbeddedServer | null {
     port: embedded.port,
     log,
   });
-  stops.add('postgresql', () => server.stop());
+  stops.add('postgresql', () => server.stop(POSTGRES_STOP_MS));
   return server;
 }
 

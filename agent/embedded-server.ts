@@ -9,8 +9,8 @@ import { startEmbeddedPostgres, type EmbeddedPostgres } from '../store/embedded.
 export interface EmbeddedServer {
   /** Settles with the first try: the server, or why it did not start (tries go on). */
   readonly first: Promise<EmbeddedPostgres | string>;
-  /** Stops the server and whatever tries to start it. */
-  stop(): Promise<void>;
+  /** Stops whatever tries to start the server, and the server within this time. */
+  stop(withinMs: number): Promise<void>;
 }
 
 const RETRY_MS_MIN = 1_000;
@@ -65,10 +65,10 @@ export function keepEmbeddedServer(options: {
 
   return {
     first,
-    stop: async () => {
+    stop: async (withinMs) => {
       stopping.abort();
       await kept;
-      await server?.stop();
+      await server?.stop(withinMs);
     },
   };
 }

@@ -16,8 +16,7 @@ export interface Postmaster {
 
 /** Crash recovery may take a while; a server that is not running ends the wait at once. */
 const READY_TIMEOUT_MS = 60_000;
-const FAST_STOP_MS = 5_000;
-const KILL_MS = 2_000;
+const STOP_MS = 8_000;
 const POLL_MS = 15;
 
 /** The server running on a data directory, or null. Removes a pid file that names a stranger. */
@@ -53,16 +52,19 @@ export async function waitUntilReady(
   return err('timeout');
 }
 
-/** Fast shutdown, after 5 s an immediate one (crash recovery at the next start), then SIGKILL. */
-export async function stopPostmaster(pid: number): Promise<void> {
+/** Shares of the time to stop: a fast shutdown, an immediate one (crash recovery next time), the end. */
+const STOP_STEPS = [
+  ['SIGINT', 0.7],
+  ['SIGQUIT', 0.2],
+  ['SIGKILL', 0.1],
+] as const;
+
+/** Stops a server within this time, as gently as the time allows. */
+export async function stopPostmaster(pid: number, withinMs: number = STOP_MS): Promise<void> {
   if (pid <= 1) return;
-  for (const [signal, waitMs] of [
-    ['SIGINT', FAST_STOP_MS],
-    ['SIGQUIT', KILL_MS],
-    ['SIGKILL', KILL_MS],
-  ] as const) {
+  for (const [signal, share] of STOP_STEPS) {
     if (!(await isAlive(pid)) || !send(pid, signal)) return;
-    const deadline = Date.now() + waitMs;
+    const deadline = Date.now() + withinMs * share;
     while (Date.now() < deadline) {
       if (!(await isAlive(pid))) return;
       await pause();

@@ -48,8 +48,8 @@ export interface EmbeddedPostgres {
   readonly pid: number;
   /** True: the server was still running from an earlier agent. */
   readonly adopted: boolean;
-  /** Fast shutdown (immediate after 5 s); resolves when the process is gone. */
-  stop(): Promise<void>;
+  /** Fast shutdown, at last SIGKILL; resolves when the process is gone, by default within 8 s. */
+  stop(withinMs?: number): Promise<void>;
 }
 
 interface Layout {
@@ -237,7 +237,7 @@ function describe(server: Postmaster, passwords: Passwords, adopted: boolean): E
     port: server.port,
     pid: server.pid,
     adopted,
-    stop: () => stopPostmaster(server.pid),
+    stop: (withinMs) => stopPostmaster(server.pid, withinMs),
   };
 }
 
