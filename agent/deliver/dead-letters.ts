@@ -8,6 +8,7 @@ import type { Filesystem, LedgerFile } from '../../ledger/filesystem.ts';
 import { readLines } from '../../ledger/lines.ts';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
 import type { DeadLetter } from '../ports.ts';
+import { openForAppend } from './appending.ts';
 import { fileNameOf } from './cursor.ts';
 import { formatLetter, parseLetter, type KeptLetter } from './dead-letter-line.ts';
 
@@ -61,16 +62,17 @@ export async function openDeadLetters(
   options: DeadLettersOptions,
 ): Promise<Result<DeadLetters, string>> {
   const { path, filesystem } = options;
+  let file: LedgerFile | null = null;
   try {
     await settleRewrite(options);
-    const file = (await filesystem.exists(path)) ? await filesystem.open(path) : null;
+    file = (await filesystem.exists(path)) ? await filesystem.open(path) : null;
     const found: Found = { count: 0, bytes: 0, ahead: new Set() };
-    if (file !== null && !(await examine(file, options.from, found))) {
-      await file.close();
-      return err(`${path} is damaged behind byte ${found.bytes}; move it away and restart`);
-    }
-    return ok(createDeadLetters(options, file, found));
+    if (file === null || (await examine(file, options.from, found)))
+      return ok(createDeadLetters(options, file, found));
+    await file.close();
+    return err(`${path} is damaged behind byte ${found.bytes}; move it away and restart`);
   } catch (error) {
+    await file?.close();
     return err(`cannot open ${path}: ${messageOf(error)}`);
   }
 }
@@ -115,14 +117,8 @@ function createDeadLetters(
   let { count, bytes } = found;
   const { ahead } = found;
 
-  async function create(at: string): Promise<LedgerFile> {
-    const created = await filesystem.create(at);
-    await filesystem.syncDir(dirname(at));
-    return created;
-  }
-
   async function reopen(): Promise<LedgerFile> {
-    file ??= (await filesystem.exists(path)) ? await filesystem.open(path) : await create(path);
+    file ??= await openForAppend(filesystem, path);
     // Whatever an append left that was cut short, or never reached the disk.
     if ((await file.size()) > bytes) await file.truncate(bytes);
     return file;
@@ -171,7 +167,7 @@ function createDeadLetters(
   async function rewrite(): Promise<Rewrite> {
     const at = rewrittenPath(path);
     await filesystem.remove(at);
-    const next = await create(at);
+    const next = await openForAppend(filesystem, at);
     let keptCount = 0;
     let keptBytes = 0;
     return {

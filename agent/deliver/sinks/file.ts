@@ -10,6 +10,7 @@ import { dirname } from 'node:path';
 import { nodeFilesystem, type Filesystem, type LedgerFile } from '../../../ledger/filesystem.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../../../schemas/result.ts';
 import type { DeliveryRecord, DeliveryResult, Logger, Sink, SinkMark } from '../../ports.ts';
+import { openForAppend } from '../appending.ts';
 import { mapRecords, type DocumentFormat } from '../documents.ts';
 
 export interface FileSinkOptions {
@@ -40,12 +41,9 @@ export function createFileSink(options: FileSinkOptions): Sink {
   async function open(): Promise<LedgerFile> {
     await filesystem.makeDir(dirname(path));
     const isNew = !(await filesystem.exists(path));
-    const opened = isNew ? await filesystem.create(path) : await filesystem.open(path);
-    if (isNew) {
-      await chmod(path, FILE_MODE);
-      await filesystem.syncDir(dirname(path));
-    }
-    return opened;
+    file = await openForAppend(filesystem, path);
+    if (isNew) await chmod(path, FILE_MODE);
+    return file;
   }
 
   async function close(): Promise<void> {
@@ -61,7 +59,7 @@ export function createFileSink(options: FileSinkOptions): Sink {
       log.info({ sink: name, path }, 'the file was moved away; a new one is begun');
       await close();
     }
-    const opened = (file ??= await open());
+    const opened = file ?? (await open());
     const found = await stat(path);
     const size = await opened.size();
     if (found.ino !== inode || size < bytes) {
