@@ -248,7 +248,8 @@ async function administer(base: Base, delivery: Delivery): Promise<Result<string
   const listening = await admin.listen();
   if (!listening.ok) return err(listening.error.message);
   stops.add('admin', () => admin.close());
-  return ok(`http://${config.service.telemetry.admin_endpoint}`);
+  const { admin_endpoint: endpoint } = config.service.telemetry;
+  return ok(`http://${endpoint.slice(0, endpoint.lastIndexOf(':'))}:${listening.value.port}`);
 }
 
 function resourceOf({ agent }: Base): { readonly type: string; readonly id: string } {
