@@ -116,7 +116,7 @@ describe('a refusal has its kind and names the field', () => {
       'an unknown member',
       { ...event, actor: { ...event.actor, shoe_size: 45 } },
       'schema_invalid',
-      '/actor',
+      '/actor/shoe_size',
     ],
     [
       'a free outcome',

@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest';
+import { runCrashTrial } from '../support/crash-trial.ts';
+
+test('agent and producers are killed 50 times under load: every acked event is there once, in ledger, store, ECS and OCSF file', async () => {
+  const seed = Number(process.env['SEALTRAIL_SEED'] ?? Date.now() % 2 ** 31);
+  const report = await runCrashTrial({
+    kills: 50,
+    seed,
+    say: (line) => console.log(`crash: ${line}`),
+  });
+  console.log(`crash: ${JSON.stringify(report)}`);
+  expect(report.kills).toBe(50);
+  // A trial in which nothing happened would prove nothing.
+  expect(report.acked).toBeGreaterThan(1000);
+}, 240_000);

@@ -1,0 +1,219 @@
+/** Start, stop, and start again, of the real agent: what is promised to whoever operates it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import {
+  CLI,
+  freePort,
+  runCli,
+  startAgentProcess,
+  type AgentProcess,
+} from '../support/agent-process.ts';
+import { startGoodClient } from '../support/good-client.ts';
+import { makeTempDir } from '../support/ledger.ts';
+import { expectEachOnce, readRecords } from '../support/outcome.ts';
+import { isAlive, processesOn } from '../support/processes.ts';
+
+const SHUTDOWN_MS_MAX = 10_000;
+
+/** Sends one signal, as a terminal or a supervisor does; resolves with exit code and time taken. */
+async function signal(
+  agent: AgentProcess,
+  name: NodeJS.Signals,
+): Promise<{ readonly code: number | null; readonly ms: number }> {
+  const pid = agent.pid();
+  const startedMs = performance.now();
+  process.kill(pid, name);
+  await expect.poll(() => isAlive(pid), { timeout: 20_000, interval: 20 }).toBe(false);
+  const ms = performance.now() - startedMs;
+  return { code: await agent.stop(), ms };
+}
+
+test('Ctrl-C under load drains and ends within 10 s with exit code 0, the database included; the next start goes on in the same streams', async () => {
+  await using agent = await startAgentProcess();
+  await agent.delivered();
+  const client = await startGoodClient(agent, { inFlight: 64, timeoutMs: 60_000 });
+  await client.reached(500);
+  expect((await processesOn(agent.dir)).length, 'agent and database').toBeGreaterThan(1);
+
+  const { code, ms } = await signal(agent, 'SIGINT');
+  expect(code).toBe(0);
+  expect(ms).toBeLessThan(SHUTDOWN_MS_MAX);
+  expect(await processesOn(agent.dir), 'nothing is left running').toEqual([]);
+  expect((await readdir(agent.dir)).filter((name) => name.endsWith('.sock'))).toEqual([]);
+  const before = await readRecords(join(agent.dir, 'ledger'));
+  expect(before.at(-1)?.event.event.action).toBe('agent.stopped');
+
+  const acked = client.audit.stats().acked;
+  await agent.start();
+  await client.reached(acked + 500);
+  const observed = await client.stop();
+  expect(observed.failed, 'the client only waited').toEqual([]);
+  const records = await expectEachOnce(agent, observed.acked);
+  const streams = (of: typeof records) => new Set(of.map(({ event }) => event.chain.stream));
+  expect(streams(records), 'no stream began anew').toEqual(streams(before));
+}, 60_000);
+
+test('what was acked before a stop in order is with every sink when it ends', async () => {
+  await using agent = await startAgentProcess();
+  await agent.delivered();
+  const client = await startGoodClient(agent, { inFlight: 256 });
+  await client.reached(2000);
+  await client.stop();
+  await agent.stop();
+  const { length } = await readRecords(join(agent.dir, 'ledger'));
+  for (const name of ['postgresql', 'file_ecs', 'file_ocsf']) {
+    const cursor = await readFile(join(agent.dir, 'cursors', `${name}.json`), 'utf8');
+    // All but the last event, which says that the agent stopped.
+    expect(cursor).toMatch(new RegExp(`:${length}\\b|:${length - 1}\\b`));
+  }
+});
+
+test('keys that are missing are generated at the first start, readable by nobody else, and it says so', async () => {
+  await using agent = await startAgentProcess({ exporters: FILE_ONLY });
+  for (const name of ['redaction.key', 'signing.key']) {
+    const { mode } = await stat(join(agent.dir, 'keys', name));
+    expect(mode & 0o777, name).toBe(0o600);
+    expect(agent.output()).toMatch(new RegExp(`new key .*${name}.*generated now, mode 0600`));
+  }
+  const key = await agent.redactionKey();
+  const emitted = await runCli(['emit', '--data-dir', agent.dir], {
+    input: `${JSON.stringify(DRAFT)}\n`,
+  });
+  expect(emitted, 'emit finds them there').toMatchObject({ code: 0 });
+
+  await agent.stop();
+  const from = agent.output().length;
+  await agent.start();
+  expect(agent.output().slice(from)).not.toContain('new key');
+  expect(await agent.redactionKey()).toBe(key);
+});
+
+test('two agents run side by side, each with its own directory, ports and database', async () => {
+  await using one = await startAgentProcess();
+  await using other = await startAgentProcess();
+  const clients = await Promise.all([one, other].map((agent) => startGoodClient(agent)));
+  for (const client of clients) await client.reached(50);
+  const [first, second] = await Promise.all(clients.map((client) => client.stop()));
+  const records = await expectEachOnce(one, first!.acked);
+  const others = await expectEachOnce(other, second!.acked);
+  const streams = new Set(records.map(({ event }) => event.chain.stream));
+  expect(others.filter(({ event }) => streams.has(event.chain.stream))).toEqual([]);
+}, 60_000);
+
+test('a second agent on the same directory refuses, says who holds it, and disturbs nothing', async () => {
+  await using agent = await startAgentProcess({ exporters: FILE_ONLY });
+  const client = await startGoodClient(agent);
+  const second = await runCli(['agent', '--config', agent.configFile]);
+  expect(second.code).toBe(2);
+  expect(second.stderr).toContain(`another agent (pid ${agent.pid()}) uses ${agent.dir}`);
+  expect(second.stderr).toContain('SEALTRAIL_DATA_DIR');
+  const { acked } = client.audit.stats();
+  await client.reached(acked + 20);
+  expect(await client.stop()).toMatchObject({ failed: [], reconnects: 0 });
+});
+
+test('an agent whose port is taken says which, and leaves nothing running, no database either', async () => {
+  await using agent = await startAgentProcess({ exporters: FILE_ONLY });
+  await using temp = await makeTempDir();
+  const config = JSON.parse(await readFile(agent.configFile, 'utf8')) as Record<string, unknown>;
+  const service = config['service'] as { readonly pipelines: { readonly audit: object } };
+  const configFile = join(temp.path, 'sealtrail.yaml');
+  await writeFile(
+    configFile,
+    JSON.stringify({
+      ...config,
+      data_dir: temp.path,
+      exporters: { postgresql: { embedded: true, port: 0 } },
+      service: {
+        ...service,
+        pipelines: { audit: { ...service.pipelines.audit, exporters: ['postgresql'] } },
+        telemetry: { admin_endpoint: `127.0.0.1:${await freePort()}` },
+      },
+    }),
+  );
+  const second = await runCli(['agent', '--config', configFile]);
+  expect(second.code).toBe(2);
+  expect(second.stderr).toContain(`cannot listen on ${new URL(agent.otlpUrl).host}`);
+  expect(await processesOn(temp.path)).toEqual([]);
+});
+
+test('SIGTERM while every sink is down ends within 10 s, and nothing is lost', async () => {
+  const port = await freePort();
+  await using temp = await makeTempDir();
+  await writeFile(join(temp.path, 'siem'), 'a file where the folder should be');
+  await using agent = await startAgentProcess({
+    dir: temp.path,
+    exporters: {
+      postgresql: { embedded: false, url: `postgresql://nobody:none@127.0.0.1:${port}/none` },
+      'file/ecs': { path: 'siem/ecs.ndjson', format: 'ecs' },
+    },
+  });
+  const client = await startGoodClient(agent, { inFlight: 16 });
+  await client.reached(200);
+  const { acked, failed } = await client.stop();
+  expect(failed).toEqual([]);
+  const { code, ms } = await signal(agent, 'SIGTERM');
+  expect({ code, isInTime: ms < SHUTDOWN_MS_MAX }).toEqual({ code: 0, isInTime: true });
+  const ids = (await readRecords(join(agent.dir, 'ledger'))).map(({ event }) => event.event_id);
+  expect(ids).toEqual(expect.arrayContaining(acked.map(({ event_id }) => event_id)));
+});
+
+test('SIGTERM while the database hangs ends within 10 s, and the database is gone as well', async () => {
+  await using agent = await startAgentProcess();
+  await agent.delivered();
+  const database = (await processesOn(agent.dir)).filter(({ name }) => name.includes('postgres'));
+  const hanging = database.filter(({ name }) => / -D |sealtrail_writer/.test(name));
+  expect(hanging.length).toBeGreaterThan(1);
+  for (const { pid } of hanging) process.kill(pid, 'SIGSTOP');
+  const client = await startGoodClient(agent);
+  await client.reached(50);
+  await client.stop();
+  const { code, ms } = await signal(agent, 'SIGTERM');
+  expect({ code, isInTime: ms < SHUTDOWN_MS_MAX }).toEqual({ code: 0, isInTime: true });
+  // What is stopped notices nothing; once it goes on, it sees that its server is gone.
+  for (const { pid } of await processesOn(agent.dir)) process.kill(pid, 'SIGCONT');
+  await expect.poll(() => processesOn(agent.dir), { timeout: 5000 }).toEqual([]);
+}, 60_000);
+
+test('a second Ctrl-C ends it at once, and nothing that was acked is lost', async () => {
+  await using agent = await startAgentProcess();
+  await agent.delivered();
+  const client = await startGoodClient(agent, { inFlight: 64, timeoutMs: 60_000 });
+  await client.reached(300);
+  const pid = agent.pid();
+  process.kill(pid, 'SIGINT');
+  await expect.poll(() => agent.output()).toContain('SIGINT');
+  process.kill(pid, 'SIGINT');
+  await expect.poll(() => isAlive(pid), { interval: 10 }).toBe(false);
+  await agent.stop();
+  await agent.start();
+  const { acked, failed } = await client.stop();
+  expect(failed).toEqual([]);
+  await expectEachOnce(agent, acked);
+}, 60_000);
+
+test('an agent that is told to stop while it starts stops', async () => {
+  await using agent = await startAgentProcess({ exporters: FILE_ONLY });
+  await agent.stop();
+  const child = spawn(process.execPath, [CLI, 'agent', '--config', agent.configFile], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = once(child, 'exit');
+  await expect.poll(() => processesOn(agent.dir)).not.toEqual([]);
+  // Until it listens for it, the signal ends the process as it ends any other.
+  child.kill('SIGTERM');
+  await exited;
+  expect(child.exitCode === 0 || child.signalCode === 'SIGTERM').toBe(true);
+  expect(await processesOn(agent.dir)).toEqual([]);
+});
+
+const FILE_ONLY = { 'file/ecs': { path: 'siem/ecs.ndjson', format: 'ecs' } };
+const DRAFT = {
+  action: 'user.login',
+  outcome: 'success',
+  actor: { type: 'user', id: 'u-1', name: 'Ada' },
+  resource: { type: 'session', id: 's-1' },
+};
