@@ -60,11 +60,11 @@ const rows = tasks.flatMap(({ task, title, criteria, stretch, later = [] }) =>
   }),
 );
 const count = (wanted) => rows.filter(({ result }) => result === wanted).length;
-const failures = count('fail') + others.length;
 const summary = {
   pass: count('pass'),
   fail: count('fail'),
   later: count('later'),
+  errors: others.length,
   seconds: Math.round((Date.now() - startedMs) / 1000),
 };
 
@@ -73,7 +73,7 @@ else print();
 for (const { id, criterion, errors } of rows)
   for (const error of errors) console.error(`\n${id} ${criterion}\n${error}`);
 for (const error of others) console.error(`\n${describe(error)}`);
-process.exitCode = failures === 0 ? 0 : 1;
+process.exitCode = summary.fail + summary.errors === 0 ? 0 : 1;
 
 /** Message and the frames that are ours. */
 function describe({ stack, message }) {
@@ -94,7 +94,8 @@ function print() {
       if (row.note) console.log(`${' '.repeat(21)}${row.note}`);
     }
   }
-  const { pass, fail, later, seconds } = summary;
+  const { pass, fail, later, errors, seconds } = summary;
+  if (errors > 0) console.log(`\n${errors} errors outside of any test`);
   console.log(
     `\n${pass} pass, ${fail} fail, ${later} later (+ stretch goal; time in ms), ${seconds} s`,
   );

@@ -140,7 +140,7 @@ describeTask(3, (criterion) => {
         const guess = lines.toSorted((a, b) => distance(a, event) - distance(b, event))[0];
         return guess !== undefined && isPair(guess, event);
       });
-      expect(mean).toBeGreaterThan(CONCURRENT / 2);
+      expect(candidates.filter((count) => count > 1).length).toBeGreaterThan(CONCURRENT / 2);
       expect(nearest.length).toBeLessThan(CONCURRENT / 2);
       say(
         `${CONCURRENT} requests at once: by time ${mean.toFixed(0)} candidates each, the nearest is right ` +

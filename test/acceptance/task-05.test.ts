@@ -2,7 +2,7 @@
 import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect } from 'vitest';
+import { afterAll, beforeAll, expect, vi } from 'vitest';
 import { createRedactor, parseRedactionKey } from '../../redaction/redaction.ts';
 import type { AuditEvent, Json } from '../../schemas/event.ts';
 import { createAudit } from '../../sdk/index.ts';
@@ -69,7 +69,7 @@ describeTask(5, (criterion) => {
     const { records } = (await trail.agent.status()).append;
     const { socketPath } = trail.agent;
     const keyless = () => createAudit({ service: 'shop', vocabulary: VOCABULARY, socketPath });
-    expect(process.env['SEALTRAIL_REDACTION_KEY']).toBeUndefined();
+    vi.stubEnv('SEALTRAIL_REDACTION_KEY', undefined);
     expect(keyless).toThrow(expect.objectContaining({ code: 'redaction_key_missing' }));
     expect((await trail.agent.status()).append.records).toBe(records);
     // The command line, told to look where there is none; and an agent that may not make one.

@@ -238,6 +238,14 @@ describeTask(13, (criterion) => {
       expect(kept.receipts.findIndex((hash) => !rewritten.has(hash))).toBe(MIDDLE - 1);
       expect(kept.siem.findIndex((hash) => !rewritten.has(String(hash)))).toBe(MIDDLE);
       expect(kept.store.findIndex((hash) => !rewritten.has(hash))).toBe(MIDDLE);
+      // The same holds for a tail that was cut off: "verified to" a smaller number, and a hash too many.
+      await using cut = await copyLedger(ledgerDir(), (lines) =>
+        lines.filter((line) => !isAt(line, EVENTS)),
+      );
+      const shorter = await verify(cut.path);
+      const summary = shorter.streams.find((one) => one.stream === stream);
+      expect([shorter.verdict, summary?.verified_to]).toEqual(['intact', EVENTS - 1]);
+      expect((await hashesIn(cut.path)).has(receipts.at(-1)?.this_hash ?? '')).toBe(false);
       // The control: the true ledger holds every one of them.
       const genuine = await hashesIn(ledgerDir());
       for (const hashes of Object.values(kept))
