@@ -1,4 +1,5 @@
 /** What a client process can write to: our agent, and the peers that people would use instead. */
+import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import pg from 'pg';
 import { createAudit } from '../sdk/index.ts';
@@ -41,11 +42,12 @@ function openSealtrail(spec: TargetSpec): Target {
 async function openPostgresql(url: string): Promise<Target> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
+  const clientId = randomUUID();
   const insert = { name: 'insert', text: 'INSERT INTO bench_audit (id, payload) VALUES ($1, $2)' };
   return {
     record: (n) => {
       const payload = JSON.stringify({ event_id: `bench-${n}`, ...benchDraft(n) });
-      return client.query({ ...insert, values: [`${process.pid}-${n}`, payload] });
+      return client.query({ ...insert, values: [`${clientId}-${n}`, payload] });
     },
     close: () => client.end(),
   };
