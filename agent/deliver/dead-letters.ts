@@ -14,7 +14,9 @@ import { formatLetter, parseLetter, type KeptLetter } from './dead-letter-line.t
 
 export interface DeadLetters {
   count(): number;
-  /** Appends; on disk when it is ok. A letter that was appended before a crash is not doubled. */
+  /** Whether a record from the cursor on was set aside before the crash that the cursor lags behind. */
+  holds(number: number): boolean;
+  /** Appends; on disk when it is ok. */
   add(letters: readonly KeptLetter[]): Promise<Result<void, string>>;
   /** The oldest `limit` ones. */
   list(limit: number): Promise<readonly DeadLetter[]>;
@@ -37,7 +39,7 @@ export interface Rewrite {
 export interface DeadLettersOptions {
   readonly path: string;
   readonly filesystem: Filesystem;
-  /** The cursor: only records from here on can come a second time. */
+  /** The cursor: records from here on come a second time. */
   readonly from: number;
   /** The cursor says that a rewritten file is whole; otherwise one that lies there is dropped. */
   readonly isRewritten: boolean;
@@ -125,9 +127,7 @@ function createDeadLetters(
   }
 
   async function add(letters: readonly KeptLetter[]): Promise<Result<void, string>> {
-    const fresh = letters.filter(({ letter }) => !ahead.has(letter.number));
-    if (fresh.length === 0) return ok(undefined);
-    const text = Buffer.from(fresh.map(formatLetter).join(''));
+    const text = Buffer.from(letters.map(formatLetter).join(''));
     try {
       const target = await reopen();
       await target.append(text);
@@ -138,7 +138,7 @@ function createDeadLetters(
       return err(`cannot write ${path}: ${messageOf(error)}`);
     }
     bytes += text.length;
-    count += fresh.length;
+    count += letters.length;
     return ok(undefined);
   }
 
@@ -199,5 +199,13 @@ function createDeadLetters(
     await open?.close();
   }
 
-  return { count: () => count, add, list, read, rewrite, close };
+  return {
+    count: () => count,
+    holds: (number) => ahead.has(number),
+    add,
+    list,
+    read,
+    rewrite,
+    close,
+  };
 }

@@ -127,17 +127,12 @@ function runLoop(
   }
 
   /** The sink takes up its place, and that it has one is on disk before it gets a record. */
-  async function takePlace(): Promise<void> {
-    const { place } = sink;
-    if (place !== undefined) {
-      const mark = await insist(() => place.restore(cursor.mark));
-      if (mark === null) return;
-      keeper.move({ ...keeper.current(), mark });
-    }
-    isReady =
-      (await insist(async () =>
-        (await keeper.save()) ? ok(true) : err('the cursor cannot be written'),
-      )) ?? false;
+  async function takePlace(): Promise<Result<void, string>> {
+    const placed = await sink.place?.restore(cursor.mark);
+    if (placed?.ok === false) return placed;
+    keeper.move({ ...keeper.current(), mark: placed?.value ?? null });
+    isReady = await keeper.save();
+    return isReady ? ok(undefined) : err('the cursor cannot be written');
   }
 
   function onSettled(records: readonly DeliveryRecord[]): void {
@@ -161,7 +156,7 @@ function runLoop(
   }
 
   async function deliverAll(): Promise<void> {
-    await takePlace();
+    await insist(() => turn(takePlace));
     const settling = {
       sender,
       letters,

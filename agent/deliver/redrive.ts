@@ -58,17 +58,16 @@ async function saveCursor(keeper: CursorKeeper): Promise<void> {
 
 async function sendAll(options: RedriveOptions, rewrite: Rewrite): Promise<void> {
   const { letters, recordsMax } = options;
+  const { next } = options.keeper.current();
   let isHalted = false;
   for await (const kept of letters.read()) {
     for (let from = 0; from < kept.length; from += recordsMax) {
       const batch = kept.slice(from, from + recordsMax);
-      if (isHalted) {
-        await rewrite.keep(batch);
-        continue;
-      }
-      const stay = await sendBatch(options.sender, batch);
-      isHalted = stay.isHalted;
-      await rewrite.keep(stay.letters);
+      // Records that the cursor has not passed are the loop's.
+      const due = isHalted ? [] : batch.filter(({ letter }) => letter.number < next);
+      const stay = await sendBatch(options.sender, due);
+      isHalted ||= stay.isHalted;
+      await rewrite.keep([...stay.letters, ...batch.filter((kept) => !due.includes(kept))]);
     }
   }
 }

@@ -29,8 +29,8 @@ export async function settle(
   options: SettleOptions,
   records: readonly DeliveryRecord[],
 ): Promise<boolean> {
-  const { sender } = options;
-  let pending = records;
+  const { sender, letters } = options;
+  let pending: readonly DeliveryRecord[] = records.filter(({ number }) => !letters.holds(number));
   for (let attempt = 1; !sender.signal.aborted; attempt++) {
     const tried = await options.turn(async (): Promise<Tried> => {
       if (sender.signal.aborted) return { pending, waitMs: 0 };

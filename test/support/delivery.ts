@@ -151,6 +151,8 @@ export interface Freezer {
   count(): number;
   /** Resolves when the freeze has come. */
   readonly frozen: Promise<void>;
+  /** Closes what the frozen process holds open, as its end would. */
+  release(): Promise<void>;
 }
 
 /**
@@ -162,6 +164,7 @@ export function createFreezer(at: number, mode: 'before' | 'torn' | 'after'): Fr
   let tellFrozen: () => void = () => undefined;
   const frozen = new Promise<void>((tell) => (tellFrozen = tell));
   const forEver = new Promise<never>(() => undefined);
+  const files: LedgerFile[] = [];
 
   async function gate<T>(effect: () => Promise<T>, torn?: () => Promise<unknown>): Promise<T> {
     const number = count++;
@@ -174,6 +177,10 @@ export function createFreezer(at: number, mode: 'before' | 'torn' | 'after'): Fr
     return forEver;
   }
 
+  const keep = (file: LedgerFile): LedgerFile => {
+    files.push(file);
+    return file;
+  };
   const wrap = (file: LedgerFile): LedgerFile => ({
     append: (bytes) =>
       gate(
@@ -192,10 +199,14 @@ export function createFreezer(at: number, mode: 'before' | 'torn' | 'after'): Fr
     frozen,
     gate: (effect) => gate(effect),
     count: () => count,
+    release: async () => {
+      await Promise.all(files.map((file) => file.close()));
+    },
     filesystem: {
       ...nodeFilesystem,
-      create: (path) => gate(async () => wrap(await nodeFilesystem.create(path))),
-      open: async (path) => wrap(await nodeFilesystem.open(path)),
+      create: (path) => gate(async () => wrap(keep(await nodeFilesystem.create(path)))),
+      open: async (path) => wrap(keep(await nodeFilesystem.open(path))),
+      openRead: async (path) => keep(await nodeFilesystem.openRead(path)),
       replace: (path, bytes) => gate(() => nodeFilesystem.replace(path, bytes)),
       rename: (from, to) => gate(() => nodeFilesystem.rename(from, to)),
       remove: (path) => gate(() => nodeFilesystem.remove(path)),

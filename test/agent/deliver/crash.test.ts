@@ -1,0 +1,93 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { DeliveryLoop } from '../../../agent/deliver/loop.ts';
+import { createFileSink } from '../../../agent/deliver/sinks/file.ts';
+import { nodeFilesystem, type Filesystem } from '../../../ledger/filesystem.ts';
+import { silentLog } from '../../support/append-stage.ts';
+import {
+  createFreezer,
+  startTestLoop,
+  whenDelivered,
+  writeLedger,
+} from '../../support/delivery.ts';
+import { makeTempDir } from '../../support/ledger.ts';
+
+/** Records that the mapping chokes on until it is corrected. */
+const POISON = [3, 11, 12];
+
+interface Trial {
+  readonly dir: string;
+  readonly durable: number;
+  isCorrected: boolean;
+}
+
+const numbersIn = async (path: string): Promise<number[]> => {
+  const text = (await nodeFilesystem.exists(path)) ? await readFile(path, 'utf8') : '';
+  expect(text === '' || text.endsWith('\n'), 'no half line').toBe(true);
+  const lines = text.split('\n').filter(Boolean);
+  return lines.map((line) => (JSON.parse(line) as { number: number }).number);
+};
+
+function start(trial: Trial, filesystem: Filesystem): Promise<DeliveryLoop> {
+  const sink = createFileSink({
+    name: 'test',
+    path: join(trial.dir, 'siem/out.ndjson'),
+    filesystem,
+    log: silentLog,
+    format: ({ number, this_hash }) => {
+      if (!trial.isCorrected && POISON.includes(number)) throw new TypeError('poison');
+      return `${JSON.stringify({ number, this_hash })}\n`;
+    },
+  });
+  return startTestLoop(trial.dir, trial.durable, sink, {
+    filesystem,
+    exporter: { batch_records_max: 6 },
+  });
+}
+
+/** Delivers everything, corrects the mapping, sends the dead letters again, stops. */
+async function runWhole(trial: Trial, filesystem: Filesystem): Promise<void> {
+  const loop = await start(trial, filesystem);
+  await whenDelivered(loop, trial.durable);
+  trial.isCorrected = true;
+  await loop.retryDeadLetters();
+  await loop.stop();
+}
+
+async function makeTrial(dir: string): Promise<Trial> {
+  return { dir, durable: await writeLedger(dir, 17), isCorrected: false };
+}
+
+test('after a crash at any effect on disk each record is delivered once, and no dead letter lost or doubled', async () => {
+  await using probe = await makeTempDir();
+  const counting = createFreezer(Infinity, 'before');
+  await runWhole(await makeTrial(probe.path), counting.filesystem);
+  expect(counting.count()).toBeGreaterThan(20);
+
+  for (let at = 0; at < counting.count(); at++) {
+    for (const mode of ['before', 'torn', 'after'] as const) {
+      await using temp = await makeTempDir();
+      const trial = await makeTrial(temp.path);
+      const freezer = createFreezer(at, mode);
+      await Promise.race([runWhole(trial, freezer.filesystem), freezer.frozen]);
+      await freezer.release();
+
+      const what = `${mode} effect ${at}`;
+      const loop = await start(trial, nodeFilesystem);
+      await whenDelivered(loop, trial.durable);
+      expect(loop.report().last_error ?? '', what).not.toContain('damaged');
+      const letters = (await loop.listDeadLetters(100)).map(({ number }) => number);
+      expect(new Set(letters).size, what).toBe(letters.length);
+      trial.isCorrected = true;
+      const retried = await loop.retryDeadLetters();
+      expect(retried, what).toEqual({ delivered: letters.length, remaining: 0 });
+      await loop.stop();
+
+      const numbers = await numbersIn(join(trial.dir, 'siem/out.ndjson'));
+      expect(numbers.length, `${what}: ${numbers.join()}`).toBe(trial.durable);
+      expect(new Set(numbers).size, what).toBe(trial.durable);
+      expect(await readFile(join(trial.dir, 'dead-letter/test.ndjson'), 'utf8')).toBe('');
+    }
+  }
+}, 120_000);
