@@ -10,6 +10,8 @@ const FIRST_EVENT =
 /** Text for a person, many lines. */
 export function describeAgent(config: Config, agent: Agent): string {
   const { socket, otlp, admin } = agent.listening;
+  // In a checkout (`npm start`) the program is not on the PATH.
+  const program = process.env['npm_lifecycle_event'] === undefined ? 'sealtrail' : 'npx sealtrail';
   const lines = [
     '',
     `Sealtrail agent "${config.agent.name}" is ready (pid ${process.pid}).`,
@@ -20,7 +22,7 @@ export function describeAgent(config: Config, agent: Agent): string {
     `    admin         ${admin}/healthz /readyz /metrics`,
     '',
     '  keeps',
-    `    ledger        ${shown(join(config.data_dir, 'ledger'))}/   (sealtrail verify ${shown(config.data_dir)})`,
+    `    ledger        ${shown(join(config.data_dir, 'ledger'))}/   (${program} verify ${shown(config.data_dir)})`,
     ...agent.generatedKeys.map(
       (path) => `    new key       ${shown(path)}   (generated now, mode 0600: back it up)`,
     ),
@@ -32,8 +34,8 @@ export function describeAgent(config: Config, agent: Agent): string {
     ),
     '',
     '  send a first event, from another terminal',
-    `    echo '${FIRST_EVENT}' | npx sealtrail emit${dataDirOption(config)}`,
-    `    npx sealtrail status${dataDirOption(config)}`,
+    `    echo '${FIRST_EVENT}' | ${program} emit${dataDirOption(config)}`,
+    `    ${program} status${dataDirOption(config)}`,
     '',
     'Ctrl-C drains and stops.',
   ];
@@ -62,10 +64,10 @@ function describeSink(exporter: ExporterConfig): string {
   }
 }
 
-/** Relative to the working directory where that is shorter. */
+/** Relative to the working directory where it lies below that. */
 function shown(path: string): string {
   const short = relative('.', path);
-  return short.startsWith('..') || short === '' ? path : short;
+  return short.startsWith('..') || short === '' || process.cwd() === '/' ? path : short;
 }
 
 function dataDirOption(config: Config): string {
