@@ -5,7 +5,7 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { fdatasync, ftruncate, write } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
 const writeAsync = promisify(write);
@@ -26,6 +26,7 @@ export interface LedgerFile {
 
 export interface Filesystem {
   list(dir: string): Promise<string[]>;
+  /** Creates a folder (0700) and those above it; their names survive a crash. */
   makeDir(dir: string): Promise<void>;
   /** Creates a file that MUST NOT exist yet, for appending. */
   create(path: string): Promise<LedgerFile>;
@@ -71,11 +72,26 @@ async function syncDir(dir: string): Promise<void> {
   }
 }
 
+async function writeDurably(path: string, bytes: Uint8Array | string): Promise<void> {
+  const handle = await fs.open(path, 'w', 0o600);
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
 /** The file system itself. */
 export const nodeFilesystem: Filesystem = {
   list: (dir) => fs.readdir(dir),
   makeDir: async (dir) => {
-    await fs.mkdir(dir, { recursive: true, mode: 0o700 });
+    const uppermost = await fs.mkdir(resolve(dir), { recursive: true, mode: 0o700 });
+    // A new folder is an entry in the one above, which has to reach the disk as well.
+    for (let at = resolve(dir); uppermost !== undefined; at = dirname(at)) {
+      await syncDir(dirname(at));
+      if (at === uppermost) return;
+    }
   },
   create: async (path) =>
     fileOf(
@@ -91,12 +107,12 @@ export const nodeFilesystem: Filesystem = {
   replace: async (path, bytes) => {
     // Named after its target: two files of a folder may be replaced in the same moment.
     const temporary = join(dirname(path), `.${basename(path)}.tmp`);
-    const handle = await fs.open(temporary, 'w', 0o600);
     try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
+      await writeDurably(temporary, bytes);
+    } catch (error) {
+      // On a full disk half a file would take the last of the space.
+      await fs.rm(temporary, { force: true });
+      throw error;
     }
     await fs.rename(temporary, path);
     await syncDir(dirname(path));
