@@ -11,7 +11,10 @@ import { RESERVE_NAME, segmentName, stateName } from './segment.ts';
 export type WriteFailure =
   /** No space: the batch is not in the ledger, and a later one may be. */
   | { readonly kind: 'disk_full'; readonly message: string }
-  /** The disk failed twice: nothing more may be acked by this process. */
+  /**
+   * The disk failed twice, or the ledger is closed: nothing more is written. Whether the batch is in
+   * the ledger shows at the next start.
+   */
   | { readonly kind: 'storage_failed'; readonly message: string };
 
 export interface Commit {
@@ -22,19 +25,23 @@ export interface Commit {
 
 export interface LedgerWriter {
   /**
-   * Appends whole records; ok MUST mean that they are durable. On an error none of them is, and the
-   * ledger ends where it ended before.
+   * Appends whole records; ok MUST mean that they are durable. After disk_full none of them is, and
+   * the ledger ends where it ended before.
    */
   append(bytes: Uint8Array, records: number): Promise<Result<Commit, WriteFailure>>;
   /** Whether the current segment should be cut before this many bytes are appended. */
   isFull(bytes: number): boolean;
-  /** Begins a new segment; `state` is kept beside it (state.ts). */
+  /**
+   * Begins a new segment; `state` is kept beside it (state.ts). On an error the ledger goes on in the
+   * segment it has, and is full again one segment later.
+   */
   cut(state: string): Promise<Result<void, WriteFailure>>;
   /** Frees the reserve, so that "the disk is full" can itself be recorded. */
   releaseReserve(): Promise<void>;
   /** Takes the reserve back; false while there is no space for it. */
   restoreReserve(): Promise<boolean>;
   position(): { readonly segment: number; readonly segmentBytes: number; readonly records: number };
+  /** Whatever is appended later is refused. */
   close(): Promise<void>;
 }
 
@@ -63,6 +70,15 @@ export async function openWriter(options: WriterOptions): Promise<LedgerWriter> 
   let segment = options.segment ?? options.records;
   let durableBytes = options.segmentBytesDurable;
   let records = options.records;
+  let cutAt = options.segmentBytes;
+  /** Set once the folder may hold what nobody was acked for: nothing MUST be written behind it. */
+  let broken: WriteFailure | null = null;
+
+  async function removeSegment(first: number): Promise<void> {
+    await filesystem.remove(pathOf(first));
+    await filesystem.syncDir(dir);
+  }
+
   /** Begins a segment file whose name MUST survive a crash before a record in it is acked. */
   async function createSegment(first: number): Promise<LedgerFile> {
     const created = await filesystem.create(pathOf(first));
@@ -70,8 +86,13 @@ export async function openWriter(options: WriterOptions): Promise<LedgerWriter> 
       await filesystem.syncDir(dir);
       return created;
     } catch (error) {
-      await created.close();
-      await filesystem.remove(pathOf(first));
+      try {
+        await created.close();
+        await removeSegment(first);
+      } catch (second) {
+        // Left behind, it would claim numbers that the segment before it goes on to use.
+        broken = { kind: 'storage_failed', message: messageOf(second) };
+      }
       throw error;
     }
   }
@@ -87,6 +108,7 @@ export async function openWriter(options: WriterOptions): Promise<LedgerWriter> 
     file = next;
     segment = first;
     durableBytes = 0;
+    cutAt = options.segmentBytes;
     await before.close();
   }
 
@@ -99,32 +121,27 @@ export async function openWriter(options: WriterOptions): Promise<LedgerWriter> 
 
   /**
    * After a failed write or fsync this handle's page cache may disagree with the disk, and a second
-   * fsync on it may report success for lost pages. So: a fresh handle, back to the durable size,
-   * fsync, and on in a new segment.
+   * fsync on it may report success for lost pages. So: a fresh handle, back to the durable size, and
+   * fsync.
    */
   async function abandonTail(): Promise<void> {
-    const path = pathOf(segment);
-    const fresh = await filesystem.open(path);
-    try {
-      await fresh.truncate(durableBytes);
-      await fresh.sync();
-    } finally {
-      await fresh.close();
-    }
+    const before = file;
+    file = await filesystem.open(pathOf(segment));
+    await before.close();
+    await file.truncate(durableBytes);
+    await file.sync();
   }
 
   async function rewrite(bytes: Uint8Array): Promise<number> {
     await abandonTail();
-    if (records === segment) {
-      // The failed segment is empty: the new one has its name.
-      await filesystem.remove(pathOf(segment));
-      await filesystem.syncDir(dir);
-    }
+    // The failed segment may be empty: then the new one has its name.
+    if (records === segment) await removeSegment(segment);
     await begin(records);
     return writeBatch(bytes);
   }
 
   async function append(bytes: Uint8Array, count: number): Promise<Result<Commit, WriteFailure>> {
+    if (broken !== null) return err(broken);
     let first: unknown;
     try {
       const fsyncMs = await writeBatch(bytes);
@@ -145,17 +162,20 @@ export async function openWriter(options: WriterOptions): Promise<LedgerWriter> 
       return ok({ fsyncMs, retried: messageOf(first) });
     } catch (second) {
       const message = `${messageOf(first)}; then, on a fresh handle: ${messageOf(second)}`;
-      return err({ kind: 'storage_failed', message });
+      broken = { kind: 'storage_failed', message };
+      return err(broken);
     }
   }
 
   async function cut(state: string): Promise<Result<void, WriteFailure>> {
+    if (broken !== null) return err(broken);
     try {
       await filesystem.replace(join(dir, stateName(records)), state);
       await begin(records);
       return ok(undefined);
     } catch (error) {
-      return err(failureOf(error));
+      cutAt += options.segmentBytes;
+      return err(broken ?? failureOf(error));
     }
   }
 
@@ -176,9 +196,12 @@ export async function openWriter(options: WriterOptions): Promise<LedgerWriter> 
     append,
     cut,
     restoreReserve,
-    isFull: (bytes) => durableBytes > 0 && durableBytes + bytes > options.segmentBytes,
+    isFull: (bytes) => durableBytes > 0 && durableBytes + bytes > cutAt,
     releaseReserve: () => filesystem.remove(join(dir, RESERVE_NAME)),
     position: () => ({ segment, segmentBytes: durableBytes, records }),
-    close: () => file.close(),
+    close: () => {
+      broken ??= { kind: 'storage_failed', message: 'the ledger is closed' };
+      return file.close();
+    },
   };
 }
