@@ -18,7 +18,7 @@ import { hashRecord } from './chain.ts';
 import type { Filesystem, LedgerFile } from './filesystem.ts';
 import { splitRecord, type RecordText } from './frame.ts';
 import { readLines, type Line } from './lines.ts';
-import { listSegments, segmentName, stateName, tornName } from './segment.ts';
+import { listSegments, RESERVE_NAME, segmentName, stateName, tornName } from './segment.ts';
 import { emptyState, foldRecord, parseState, type LedgerState } from './state.ts';
 
 export interface TornTail {
@@ -57,12 +57,11 @@ export interface RecoveryOptions {
   readonly filesystem: Filesystem;
   /** Upper bound of a torn tail: the largest group commit. */
   readonly batchBytesMax: number;
-  /** Sees each record that is read: at least all of the last two segments. */
+  /** Records to read at least, where there are so many, whatever the kept state says. */
+  readonly recordsReadMin?: number;
+  /** Sees each record that is read. */
   readonly onRecord?: (event: SealedEvent, text: RecordText) => void;
 }
-
-/** Segments read whatever the kept state says: the window for foreign record ids lives there. */
-const SEGMENTS_READ_MIN = 2;
 
 /** Recovers the ledger; the only change it makes is to cut off a torn tail. */
 export async function recoverLedger(
@@ -77,7 +76,7 @@ export async function recoverLedger(
     for (const first of segments.slice(0, start.index)) bytesBefore += await sizeOf(options, first);
     return await replay(options, segments, start, bytesBefore);
   } catch (error) {
-    return err({ kind: 'io', message: `cannot read ${dir}: ${messageOf(error)}` });
+    return err({ kind: 'io', message: `cannot recover ${dir}: ${messageOf(error)}` });
   }
 }
 
@@ -87,11 +86,16 @@ interface Start {
   readonly notes: readonly string[];
 }
 
-/** The newest kept state that leaves enough segments to read; the very beginning where there is none. */
+/**
+ * The newest kept state that leaves enough records to read, the last two segments at least; the very
+ * beginning where there is none.
+ */
 async function findStart(options: RecoveryOptions, segments: readonly number[]): Promise<Start> {
   const notes: string[] = [];
-  for (let index = segments.length - SEGMENTS_READ_MIN; index > 0; index--) {
+  const last = segments.at(-1) ?? 0;
+  for (let index = segments.length - 2; index > 0; index--) {
     const first = segments[index] ?? 0;
+    if (last - first < (options.recordsReadMin ?? 0)) continue;
     const path = join(options.dir, stateName(first));
     if (!(await options.filesystem.exists(path))) continue;
     const parsed = parseState((await options.filesystem.readFile(path)).toString('utf8'));
@@ -179,8 +183,8 @@ function foldLine(
   if (hashRecord(text.prev_hash, text.eventText) !== text.this_hash) {
     return 'the event does not have the hash that the record states';
   }
-  // The hash has just shown that this is what an agent of ours sealed.
-  const event = parseJson(text.eventText) as unknown as SealedEvent;
+  const event = readEvent(text.eventText);
+  if (event === null) return 'the record holds no event';
   const head = state.streams.get(event.chain.stream);
   if (event.chain.seq !== (head?.next_seq ?? 0)) {
     return `stream ${event.chain.stream} goes on at seq ${head?.next_seq ?? 0}, the record has ${event.chain.seq}`;
@@ -191,6 +195,17 @@ function foldLine(
   foldRecord(state, event, text.this_hash);
   onRecord?.(event, text);
   return null;
+}
+
+/** The hash has just shown that it is what was sealed; null where that was no event. */
+function readEvent(eventText: string): SealedEvent | null {
+  try {
+    const event = parseJson(eventText) as unknown as Partial<SealedEvent> | null;
+    return typeof event?.chain?.stream === 'string' ? (event as SealedEvent) : null;
+  } catch {
+    // No JSON: the caller reports it with its place.
+    return null;
+  }
 }
 
 async function isTorn(
@@ -205,9 +220,8 @@ async function isTorn(
 
 /** Whether pages of the tail never reached the disk: they read as NUL. */
 async function hasHole(file: LedgerFile, start: number, end: number): Promise<boolean> {
-  const bytes = Buffer.alloc(end - start);
-  await file.read(start, bytes);
-  return bytes.includes(0);
+  const bytes = Buffer.allocUnsafe(end - start);
+  return bytes.subarray(0, await file.read(start, bytes)).includes(0);
 }
 
 async function setAside(
@@ -220,6 +234,8 @@ async function setAside(
   const { dir, filesystem } = options;
   const bytes = Buffer.alloc(size - byte);
   await file.read(byte, bytes);
+  // The disk may be full; the tail then takes the place of the reserve.
+  await filesystem.remove(join(dir, RESERVE_NAME));
   await filesystem.replace(join(dir, tornName(first, byte)), bytes);
   const segment = await filesystem.open(join(dir, segmentName(first)));
   try {

@@ -9,10 +9,13 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { hashRecord } from '../../ledger/chain.ts';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
+import { formatRecord } from '../../ledger/frame.ts';
 import { recoverLedger } from '../../ledger/recovery.ts';
-import { segmentName } from '../../ledger/segment.ts';
+import { RESERVE_NAME, segmentName, stateName } from '../../ledger/segment.ts';
 import { verifyLedger } from '../../ledger/verify.ts';
+import { GENESIS_PREV_HASH } from '../../schemas/brand.ts';
 import { makeEvent } from '../support/events.ts';
 import { makeTempDir, openTestLedger } from '../support/ledger.ts';
 
@@ -151,4 +154,97 @@ test('a missing segment is corruption', async () => {
   await mkdir(other);
   await copyFile(join(temp.path, segmentName(segment)), join(other, segmentName(segment)));
   expect(await recover(other)).toMatchObject({ ok: false, error: { kind: 'corruption' } });
+});
+
+test('a record that holds no event is corruption with its place, whatever its hash says', async () => {
+  for (const text of ['{"no":"json"', '[]', '{"event_id":"x"}']) {
+    await using temp = await makeTempDir();
+    const ledger = await openTestLedger(temp.path);
+    await ledger.commit([makeEvent()]);
+    await ledger.writer.close();
+    const hash = hashRecord(GENESIS_PREV_HASH, text);
+    await appendFile(join(temp.path, segmentName(0)), formatRecord(text, GENESIS_PREV_HASH, hash));
+    expect(await recover(temp.path)).toMatchObject({
+      ok: false,
+      error: { kind: 'corruption', segment: segmentName(0), line: 3 },
+    });
+  }
+});
+
+test('an empty segment is fine as the last one and corruption anywhere else', async () => {
+  await using temp = await makeTempDir();
+  const ledger = await openTestLedger(temp.path);
+  await ledger.commit([makeEvent()]);
+  await ledger.cut();
+  await ledger.writer.close();
+  expect(await recover(temp.path)).toMatchObject({ ok: true, value: { segment: 2, torn: null } });
+  await writeFile(join(temp.path, segmentName(9)), '');
+  expect(await recover(temp.path)).toMatchObject({
+    ok: false,
+    error: { kind: 'corruption', segment: segmentName(9), line: 1 },
+  });
+});
+
+test('kept state of a segment that was never begun, and half files of a crash, change nothing', async () => {
+  await using temp = await makeTempDir();
+  const ledger = await openTestLedger(temp.path);
+  await ledger.commit([makeEvent()]);
+  await ledger.cut();
+  await ledger.commit([makeEvent()]);
+  const state = await readFile(join(temp.path, stateName(2)));
+  await ledger.writer.close();
+  const before = await recover(temp.path);
+  // As a crash between the two steps of a cut leaves them; and state of a ledger that went further.
+  await writeFile(join(temp.path, stateName(3)), state);
+  await writeFile(join(temp.path, stateName(7)), state);
+  await writeFile(join(temp.path, `.${stateName(3)}.tmp`), state.subarray(0, 20));
+  await writeFile(join(temp.path, '.reserve.tmp'), Buffer.alloc(100));
+  expect(await recover(temp.path)).toEqual(before);
+  const again = await openTestLedger(temp.path);
+  await again.cut();
+  await again.commit([makeEvent()]);
+  await again.writer.close();
+  expect(await verifyLedger(temp.path)).toMatchObject({ verdict: 'intact', records: 4 });
+});
+
+test('a torn tail is set aside on a full disk too, in the place of the reserve', async () => {
+  await using temp = await makeTempDir();
+  const ledger = await openTestLedger(temp.path);
+  await ledger.commit([makeEvent()]);
+  await ledger.writer.restoreReserve();
+  await ledger.writer.close();
+  await appendFile(join(temp.path, segmentName(0)), '{"event":{"ac');
+  const recovered = await recoverLedger({
+    dir: temp.path,
+    batchBytesMax: 1 << 20,
+    filesystem: {
+      ...nodeFilesystem,
+      replace: async (path, bytes) => {
+        if (await nodeFilesystem.exists(join(temp.path, RESERVE_NAME)))
+          throw Object.assign(new Error('ENOSPC: no space'), { code: 'ENOSPC' });
+        await nodeFilesystem.replace(path, bytes);
+      },
+    },
+  });
+  expect(recovered).toMatchObject({ ok: true, value: { torn: { bytes: 13 }, segment: 0 } });
+});
+
+test('as many records are read again as the window of foreign ids asks for', async () => {
+  await using temp = await makeTempDir();
+  const ledger = await openTestLedger(temp.path);
+  for (let i = 0; i < 10; i++) {
+    await ledger.commit([makeEvent()]);
+    await ledger.cut();
+  }
+  await ledger.writer.close();
+  const countRead = async (recordsReadMin: number): Promise<number> => {
+    let read = 0;
+    const onRecord = (): void => void (read += 1);
+    const options = { dir: temp.path, filesystem: nodeFilesystem, batchBytesMax: 1 << 20 };
+    await recoverLedger({ ...options, recordsReadMin, onRecord });
+    return read;
+  };
+  expect(await countRead(0)).toBeLessThan(3);
+  expect(await countRead(6)).toBe(6);
+  expect(await countRead(100)).toBe(11);
 });
