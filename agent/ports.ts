@@ -31,6 +31,12 @@ export interface TenantAllowList {
   has(tenant: string): boolean;
 }
 
+/**
+ * Most bytes that the events of one request may take in the ledger; a larger one is refused whole. It
+ * bounds memory, and with it recovery tells the torn tail of one commit from corruption.
+ */
+export const APPEND_BYTES_MAX: number = 16 * 1024 * 1024;
+
 export interface AppendRequest {
   readonly producer: string;
   /** Producer number of each event; a foreign client (OTLP) has none: null. */
@@ -55,6 +61,7 @@ export interface Appender {
   noteRefused(producer: string, seqs: readonly number[]): void;
   /** False while the queue is full: receivers stop reading until `whenRoom` resolves. */
   hasRoom(): boolean;
+  /** All who wait are told at once, so ask again before taking the room. */
   whenRoom(): Promise<void>;
 }
 

@@ -50,3 +50,24 @@ export async function* readLines(
   }
   if (rest.length > 0) yield [{ bytes: rest, start: position - rest.length, whole: false }];
 }
+
+/** Yields blocks of whole lines, the last block of the file first; an unfinished last line is left out. */
+export async function* readBlocksBackward(
+  file: LedgerFile,
+  readBytes: number = READ_BYTES_DEFAULT,
+): AsyncGenerator<Buffer, void> {
+  /** Begins in the middle of a line, whose head is still to be read. */
+  let rest: Buffer = Buffer.alloc(0);
+  for (let end = await file.size(); end > 0;) {
+    const start = Math.max(0, end - readBytes);
+    const chunk = Buffer.allocUnsafe(end - start);
+    const bytesRead = await file.read(start, chunk);
+    const bytes = Buffer.concat([chunk.subarray(0, bytesRead), rest]);
+    const from = start === 0 ? 0 : bytes.indexOf(NEWLINE) + 1;
+    const to = bytes.lastIndexOf(NEWLINE) + 1;
+    end = start;
+    rest = bytes.subarray(0, from);
+    if (from === 0 && start > 0) rest = bytes;
+    else if (to > from) yield bytes.subarray(from, to);
+  }
+}

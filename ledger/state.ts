@@ -41,6 +41,7 @@ export function foldRecord(state: LedgerState, event: SealedEvent, thisHash: Cha
     received_at,
   });
   rememberProducer(state.producers, producer.id, producer.seq);
+  forgetSilentProducers(state.producers);
   state.records += 1;
 }
 
@@ -48,10 +49,13 @@ export function foldRecord(state: LedgerState, event: SealedEvent, thisHash: Cha
 export function rememberProducer(producers: Map<string, number>, id: string, seq: number): void {
   producers.delete(id);
   producers.set(id, seq);
-  if (producers.size <= PRODUCERS_MAX) return;
+}
+
+/** Keeps PRODUCERS_MAX of them. Apart from rememberProducer, which a rollback has to undo. */
+export function forgetSilentProducers(producers: Map<string, number>): void {
   for (const oldest of producers.keys()) {
+    if (producers.size <= PRODUCERS_MAX) return;
     producers.delete(oldest);
-    return;
   }
 }
 

@@ -18,16 +18,28 @@ export interface AgentIdentity {
   readonly publicKey: string;
 }
 
+/** What the agent has to say about itself. */
+export interface OwnEvent {
+  readonly action: string;
+  readonly outcome: Outcome;
+  readonly resource: { readonly type: string; readonly id: string };
+  readonly metadata: { readonly [name: string]: Json };
+}
+
+/** The disk became full, or has space again. */
+export function diskFullEvent(agent: AgentIdentity, state: 'began' | 'ended'): OwnEvent {
+  return {
+    action: 'ledger.disk_full',
+    outcome: state === 'began' ? 'failure' : 'success',
+    resource: { type: 'ledger', id: agent.name },
+    metadata: { state },
+  };
+}
+
 /** Canonical text of an agent event at a moment in time. */
 export function agentEventText(
   agent: AgentIdentity,
-  said: {
-    readonly action: string;
-    readonly outcome: Outcome;
-    readonly tenant: string;
-    readonly resource: { readonly type: string; readonly id: string };
-    readonly metadata: { readonly [name: string]: Json };
-  },
+  said: OwnEvent & { readonly tenant: string },
   nowMs: number,
 ): string {
   const event: AuditEvent = {

@@ -6,20 +6,28 @@
 import type { Filesystem } from '../../ledger/filesystem.ts';
 import { formatState, type LedgerState } from '../../ledger/state.ts';
 import type { LedgerWriter, WriteFailure } from '../../ledger/writer.ts';
-import { refusal, type Refusal } from '../../schemas/refusal.ts';
+import type { Refusal } from '../../schemas/refusal.ts';
 import { messageOf } from '../../schemas/result.ts';
-import type {
-  AppendOutcome,
-  Appender,
-  AppendRequest,
-  AppendStatus,
-  Logger,
-  Meter,
+import {
+  APPEND_BYTES_MAX,
+  type AppendOutcome,
+  type Appender,
+  type AppendRequest,
+  type AppendStatus,
+  type Logger,
+  type Meter,
 } from '../ports.ts';
-import { AGENT_TENANT, agentEventText, type AgentIdentity } from './agent-event.ts';
+import {
+  AGENT_TENANT,
+  agentEventText,
+  diskFullEvent,
+  type AgentIdentity,
+  type OwnEvent,
+} from './agent-event.ts';
 import { createIntake, type Draft } from './intake.ts';
-import { createAppendQueue, type Gathered, type Waiting } from './queue.ts';
 import type { OriginWindow } from './origin-window.ts';
+import { createAppendQueue, ledgerBytesOf, type Gathered, type Waiting } from './queue.ts';
+import { refuseTooLarge, refusalOf } from './refusals.ts';
 import type { Sealer } from './sealer.ts';
 
 export interface AppendOptions {
@@ -33,6 +41,7 @@ export interface AppendOptions {
   readonly retentionClass: string;
   readonly batchBytesMax: number;
   readonly queueEventsMax: number;
+  readonly queueBytesMax: number;
   readonly ledgerBytes: number;
   readonly meter: Meter;
   readonly log: Logger;
@@ -47,11 +56,13 @@ export interface AppendStage extends Appender {
   /** Records an event of the agent itself; false when the ledger does not take it. */
   recordOwn(
     action: string,
-    outcome: 'success' | 'failure',
-    resource: { readonly type: string; readonly id: string },
-    metadata: Readonly<Record<string, string | number>>,
+    outcome: OwnEvent['outcome'],
+    resource: OwnEvent['resource'],
+    metadata: OwnEvent['metadata'],
   ): Promise<boolean>;
   status(): AppendStatus;
+  /** Writes nothing more, from now on: the folder may be another process's. */
+  halt(reason: string): void;
   /** Commits what is queued, then refuses everything. */
   close(): Promise<void>;
 }
@@ -65,9 +76,12 @@ export function createAppendStage(options: AppendOptions): AppendStage {
   const intake = createIntake(options);
   const queue = createAppendQueue({
     eventsMax: options.queueEventsMax,
+    bytesMax: options.queueBytesMax,
     batchBytesMax: options.batchBytesMax,
   });
   let running: Promise<void> | null = null;
+  /** Batches that wait for receipts of what was recorded before. */
+  const lookups = new Set<Promise<void>>();
   let phase: AppendStatus['state'] = 'ready';
   let lastProbeMs = 0;
   let lastError: string | null = null;
@@ -76,8 +90,9 @@ export function createAppendStage(options: AppendOptions): AppendStage {
   let ledgerBytes = options.ledgerBytes;
 
   function append(request: AppendRequest): Promise<readonly AppendOutcome[]> {
+    const isTooLarge = ledgerBytesOf(request) > APPEND_BYTES_MAX;
     return new Promise((settle) => {
-      queue.push({ request, settle });
+      queue.push({ request: isTooLarge ? refuseTooLarge(request) : request, settle });
       // One turn of the event loop: what other sockets have ready joins this commit.
       running ??= new Promise<void>((done) => setImmediate(done)).then(runCommits);
     });
@@ -95,45 +110,52 @@ export function createAppendStage(options: AppendOptions): AppendStage {
   /** Whether a write may be tried: always when ready, now and then when the disk is full. */
   async function canWrite(): Promise<boolean> {
     if (phase === 'ready') return true;
-    if (phase !== 'disk_full') return false;
-    if (performance.now() - lastProbeMs < PROBE_INTERVAL_MS) return false;
+    if (phase !== 'disk_full' || performance.now() - lastProbeMs < PROBE_INTERVAL_MS) return false;
     lastProbeMs = performance.now();
-    try {
-      // The reserve fits again: space has returned.
-      if (!(await writer.restoreReserve())) return false;
-    } catch (error) {
-      fail(messageOf(error));
+    if (!(await canRestoreReserve())) return false;
+    const failure = await writeOwn(diskFullEvent(options.agent, 'ended'));
+    if (failure !== null) {
+      note(failure);
       return false;
     }
     phase = 'ready';
     log.info({}, 'disk space has returned; taking events again');
-    return commitOwn('ledger.disk_full', 'success', { state: 'ended' });
+    return true;
+  }
+
+  async function canRestoreReserve(): Promise<boolean> {
+    try {
+      return await writer.restoreReserve();
+    } catch (error) {
+      lastError = messageOf(error);
+      return false;
+    }
   }
 
   async function commitBatch({ waiting, bytes }: Gathered): Promise<void> {
-    let failure = await cutIfFull(bytes);
+    await cutIfFull(bytes);
+    sealer.begin();
+    const drafts = waiting.map(({ request }) => intake.seal(request));
+    const failure = await writeSealed();
     if (failure === null) {
-      sealer.begin();
-      intake.begin();
-      const drafts = waiting.map(({ request }) => intake.seal(request));
-      failure = await writeSealed();
-      if (failure === null) {
-        await settleAll(waiting, drafts);
-        return;
-      }
-      intake.rollback();
+      intake.commit();
+      settleAll(waiting, drafts);
+      return;
     }
-    // What waits behind a failed batch fails with it: a later number must never get in before it.
-    const behind = queue.drain();
+    intake.rollback();
     await enterFailure(failure);
-    refuseAll([...waiting, ...behind], currentRefusal());
+    // What came in behind a failed batch fails with it: a later number must not get in before it.
+    refuseAll([...waiting, ...queue.drain()], currentRefusal());
   }
 
   /** Cuts the segment before a batch is sealed: the state kept beside it is that before the batch. */
-  async function cutIfFull(bytes: number): Promise<WriteFailure | null> {
-    if (!writer.isFull(bytes)) return null;
+  async function cutIfFull(bytes: number): Promise<void> {
+    if (!writer.isFull(bytes)) return;
     const cut = await writer.cut(formatState(state));
-    return cut.ok ? null : cut.error;
+    if (cut.ok) return;
+    // No reason to refuse anybody: whether the disk takes the batch shows when it is written.
+    lastError = cut.error.message;
+    log.warn({ error: lastError }, 'no new segment could be begun; going on in the one in use');
   }
 
   /** Writes what is sealed; null when durable. On a failure the chain is as it was before. */
@@ -159,48 +181,48 @@ export function createAppendStage(options: AppendOptions): AppendStage {
     return null;
   }
 
-  async function settleAll(
-    batch: readonly Waiting[],
-    drafts: readonly (readonly Draft[])[],
-  ): Promise<void> {
-    for (let index = 0; index < batch.length; index++) {
-      const waiting = batch[index];
-      const drafted = drafts[index];
-      if (waiting === undefined || drafted === undefined) continue;
-      const outcomes = await intake.settle(waiting.request, drafted);
-      countOutcomes(outcomes);
-      waiting.settle(outcomes);
+  function settleAll(batch: readonly Waiting[], drafts: readonly (readonly Draft[])[]): void {
+    for (const [index, waiting] of batch.entries()) {
+      const outcomes = intake.settle(waiting.request, drafts[index] ?? []);
+      if (outcomes instanceof Promise) lookUp(outcomes.then((found) => answer(waiting, found)));
+      else answer(waiting, outcomes);
     }
   }
 
-  function countOutcomes(outcomes: readonly AppendOutcome[]): void {
+  function lookUp(answered: Promise<void>): void {
+    lookups.add(answered);
+    void answered.then(() => lookups.delete(answered));
+  }
+
+  function answer(waiting: Waiting, outcomes: readonly AppendOutcome[]): void {
     let acks = 0;
     for (const outcome of outcomes) {
       if (outcome.kind === 'refused') meter.nacks(outcome.refusal.kind, 1);
       else acks += 1;
     }
     if (acks > 0) meter.acks(acks);
+    waiting.settle(outcomes);
+  }
+
+  function note(failure: WriteFailure): void {
+    lastError = failure.message;
+    if (failure.kind === 'storage_failed') fail(failure.message);
   }
 
   async function enterFailure(failure: WriteFailure): Promise<void> {
-    lastError = failure.message;
-    if (failure.kind === 'storage_failed') {
-      fail(failure.message);
-      return;
-    }
+    note(failure);
+    if (phase !== 'ready') return;
     phase = 'disk_full';
     lastProbeMs = performance.now();
-    log.error(
-      { error: failure.message },
-      'the disk is full; events are refused until space returns',
-    );
+    log.error({ error: lastError }, 'the disk is full; events are refused until space returns');
     try {
       await writer.releaseReserve();
     } catch (error) {
       fail(messageOf(error));
       return;
     }
-    await commitOwn('ledger.disk_full', 'failure', { state: 'began' });
+    const second = await writeOwn(diskFullEvent(options.agent, 'began'));
+    if (second !== null) note(second);
   }
 
   function fail(reason: string): void {
@@ -211,64 +233,39 @@ export function createAppendStage(options: AppendOptions): AppendStage {
     options.onFailed(reason);
   }
 
-  /** Commits one event of the agent; must only run inside the commit loop. */
-  async function commitOwn(
-    action: string,
-    outcome: 'success' | 'failure',
-    metadata: Readonly<Record<string, string | number>>,
-    resource: { readonly type: string; readonly id: string } = {
-      type: 'ledger',
-      id: options.agent.name,
-    },
-  ): Promise<boolean> {
+  /** Commits one event of the agent, null when durable; MUST only run inside the commit loop. */
+  async function writeOwn(own: OwnEvent): Promise<WriteFailure | null> {
     sealer.begin();
-    const said = { action, outcome, tenant: AGENT_TENANT, resource, metadata };
+    const said = { ...own, tenant: AGENT_TENANT };
     const canonical = agentEventText(options.agent, said, options.nowMs());
     sealer.sealOwn({ canonical, tenant: AGENT_TENANT, retention_class: options.retentionClass });
-    const failure = await writeSealed();
-    if (failure === null) return true;
-    lastError = failure.message;
-    if (failure.kind === 'storage_failed') fail(failure.message);
-    else phase = 'disk_full';
-    return false;
+    return writeSealed();
   }
 
-  function currentRefusal(): Refusal {
-    if (phase === 'disk_full') {
-      return refusal(
-        'disk_full',
-        'the ledger has no space left; free or add disk, events are taken again by themselves',
-      );
-    }
-    if (phase === 'stopped')
-      return refusal('shutting_down', 'the agent is stopping; send again when it is back');
-    return refusal(
-      'storage_failed',
-      `the ledger cannot be written: ${lastError ?? 'unknown'}; see the agent's log`,
-    );
+  async function recordNow(own: OwnEvent): Promise<boolean> {
+    if (phase === 'failed' || phase === 'stopped') return false;
+    const failure = await writeOwn(own);
+    if (failure !== null) await enterFailure(failure);
+    return failure === null;
   }
+
+  const currentRefusal = (): Refusal => refusalOf(phase, lastError);
 
   function refuseAll(batch: readonly Waiting[], reason: Refusal): void {
     for (const { request, settle } of batch) {
-      const outcomes = request.events.map((): AppendOutcome => ({
-        kind: 'refused',
-        refusal: reason,
-      }));
-      meter.nacks(reason.kind, outcomes.length);
-      settle(outcomes);
+      meter.nacks(reason.kind, request.events.length);
+      settle(request.events.map(() => ({ kind: 'refused', refusal: reason })));
     }
   }
 
   return {
     append,
-    noteRefused: (producer, seqs) => {
-      intake.noteRefused(producer, seqs);
-    },
+    noteRefused: intake.noteRefused,
     hasRoom: queue.hasRoom,
     whenRoom: queue.whenRoom,
     recordOwn: async (action, outcome, resource, metadata) => {
       while (running !== null) await running;
-      const own = commitOwn(action, outcome, metadata, resource);
+      const own = recordNow({ action, outcome, resource, metadata });
       running = own.then(() => runCommits());
       return own;
     },
@@ -276,11 +273,11 @@ export function createAppendStage(options: AppendOptions): AppendStage {
       records: state.records,
       ledger_bytes: ledgerBytes,
       segment: String(writer.position().segment),
-      streams: [...state.streams].map(([stream, head]) => ({
+      streams: [...state.streams].map(([stream, { tenant, next_seq, head_hash }]) => ({
         stream,
-        tenant: head.tenant,
-        next_seq: head.next_seq,
-        head_hash: head.head_hash,
+        tenant,
+        next_seq,
+        head_hash,
       })),
       queue_events: queue.events(),
       queue_events_max: options.queueEventsMax,
@@ -289,8 +286,12 @@ export function createAppendStage(options: AppendOptions): AppendStage {
       state: phase,
       last_error: lastError,
     }),
+    halt: fail,
     close: async () => {
-      while (running !== null) await running;
+      while (running !== null || lookups.size > 0) {
+        await running;
+        await Promise.all(lookups);
+      }
       if (phase !== 'failed') phase = 'stopped';
     },
   };

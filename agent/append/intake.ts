@@ -3,27 +3,34 @@
  * refused, seals what is new, and finds the receipts of what is not.
  */
 import type { Filesystem } from '../../ledger/filesystem.ts';
-import { findReceipts } from '../../ledger/locate.ts';
+import type { FoundReceipts } from '../../ledger/locate.ts';
 import type { LedgerState } from '../../ledger/state.ts';
-import type { Receipt } from '../../schemas/record.ts';
 import { refusal, type Refusal } from '../../schemas/refusal.ts';
-import { messageOf } from '../../schemas/result.ts';
 import type { AdmittedEvent, AppendOutcome, AppendRequest, Logger, Meter } from '../ports.ts';
 import { createNumbering } from './numbering.ts';
 import type { OriginWindow } from './origin-window.ts';
+import { createReceiptSearch } from './receipt-search.ts';
 import type { Sealer } from './sealer.ts';
 
-/** An outcome, or the number of an event whose earlier receipt is still to be found. */
-export type Draft = AppendOutcome | { readonly kind: 'locate'; readonly seq: number };
+/** An outcome, or the event whose earlier receipt is still to be found. */
+export type Draft =
+  AppendOutcome | { readonly kind: 'locate'; readonly seq: number; readonly event_id: string };
 
 export interface Intake {
-  begin(): void;
   /** Seals the new events of a request into the current batch. */
   seal(request: AppendRequest): readonly Draft[];
+  /** The batch is durable. */
+  commit(): void;
   /** Forgets what the batch has noted: it was not written. */
   rollback(): void;
-  /** Turns drafts into outcomes; call only once the batch is durable. */
-  settle(request: AppendRequest, drafts: readonly Draft[]): Promise<readonly AppendOutcome[]>;
+  /**
+   * Turns drafts into outcomes; call only once the batch is durable. A promise only where receipts
+   * are to be found; it never rejects.
+   */
+  settle(
+    request: AppendRequest,
+    drafts: readonly Draft[],
+  ): readonly AppendOutcome[] | Promise<readonly AppendOutcome[]>;
   noteRefused(producer: string, seqs: readonly number[]): void;
 }
 
@@ -47,18 +54,17 @@ const UNREADABLE: Refusal = refusal(
 export function createIntake(options: IntakeOptions): Intake {
   const { sealer, origins, meter, log, state } = options;
   const numbering = createNumbering(state.producers);
-  let originKeys: string[] = [];
+  const receipts = createReceiptSearch(options);
 
-  function seal(request: AppendRequest): readonly Draft[] {
-    const { producer, firstSeq } = request;
-    return request.events.map((event, index): Draft => {
-      if (firstSeq === null) {
-        return event.ok ? sealForeign(event.value) : { kind: 'refused', refusal: event.error };
-      }
-      const seq = firstSeq + index;
-      if (event.ok) return sealNumbered(event.value, producer, seq);
-      numbering.noteRefused(producer, seq);
-      return { kind: 'refused', refusal: event.error };
+  function seal({ producer, firstSeq, events }: AppendRequest): readonly Draft[] {
+    if (firstSeq !== null) {
+      const refused = events.flatMap((event, index) => (event.ok ? [] : [firstSeq + index]));
+      if (refused.length > 0) numbering.noteRefused(producer, refused);
+    }
+    return events.map((event, index): Draft => {
+      if (!event.ok) return { kind: 'refused', refusal: event.error };
+      if (firstSeq === null) return sealForeign(event.value);
+      return sealNumbered(event.value, producer, firstSeq + index);
     });
   }
 
@@ -71,14 +77,13 @@ export function createIntake(options: IntakeOptions): Intake {
     }
     if (seen !== null) return { kind: 'duplicate', receipt: seen };
     const receipt = sealer.sealOwn(event);
-    const key = origin === undefined ? null : origins.remember(event.tenant, origin, receipt);
-    if (key !== null) originKeys.push(key);
+    if (origin !== undefined) origins.remember(event.tenant, origin, receipt);
     return { kind: 'appended', receipt };
   }
 
   function sealNumbered(event: AdmittedEvent, producer: string, seq: number): Draft {
     const placed = numbering.place(producer, seq);
-    if (placed.kind === 'duplicate') return { kind: 'locate', seq };
+    if (placed.kind === 'duplicate') return { kind: 'locate', seq, event_id: event.event_id };
     if (placed.gap > 0) {
       meter.producerGap(placed.gap);
       log.warn({ producer, seq, missing: placed.gap }, 'numbers of a producer are missing');
@@ -89,49 +94,38 @@ export function createIntake(options: IntakeOptions): Intake {
     };
   }
 
-  async function settle(
-    request: AppendRequest,
+  function settle(
+    { producer, firstSeq }: AppendRequest,
     drafts: readonly Draft[],
-  ): Promise<readonly AppendOutcome[]> {
-    const { producer } = request;
-    if (request.firstSeq !== null) numbering.settle(producer, state.producers.get(producer) ?? -1);
+  ): readonly AppendOutcome[] | Promise<readonly AppendOutcome[]> {
+    if (firstSeq !== null) numbering.settle(producer, state.producers.get(producer) ?? -1);
     const seqs = new Set<number>();
     for (const draft of drafts) if (draft.kind === 'locate') seqs.add(draft.seq);
-    const receipts = seqs.size === 0 ? new Map<number, Receipt>() : await locate(producer, seqs);
-    return drafts.map((draft): AppendOutcome => {
-      if (draft.kind !== 'locate') return draft;
-      if (receipts === null) return { kind: 'refused', refusal: UNREADABLE };
-      const receipt = receipts.get(draft.seq);
-      if (receipt !== undefined) return { kind: 'duplicate', receipt };
-      const message = `number ${draft.seq} is not above the producer's last one, and the ledger has no record of it; begin again with a new producer id`;
-      return { kind: 'refused', refusal: refusal('protocol_error', message) };
-    });
-  }
-
-  /** Null where the ledger could not be searched. */
-  async function locate(
-    producer: string,
-    seqs: ReadonlySet<number>,
-  ): Promise<ReadonlyMap<number, Receipt> | null> {
-    try {
-      return await findReceipts(options.filesystem, options.dir, producer, seqs);
-    } catch (error) {
-      log.error({ error: messageOf(error) }, 'cannot search the ledger for receipts');
-      return null;
-    }
+    if (seqs.size === 0) return drafts.map((draft) => outcomeOf(draft, null));
+    return receipts
+      .find(producer, seqs)
+      .then((found) => drafts.map((draft) => outcomeOf(draft, found)));
   }
 
   return {
     seal,
     settle,
-    begin: () => {
-      originKeys = [];
-    },
-    rollback: () => {
-      for (const key of originKeys) origins.forget(key);
-    },
-    noteRefused: (producer, seqs) => {
-      for (const seq of seqs) numbering.noteRefused(producer, seq);
-    },
+    commit: origins.commit,
+    rollback: origins.rollback,
+    noteRefused: numbering.noteRefused,
   };
+}
+
+function outcomeOf(draft: Draft, found: FoundReceipts | null): AppendOutcome {
+  if (draft.kind !== 'locate') return draft;
+  if (found === null) return { kind: 'refused', refusal: UNREADABLE };
+  const earlier = found.get(draft.seq);
+  if (earlier?.event_id === draft.event_id) {
+    const { stream, seq, this_hash } = earlier;
+    return { kind: 'duplicate', receipt: { stream, seq, this_hash } };
+  }
+  // An ack here would be for another event than the one that was sent.
+  const what = earlier === undefined ? 'no record of it' : 'another event under it';
+  const message = `number ${draft.seq} is not above the producer's last one, and the ledger has ${what}; begin again with a new producer id`;
+  return { kind: 'refused', refusal: refusal('protocol_error', message) };
 }

@@ -4,8 +4,12 @@
  * so that a verifier can tell the two apart without asking anyone.
  */
 
-/** Refused numbers remembered per producer; beyond that the oldest turn into a reported gap. */
+/** Refused numbers remembered of one producer; beyond that the lowest turn into a reported gap. */
 const REFUSED_MAX = 10_000;
+/** Refused numbers remembered of all producers; beyond that those silent the longest are forgotten. */
+const REFUSED_TOTAL_MAX = 500_000;
+/** What a producer counts for beside its numbers. */
+const PRODUCER_COST = 16;
 
 export type Placement =
   | { readonly kind: 'duplicate' }
@@ -13,41 +17,68 @@ export type Placement =
 
 export interface Numbering {
   place(producer: string, seq: number): Placement;
-  noteRefused(producer: string, seq: number): void;
+  noteRefused(producer: string, seqs: readonly number[]): void;
   /** Drops notes that records up to this number have taken up. */
   settle(producer: string, seq: number): void;
 }
 
 /** Creates a numbering over the last numbers that the ledger knows. */
 export function createNumbering(last: ReadonlyMap<string, number>): Numbering {
-  const refusedOf = new Map<string, Set<number>>();
+  /** Rising numbers, none twice; the producer noted last stands last. */
+  const refusedOf = new Map<string, readonly number[]>();
+  let total = 0;
+
+  function keep(producer: string, numbers: readonly number[]): void {
+    forget(producer);
+    if (numbers.length === 0) return;
+    refusedOf.set(producer, numbers);
+    total += numbers.length + PRODUCER_COST;
+    for (const silent of refusedOf.keys()) {
+      if (total <= REFUSED_TOTAL_MAX) return;
+      forget(silent);
+    }
+  }
+
+  function forget(producer: string): void {
+    const numbers = refusedOf.get(producer);
+    if (numbers === undefined) return;
+    refusedOf.delete(producer);
+    total -= numbers.length + PRODUCER_COST;
+  }
 
   return {
     place: (producer, seq) => {
       const before = last.get(producer) ?? -1;
       if (seq <= before) return { kind: 'duplicate' };
-      let refused = 0;
-      for (const number of refusedOf.get(producer) ?? []) {
-        if (number > before && number < seq) refused += 1;
-      }
+      const numbers = refusedOf.get(producer) ?? [];
+      const refused = countBelow(numbers, seq) - countBelow(numbers, before + 1);
       return { kind: 'new', refused, gap: seq - before - 1 - refused };
     },
-    noteRefused: (producer, seq) => {
-      if (seq <= (last.get(producer) ?? -1)) return;
-      const numbers = refusedOf.get(producer) ?? new Set<number>();
-      numbers.add(seq);
-      refusedOf.set(producer, numbers);
-      if (numbers.size <= REFUSED_MAX) return;
-      for (const oldest of numbers) {
-        numbers.delete(oldest);
-        break;
-      }
+    noteRefused: (producer, seqs) => {
+      const before = last.get(producer) ?? -1;
+      const numbers = refusedOf.get(producer) ?? [];
+      const fresh = seqs.filter((seq) => seq > before);
+      if (fresh.length > 0) keep(producer, mergeRising(numbers, fresh).slice(-REFUSED_MAX));
     },
     settle: (producer, seq) => {
       const numbers = refusedOf.get(producer);
-      if (numbers === undefined) return;
-      for (const number of numbers) if (number <= seq) numbers.delete(number);
-      if (numbers.size === 0) refusedOf.delete(producer);
+      if (numbers !== undefined) keep(producer, numbers.slice(countBelow(numbers, seq + 1)));
     },
   };
+}
+
+/** How many of these rising numbers are lower, by halving: a client may have thousands noted. */
+function countBelow(numbers: readonly number[], limit: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((numbers[middle] ?? 0) < limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function mergeRising(numbers: readonly number[], fresh: readonly number[]): readonly number[] {
+  return [...new Set([...numbers, ...fresh])].sort((a, b) => a - b);
 }

@@ -9,10 +9,10 @@ import { recoverLedger, type RecoveryError, type TornTail } from '../../ledger/r
 import { openWriter, type LedgerWriter } from '../../ledger/writer.ts';
 import type { Config } from '../../schemas/config.ts';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
-import type { Logger, Meter } from '../ports.ts';
+import { APPEND_BYTES_MAX, type Logger, type Meter } from '../ports.ts';
 import { AGENT_RETENTION_CLASS, type AgentIdentity } from './agent-event.ts';
 import { createAppendStage, type AppendStage } from './append.ts';
-import { createOriginWindow, type OriginWindow } from './origin-window.ts';
+import { createOriginWindow, ORIGINS_MAX, type OriginWindow } from './origin-window.ts';
 import { createSealer, lastIncarnation } from './sealer.ts';
 
 export interface OpenedLedger {
@@ -37,6 +37,11 @@ export interface OpenOptions {
   readonly filesystem?: Filesystem;
 }
 
+/** Bytes waiting for a commit, at which receivers stop reading, however few events they are. */
+const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+/** Streams that a commit may open beside its events. */
+const GENESIS_BYTES = 1024 * 1024;
+
 /** Opens the ledger in a folder, empty or not. Nothing is appended to a ledger that is corrupt. */
 export async function openLedger(options: OpenOptions): Promise<Result<OpenedLedger, string>> {
   const { dir, config, log } = options;
@@ -45,14 +50,13 @@ export async function openLedger(options: OpenOptions): Promise<Result<OpenedLed
   const recovered = await recoverLedger({
     dir,
     filesystem,
-    batchBytesMax: config.batch_bytes_max,
+    batchBytesMax: Math.max(config.batch_bytes_max, APPEND_BYTES_MAX) + GENESIS_BYTES,
+    recordsReadMin: ORIGINS_MAX,
     onRecord: ({ chain, origin, resource }, { this_hash }) => {
       if (origin === undefined) return;
-      origins.remember(resource.tenant_id, origin, {
-        stream: chain.stream,
-        seq: chain.seq,
-        this_hash,
-      });
+      const { stream, seq } = chain;
+      origins.remember(resource.tenant_id, origin, { stream, seq, this_hash });
+      origins.commit();
     },
   });
   if (!recovered.ok) return err(describeObstacle(dir, recovered.error));
@@ -93,6 +97,7 @@ export async function openLedger(options: OpenOptions): Promise<Result<OpenedLed
     origins,
     batchBytesMax: config.batch_bytes_max,
     queueEventsMax: config.queue_events_max,
+    queueBytesMax: QUEUE_BYTES_MAX,
     ledgerBytes,
   });
   const records = state.records;

@@ -8,7 +8,12 @@ import { GENESIS_PREV_HASH } from '../../schemas/brand.ts';
 import { CHAIN_VERSION, type Receipt } from '../../schemas/record.ts';
 import { formatRecord } from '../../ledger/frame.ts';
 import { hashRecord, insertChain } from '../../ledger/chain.ts';
-import { rememberProducer, type LedgerState, type StreamHead } from '../../ledger/state.ts';
+import {
+  forgetSilentProducers,
+  rememberProducer,
+  type LedgerState,
+  type StreamHead,
+} from '../../ledger/state.ts';
 import { agentEventText, type AgentIdentity } from './agent-event.ts';
 
 export interface SealInput {
@@ -173,6 +178,7 @@ export function createSealer(options: SealerOptions): Sealer {
     batch: () => ({ text, records }),
     commit: () => {
       state.records += records;
+      forgetSilentProducers(state.producers);
     },
   };
 }

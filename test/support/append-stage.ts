@@ -47,6 +47,7 @@ export async function openTestStage(
   options: {
     filesystem?: Filesystem;
     queueEventsMax?: number;
+    queueBytesMax?: number;
     segmentBytes?: number;
     nowMs?: () => number;
   } = {},
@@ -61,6 +62,7 @@ export async function openTestStage(
       const { stream, seq } = event.chain;
       if (event.origin)
         origins.remember(event.resource.tenant_id, event.origin, { stream, seq, this_hash });
+      origins.commit();
     },
   });
   if (!recovered.ok) throw new Error(recovered.error.message);
@@ -98,6 +100,7 @@ export async function openTestStage(
     retentionClass: 'standard',
     batchBytesMax: 1 << 22,
     queueEventsMax: options.queueEventsMax ?? 10_000,
+    queueBytesMax: options.queueBytesMax ?? 1 << 26,
     ledgerBytes,
     meter,
     log: silentLog,

@@ -11,13 +11,20 @@ import { makeEvent } from '../../support/events.ts';
 import { createFaultyFilesystem } from '../../support/faulty-filesystem.ts';
 import { makeTempDir } from '../../support/ledger.ts';
 
+/** A number stands for the same event whenever it is sent. */
+const sent = new Map<string, ReturnType<typeof admitted>>();
+function eventOf(producer: string, n: number): ReturnType<typeof admitted> {
+  const key = `${producer} ${n}`;
+  const event = sent.get(key) ?? admitted(makeEvent({ metadata: { n } }));
+  sent.set(key, event);
+  return event;
+}
+
 const send = (of: TestStage, producer: string, firstSeq: number, count: number) =>
   of.stage.append({
     producer,
     firstSeq,
-    events: Array.from({ length: count }, (_, i) =>
-      admitted(makeEvent({ metadata: { n: firstSeq + i } })),
-    ),
+    events: Array.from({ length: count }, (_, i) => eventOf(producer, firstSeq + i)),
   });
 
 const receiptsOf = (outcomes: readonly AppendOutcome[]) =>
@@ -61,7 +68,7 @@ test('a resent event whose receipt cannot be read is put off, so that it is neve
   const opened = await openTestStage(temp.path, {
     filesystem: {
       ...nodeFilesystem,
-      readFile: (path) => (readable ? nodeFilesystem.readFile(path) : Promise.reject(unreadable)),
+      openRead: (path) => (readable ? nodeFilesystem.openRead(path) : Promise.reject(unreadable)),
     },
   });
   const producer = ulid();
