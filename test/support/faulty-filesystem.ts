@@ -63,6 +63,10 @@ export function createFaultyFilesystem(fault: Fault | null): FaultyFilesystem {
       step('replace');
       await nodeFilesystem.replace(path, bytes);
     },
+    rename: async (from, to) => {
+      step('rename');
+      await nodeFilesystem.rename(from, to);
+    },
     remove: async (path) => {
       step('remove');
       await nodeFilesystem.remove(path);

@@ -134,6 +134,39 @@ test('whatever single operation of an append fails or tears, the letters are the
   }
 });
 
+test('what stays is on disk before it takes the place of the old file, and is then what counts', async () => {
+  await using temp = await makeTempDir();
+  const path = join(temp.path, 'dlq.ndjson');
+  const filesystem = createFaultyFilesystem(null);
+  const letters = await open(path, { filesystem });
+  const kept = makeLetters(0, 4);
+  await letters.add(kept);
+  const before = filesystem.operations.length;
+  const rewrite = await letters.rewrite();
+  await rewrite.keep(kept.slice(1, 3));
+  await rewrite.finish();
+  expect(letters.count()).toBe(4);
+  await rewrite.replace();
+  expect(filesystem.operations.slice(before)).toEqual([
+    'remove',
+    'create',
+    'syncDir',
+    'append',
+    'sync',
+    'rename',
+    'syncDir',
+  ]);
+  expect(letters.count()).toBe(2);
+  await letters.add(makeLetters(9, 1));
+  expect((await letters.list(100)).map(({ number }) => number)).toEqual([1, 2, 9]);
+  await letters.close();
+
+  const dropped = await open(path);
+  await (await dropped.rewrite()).drop();
+  expect(await dropped.list(100)).toHaveLength(3);
+  await dropped.close();
+});
+
 test('the list is bounded, and names no event content', async () => {
   await using temp = await makeTempDir();
   const path = join(temp.path, 'dlq.ndjson');

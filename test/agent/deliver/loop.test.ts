@@ -185,6 +185,20 @@ test('a batch too large for the sink goes in halves; a record too large for it i
   await loop.stop();
 });
 
+test('a sink that fails for one half is left alone with the other', async () => {
+  await using temp = await makeTempDir();
+  const durable = await writeLedger(temp.path, 9);
+  const sink = createScriptedSink((records, call) => {
+    if (records.length > 5) return { kind: 'too_large', reason: 'too large' };
+    return call === 2 ? failed('down') : DELIVERED;
+  });
+  const loop = await startTestLoop(temp.path, durable, sink);
+  await whenDelivered(loop, durable);
+  await loop.stop();
+  const whole = range(0, 10);
+  expect(sink.batches).toEqual([whole, range(0, 5), whole, range(0, 5), range(5, 10)]);
+});
+
 test('poison is set aside on disk with its reason before the cursor moves, and the rest arrives', async () => {
   await using temp = await makeTempDir();
   const durable = await writeLedger(temp.path, 29);
