@@ -2,8 +2,8 @@
  * The agent: the stages, wired top to bottom in the order in which an event meets them. What stands
  * first is started first and stopped last.
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { nodeFilesystem } from '../ledger/filesystem.ts';
 import { createRedactor } from '../redaction/redaction.ts';
 import type { Config } from '../schemas/config.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
@@ -68,8 +68,11 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
   const { config, log } = options;
   let fail: (reason: string) => void = () => undefined;
   const failed = new Promise<string>((settle) => (fail = settle));
+  let loseLock: (reason: string) => void = () => undefined;
+  const lockLost = new Promise<string>((settle) => (loseLock = settle));
+  void lockLost.then(fail);
 
-  const claimed = await claimDataDir(config, stops, fail);
+  const claimed = await claimDataDir(config, stops, loseLock);
   if (!claimed.ok) return claimed;
   const keys = claimed.value;
   const agent = { name: config.agent.name, version: VERSION, publicKey: keys.publicKey };
@@ -79,6 +82,7 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
     keys,
     stops,
     fail,
+    lockLost,
     ...(await observe(config, log, stops)),
   };
 
@@ -107,6 +111,8 @@ interface Base extends AgentOptions {
   readonly keys: AgentKeys;
   readonly stops: Stops;
   readonly fail: (reason: string) => void;
+  /** Settles if another process may own the data directory now. */
+  readonly lockLost: Promise<string>;
   readonly metrics: Metrics;
   readonly traces: Traces;
   readonly view: StatusView;
@@ -116,11 +122,11 @@ interface Base extends AgentOptions {
 async function claimDataDir(
   config: Config,
   stops: Stops,
-  fail: Base['fail'],
+  loseLock: (reason: string) => void,
 ): Promise<Result<AgentKeys, string>> {
-  await mkdir(config.data_dir, { recursive: true, mode: 0o700 });
+  await nodeFilesystem.makeDir(config.data_dir);
   const lock = await lockDataDir(config.data_dir, (reason) =>
-    fail(`the lock of ${config.data_dir} was lost: ${reason}`),
+    loseLock(`the lock of ${config.data_dir} was lost: ${reason}`),
   );
   if (!lock.ok) return err(lock.error.message);
   stops.add('lock', () => lock.value.release());
@@ -157,6 +163,7 @@ async function append(base: Base): Promise<Result<OpenedLedger, string>> {
   });
   if (!ledger.ok) return ledger;
   view.append = ledger.value.append;
+  void base.lockLost.then(ledger.value.append.halt);
   base.stops.add('ledger', () => ledger.value.close());
   await ledger.value.append.recordOwn('agent.started', 'success', resourceOf(base), {
     version: VERSION,

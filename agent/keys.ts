@@ -9,8 +9,9 @@ import {
   randomBytes,
   type KeyObject,
 } from 'node:crypto';
-import { chmod, mkdir, open, readFile, stat } from 'node:fs/promises';
+import { chmod, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { nodeFilesystem } from '../ledger/filesystem.ts';
 import { parseRedactionKey } from '../redaction/redaction.ts';
 import type { Config } from '../schemas/config.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../schemas/result.ts';
@@ -77,24 +78,31 @@ async function readOrCreate(
   make: () => string,
 ): Promise<string> {
   try {
-    const { mode } = await stat(path);
-    // A key that others can read is no key: mended rather than warned about.
-    if ((mode & 0o077) !== 0) await chmod(path, 0o600);
+    await closeToOthers(path);
     return await readFile(path, 'utf8');
   } catch (error) {
     if (codeOf(error) !== 'ENOENT' || !mayGenerate) throw error;
   }
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await nodeFilesystem.makeDir(dirname(path));
   const text = make();
-  const handle = await open(path, 'wx', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  // Whole or not at all: with half a key no later start would get past it.
+  await nodeFilesystem.replace(path, text);
   generated.push(path);
   return text;
+}
+
+/** Rights that an operator's mount gives and nobody here may change; who set them up answers for them. */
+const NOT_OURS: ReadonlySet<string> = new Set(['EPERM', 'EROFS', 'EACCES']);
+
+/** A key that others can read is no key: mended rather than warned about. */
+async function closeToOthers(path: string): Promise<void> {
+  const { mode } = await stat(path);
+  if ((mode & 0o077) === 0) return;
+  try {
+    await chmod(path, 0o600);
+  } catch (error) {
+    if (!NOT_OURS.has(codeOf(error))) throw error;
+  }
 }
 
 function rawPublicKey(key: KeyObject): string {

@@ -5,8 +5,7 @@
  * host is taken over at once. Two starters cannot both do so: the takeover happens under an abstract
  * unix socket, which the kernel frees with its process.
  */
-import { readFile, readlink, rm, writeFile } from 'node:fs/promises';
-import { stat } from 'node:fs/promises';
+import { readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import * as lockfile from 'proper-lockfile';
@@ -24,13 +23,14 @@ export interface LockError {
 /** Without a refresh for this long a lock of another host counts as left behind. */
 const STALE_MS = 10_000;
 
-/** Takes the lock of a data directory; `onLost` is called if it is taken away later. */
+/** Takes the lock of a data directory; `onLost` is called if it is taken away later: stop writing then. */
 export async function lockDataDir(
   dir: string,
   onLost: (reason: string) => void,
 ): Promise<Result<DataLock, LockError>> {
   const lockPath = join(dir, 'agent.lock');
   const ownerPath = join(dir, 'agent.owner.json');
+  let isLost = false;
   try {
     const mutex = await holdMutex(dir);
     if (mutex === null) return err(lockedBy(dir, await readOwner(ownerPath)));
@@ -41,13 +41,19 @@ export async function lockDataDir(
       const release = await lockfile.lock(dir, {
         lockfilePath: lockPath,
         stale: STALE_MS,
-        onCompromised: (error) => onLost(error.message),
+        onCompromised: (error) => {
+          isLost = true;
+          onLost(error.message);
+        },
       });
       await writeFile(ownerPath, JSON.stringify(await describeSelf()), { mode: 0o600 });
       return ok({
         release: async () => {
-          await rm(ownerPath, { force: true });
-          await release();
+          // What lies there after a loss is another owner's.
+          if (!isLost) {
+            await rm(ownerPath, { force: true });
+            await release();
+          }
           mutex.close();
         },
       });

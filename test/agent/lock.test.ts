@@ -1,0 +1,69 @@
+/** One writer per data directory: who gets the lock, who loses it, and what is left alone then. */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
+import { lockDataDir, type DataLock } from '../../agent/lock.ts';
+import { makeTempDir } from '../support/ledger.ts';
+
+const ignore = (): void => undefined;
+
+async function take(dir: string, onLost: (reason: string) => void = ignore): Promise<DataLock> {
+  const lock = await lockDataDir(dir, onLost);
+  if (!lock.ok) throw new Error(lock.error.message);
+  return lock.value;
+}
+
+/** What an agent leaves behind that was killed on this host. */
+async function leaveDeadOwner(dir: string): Promise<void> {
+  const lock = await take(dir);
+  const owner = JSON.parse(await readFile(join(dir, 'agent.owner.json'), 'utf8')) as object;
+  await lock.release();
+  await mkdir(join(dir, 'agent.lock'));
+  await writeFile(join(dir, 'agent.owner.json'), JSON.stringify({ ...owner, started: '1' }));
+}
+
+test('a second agent is refused, and told whose directory it is', async () => {
+  await using temp = await makeTempDir();
+  const lock = await take(temp.path);
+  expect(await lockDataDir(temp.path, ignore)).toMatchObject({
+    ok: false,
+    error: { kind: 'locked', message: expect.stringContaining(`pid ${process.pid}`) as string },
+  });
+  await lock.release();
+  await (await take(temp.path)).release();
+});
+
+test('of many that start over a dead owner one takes the lock, at once', async () => {
+  await using temp = await makeTempDir();
+  await leaveDeadOwner(temp.path);
+  const startedMs = performance.now();
+  const taken = await Promise.all(Array.from({ length: 12 }, () => lockDataDir(temp.path, ignore)));
+  const owners = taken.flatMap((lock) => (lock.ok ? [lock.value] : []));
+  expect(owners).toHaveLength(1);
+  expect(performance.now() - startedMs).toBeLessThan(5_000);
+  for (const owner of owners) await owner.release();
+});
+
+test('an owner that is alive, or on another host, is waited for', async () => {
+  await using temp = await makeTempDir();
+  await leaveDeadOwner(temp.path);
+  const path = join(temp.path, 'agent.owner.json');
+  const owner = JSON.parse(await readFile(path, 'utf8')) as object;
+  await writeFile(path, JSON.stringify({ ...owner, boot: 'of-another-host' }));
+  expect(await lockDataDir(temp.path, ignore)).toMatchObject({
+    ok: false,
+    error: { kind: 'locked' },
+  });
+});
+
+test('a lock that is taken away is told, and its loser leaves the new owner in peace', async () => {
+  await using temp = await makeTempDir();
+  const lost = vi.fn();
+  const lock = await take(temp.path, lost);
+  await rm(join(temp.path, 'agent.lock'), { recursive: true });
+  await mkdir(join(temp.path, 'agent.lock'));
+  await writeFile(join(temp.path, 'agent.owner.json'), '{"new":"owner"}');
+  await vi.waitFor(() => expect(lost).toHaveBeenCalledOnce(), { timeout: 20_000, interval: 100 });
+  await lock.release();
+  expect(await readFile(join(temp.path, 'agent.owner.json'), 'utf8')).toBe('{"new":"owner"}');
+}, 30_000);
