@@ -48,10 +48,11 @@ function start(trial: Trial, filesystem: Filesystem): Promise<DeliveryLoop> {
   });
 }
 
-/** Delivers everything, corrects the mapping, sends the dead letters again, stops. */
+/** Delivers, sends the dead letters again in vain, corrects the mapping, sends them again, stops. */
 async function runWhole(trial: Trial, filesystem: Filesystem): Promise<void> {
   const loop = await start(trial, filesystem);
   await whenDelivered(loop, trial.durable - LATER);
+  await loop.retryDeadLetters();
   trial.isCorrected = true;
   await loop.retryDeadLetters();
   await loop.stop();
