@@ -25,9 +25,13 @@ export interface RowsOutcome {
 /** Stores rows; throws what the database throws, after a rollback. Committed when it resolves. */
 export async function appendRows(client: ClientBase, rows: readonly Row[]): Promise<RowsOutcome> {
   const fast = await inTransaction(client, async () => {
-    const keys = await client.query(INSERT_KEYS_IF_FREE, keyParameters(rows));
+    // The records are encoded while the server is at the keys.
+    const [keys, parameters] = await Promise.all([
+      client.query(INSERT_KEYS_IF_FREE, keyParameters(rows)),
+      Promise.resolve(rows).then(recordParameters),
+    ]);
     if (keys.rowCount !== rows.length) return null;
-    await client.query(INSERT_RECORDS, recordParameters(rows));
+    await client.query(INSERT_RECORDS, parameters);
     return { stored: rows.length, repeated: 0, duplicates: 0, refused: [] };
   });
   return fast ?? appendSorted(client, rows);

@@ -63,15 +63,15 @@ CREATE TABLE audit.records (
 -- From PostgreSQL 18 on it is computed when read, which halves disk and write-ahead log; there the
 -- check refuses what could not be read later: no JSON object, or an escape that jsonb cannot hold
 -- (U+0000, half a surrogate pair). Canonical text escapes control characters only, so few events
--- are parsed twice.
+-- are parsed twice. EXECUTE, since an older server cannot even parse the first branch.
 DO $$
 BEGIN
   IF current_setting('server_version_num')::integer >= 180000 THEN
-    ALTER TABLE audit.records ADD COLUMN payload jsonb
-      GENERATED ALWAYS AS (event_bytes::jsonb) VIRTUAL;
-    ALTER TABLE audit.records ADD CONSTRAINT event_is_readable CHECK (
+    EXECUTE 'ALTER TABLE audit.records ADD COLUMN payload jsonb
+      GENERATED ALWAYS AS (event_bytes::jsonb) VIRTUAL';
+    EXECUTE $sql$ALTER TABLE audit.records ADD CONSTRAINT event_is_readable CHECK (
       event_bytes IS JSON OBJECT
-      AND (event_bytes NOT LIKE '%\\u%' OR event_bytes::jsonb IS NOT NULL));
+      AND (event_bytes NOT LIKE '%\\u%' OR event_bytes::jsonb IS NOT NULL))$sql$;
   ELSE
     ALTER TABLE audit.records ADD COLUMN payload jsonb
       GENERATED ALWAYS AS (event_bytes::jsonb) STORED;

@@ -26,6 +26,7 @@ beforeAll(async () => {
         actor: `u-${n % 300}`,
         resourceId: `c-${n % 1_000}`,
         action: n % 100 === 0 ? 'patient.record_read' : 'user.login',
+        category: n % 100 === 0 ? 'health_data' : 'authentication',
         outcome: n % 500 === 0 ? 'denied' : 'success',
         time: new Date(months[n % 3]! + ((n * 7_919) % 2_400_000) * 1_000).toISOString(),
         requestId: `${tenant}-r-${n}`,
@@ -104,6 +105,11 @@ const QUESTIONS: readonly [string, string, RegExp][] = [
     'denied occurrences of an action',
     `tenant_id = 'acme' AND action = 'patient.record_read' AND outcome = 'denied'`,
     /action/,
+  ],
+  [
+    'accesses to one category of data',
+    `tenant_id = 'acme' AND category = 'health_data'`,
+    /category/,
   ],
   [
     'impersonations by an actor',

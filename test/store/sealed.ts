@@ -13,6 +13,7 @@ export interface EventFields {
   readonly actor?: string;
   readonly onBehalfOf?: string;
   readonly action?: string;
+  readonly category?: string;
   readonly outcome?: AuditEvent['event']['outcome'];
   readonly resourceType?: string;
   readonly resourceId?: string;
@@ -66,7 +67,7 @@ function buildEvent(fields: EventFields): AuditEvent {
     event_id: fields.event_id ?? ulid(),
     event: {
       action: fields.action ?? 'customer.export',
-      category: 'data_access',
+      category: fields.category ?? 'data_access',
       outcome: fields.outcome ?? 'success',
       time: fields.time ?? new Date().toISOString(),
     },
