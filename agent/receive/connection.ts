@@ -1,35 +1,30 @@
 /**
- * One client of the unix socket: HELLO, then batches, each answered by one ACK in order. When the
- * append queue is full the socket is not read, and the kernel's buffer pushes back on the client.
+ * One client of the unix socket: HELLO, then batches, each answered by one ACK in order. While the
+ * append queue is full, or the client has too much unanswered or unread, its socket is not read, and
+ * the kernel's buffer pushes back on it.
  */
-import { isUtf8 } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { refusal, RETRYABLE_KINDS, type Refusal } from '../../schemas/refusal.ts';
-import { err, messageOf, type Result } from '../../schemas/result.ts';
+import { messageOf } from '../../schemas/result.ts';
 import { createFrameDecoder, encodeFrame } from '../../schemas/wire-codec.ts';
-import {
-  BATCH_EVENTS_MAX,
-  FRAME_BYTES_MAX,
-  FrameType,
-  type Ack,
-  type AgentHello,
-  type Frame,
-  type ReceiptTuple,
-  type Rejection,
-} from '../../schemas/wire.ts';
+import { FRAME_BYTES_MAX, FrameType, type AgentHello, type Frame } from '../../schemas/wire.ts';
 import type {
   Admission,
-  AdmittedEvent,
   AppendOutcome,
   Appender,
   Logger,
   Meter,
   TenantAllowList,
 } from '../ports.ts';
-import { parseBatchHeader, parseHello } from './hello.ts';
+import { formatAck, readBatch } from './batch.ts';
+import { parseHello } from './hello.ts';
 
 export interface ConnectionOptions {
   readonly socket: Socket;
+  /** How long the client may take to say HELLO. */
+  readonly helloMs: number;
+  /** How long it may take to read what it was told last. */
+  readonly lingerMs: number;
   readonly hello: AgentHello;
   readonly admission: Admission;
   readonly appender: Appender;
@@ -38,22 +33,26 @@ export interface ConnectionOptions {
   readonly log: Logger;
 }
 
-const NEWLINE = 0x0a;
+/** Batches of a client that wait for their answer, at which it is not read. The SDK sends 16. */
+const UNANSWERED_MAX = 64;
+/** Bytes of answers that the client has not read, at which it is not read either. */
+const UNREAD_BYTES_MAX = 1024 * 1024;
 
 export interface Connection {
-  /** Resolves when the connection has ended; MUST NOT reject. */
-  readonly served: Promise<void>;
-  /** Reads no more; what was read is still answered. */
+  /** Reads no more; what was read is still answered, and then the socket is closed. */
   stop(): void;
 }
 
-/** Begins to serve a connection. */
+/** Serves a connection until its socket is closed. */
 export function serveConnection(options: ConnectionOptions): Connection {
   const { socket, appender, meter, log } = options;
   const decoder = createFrameDecoder(FRAME_BYTES_MAX);
   let producer: string | null = null;
   let ended = false;
   let stopping = false;
+  /** Something was refused for now: later numbers must not overtake it, so nothing more is taken. */
+  let blocked = false;
+  let unanswered = 0;
   /** ACKs leave in the order of the batches: each waits for the one before. */
   let answered: Promise<void> = Promise.resolve();
 
@@ -63,8 +62,24 @@ export function serveConnection(options: ConnectionOptions): Connection {
     meter.nacks(reason.kind, 1);
     if (!RETRYABLE_KINDS.has(reason.kind))
       log.warn({ kind: reason.kind, reason: reason.message }, 'a client was cut off');
-    socket.end(encodeFrame(FrameType.error, JSON.stringify(reason)));
+    socket.write(encodeFrame(FrameType.error, JSON.stringify(reason)));
+    hangUp();
   }
+
+  /**
+   * A client that is still writing when its socket is closed sees a broken pipe instead of the reason.
+   * So it may go first, but not stay.
+   */
+  function hangUp(): void {
+    socket.end();
+    const cut = setTimeout(() => socket.destroy(), options.lingerMs);
+    socket.once('close', () => clearTimeout(cut));
+  }
+
+  const helloTimer = setTimeout(() => {
+    end(refusal('protocol_error', `no HELLO within ${options.helloMs} ms; say who you are`));
+  }, options.helloMs);
+  socket.once('close', () => clearTimeout(helloTimer));
 
   function greet(payload: Uint8Array): void {
     const hello = parseHello(payload);
@@ -72,6 +87,7 @@ export function serveConnection(options: ConnectionOptions): Connection {
       end(hello.error);
       return;
     }
+    clearTimeout(helloTimer);
     producer = hello.value.producer;
     appender.noteRefused(producer, hello.value.refused ?? []);
     socket.write(encodeFrame(FrameType.hello, JSON.stringify(options.hello)));
@@ -84,19 +100,24 @@ export function serveConnection(options: ConnectionOptions): Connection {
       return;
     }
     const { events, header } = batch.value;
-    const outcomes = appender.append({ producer: from, firstSeq: header.first_seq, events });
+    const request = { producer: from, firstSeq: header.first_seq, events };
+    // Seen at once, though answers that are due before this one may take their time.
+    const outcomes = appender.append(request).then((settled) => {
+      if (settled.some(isPassing)) blocked = true;
+      return settled;
+    });
+    unanswered += 1;
     answered = answered.then(async () => answer(header.batch, await outcomes));
   }
 
   function answer(batch: number, outcomes: readonly AppendOutcome[]): void {
-    const ack = formatAck(batch, outcomes);
+    unanswered -= 1;
     if (!socket.writable) return;
-    socket.write(encodeFrame(FrameType.ack, JSON.stringify(ack)));
-    // After a refusal that may pass, later numbers must not overtake the refused ones: the client
-    // connects again and sends from the lowest number that is not acked.
-    const passing = ack.rejected.find((rejection) => RETRYABLE_KINDS.has(rejection.kind));
+    socket.write(encodeFrame(FrameType.ack, JSON.stringify(formatAck(batch, outcomes))));
+    // The client connects again and sends from the lowest number that is not acked.
+    const passing = outcomes.find(isPassing);
     if (passing !== undefined)
-      end(refusal(passing.kind, 'connect again and send what is not acked'));
+      end(refusal(passing.refusal.kind, 'connect again and send what is not acked'));
   }
 
   function take(frame: Frame): void {
@@ -110,6 +131,18 @@ export function serveConnection(options: ConnectionOptions): Connection {
     }
   }
 
+  const isOver = (): boolean => ended || stopping || blocked;
+
+  /** Waits until the client may have another batch in the queue. */
+  async function awaitTurn(): Promise<void> {
+    while (!isOver()) {
+      if (!appender.hasRoom()) await appender.whenRoom();
+      else if (unanswered >= UNANSWERED_MAX) await answered;
+      else if (socket.writableLength > UNREAD_BYTES_MAX) await drained(socket);
+      else return;
+    }
+  }
+
   async function read(): Promise<void> {
     try {
       // Not destroyed when the loop is left: the last answer is still to be written.
@@ -117,16 +150,18 @@ export function serveConnection(options: ConnectionOptions): Connection {
         const frames = decoder.push(chunk as Buffer);
         if (!frames.ok) end(frames.error);
         for (const frame of frames.ok ? frames.value : []) {
-          if (!ended && !appender.hasRoom()) await appender.whenRoom();
-          if (!ended && !stopping) take(frame);
+          await awaitTurn();
+          if (!isOver()) take(frame);
         }
-        if (ended || stopping) break;
+        if (isOver()) break;
       }
     } catch (error) {
       log.debug({ error: messageOf(error) }, 'a client connection broke');
     }
     await answered;
-    if (!ended && !stopping) socket.end();
+    if (!ended && !stopping) hangUp();
+    // What still comes in is thrown away.
+    socket.resume();
   }
 
   function stop(): void {
@@ -138,83 +173,26 @@ export function serveConnection(options: ConnectionOptions): Connection {
     });
   }
 
-  return { served: read(), stop };
+  void read();
+  return { stop };
 }
 
-interface Batch {
-  readonly header: { readonly batch: number; readonly first_seq: number };
-  readonly events: readonly Result<AdmittedEvent, Refusal>[];
+function isPassing(
+  outcome: AppendOutcome,
+): outcome is Extract<AppendOutcome, { readonly kind: 'refused' }> {
+  return outcome.kind === 'refused' && RETRYABLE_KINDS.has(outcome.refusal.kind);
 }
 
-function readBatch(payload: Uint8Array, options: ConnectionOptions): Result<Batch, Refusal> {
-  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
-  const endOfHeader = bytes.indexOf(NEWLINE);
-  if (endOfHeader === -1)
-    return err(refusal('protocol_error', 'a BATCH is a header line and event lines'));
-  const header = parseBatchHeader(bytes.toString('utf8', 0, endOfHeader));
-  if (!header.ok) return header;
-  if (bytes.at(-1) !== NEWLINE) {
-    return err(refusal('protocol_error', 'the last event of a BATCH must end with a newline'));
-  }
-  const events = isUtf8(bytes)
-    ? admitLines(bytes, endOfHeader + 1, options)
-    : admitBytes(bytes, endOfHeader + 1, options);
-  if (events.length > BATCH_EVENTS_MAX) {
-    return err(
-      refusal(
-        'protocol_error',
-        `a BATCH of ${events.length} events; the limit is ${BATCH_EVENTS_MAX}`,
-      ),
-    );
-  }
-  return { ok: true, value: { header: header.value, events } };
-}
-
-function admitLines(
-  bytes: Buffer,
-  start: number,
-  options: ConnectionOptions,
-): Result<AdmittedEvent, Refusal>[] {
-  const lines = bytes.toString('utf8', start, bytes.length - 1).split('\n');
-  if (start === bytes.length) return [];
-  return lines.map((line) => options.admission.admitText(line, options.allowed));
-}
-
-/** Some line is not UTF-8: judge each by itself, so that the others get in. */
-function admitBytes(
-  bytes: Buffer,
-  start: number,
-  options: ConnectionOptions,
-): Result<AdmittedEvent, Refusal>[] {
-  const events: Result<AdmittedEvent, Refusal>[] = [];
-  for (let at = start; at < bytes.length;) {
-    const end = bytes.indexOf(NEWLINE, at);
-    const line = bytes.subarray(at, end);
-    events.push(
-      isUtf8(line)
-        ? options.admission.admitText(line.toString('utf8'), options.allowed)
-        : err(refusal('malformed', 'the event is not valid UTF-8')),
-    );
-    at = end + 1;
-  }
-  return events;
-}
-
-function formatAck(batch: number, outcomes: readonly AppendOutcome[]): Ack {
-  const streams: string[] = [];
-  const receipts: (ReceiptTuple | null)[] = [];
-  const rejected: Rejection[] = [];
-  for (let index = 0; index < outcomes.length; index++) {
-    const outcome = outcomes[index];
-    if (outcome === undefined || outcome.kind === 'refused') {
-      receipts.push(null);
-      if (outcome !== undefined) rejected.push({ index, ...outcome.refusal });
-      continue;
-    }
-    const { stream, seq, this_hash } = outcome.receipt;
-    let at = streams.lastIndexOf(stream);
-    if (at === -1) at = streams.push(stream) - 1;
-    receipts.push(outcome.kind === 'duplicate' ? [at, seq, this_hash, 1] : [at, seq, this_hash]);
-  }
-  return { batch, streams, receipts, rejected };
+/** Resolves when all that was written has been read, or never will be. */
+function drained(socket: Socket): Promise<void> {
+  return new Promise((done) => {
+    const finish = (): void => {
+      socket.off('drain', finish);
+      socket.off('close', finish);
+      done();
+    };
+    socket.on('drain', finish);
+    socket.on('close', finish);
+    if (socket.destroyed) finish();
+  });
 }

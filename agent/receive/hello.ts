@@ -4,7 +4,12 @@
 import { parseJson } from '../../schemas/canonical.ts';
 import { refusal, type Refusal } from '../../schemas/refusal.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
-import { WIRE_VERSION, type BatchHeader, type ClientHello } from '../../schemas/wire.ts';
+import {
+  BATCH_EVENTS_MAX,
+  WIRE_VERSION,
+  type BatchHeader,
+  type ClientHello,
+} from '../../schemas/wire.ts';
 
 const PRODUCER = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 const REFUSED_MAX = 10_000;
@@ -40,7 +45,7 @@ export function parseBatchHeader(line: string): Result<BatchHeader, Refusal> {
   const { batch, first_seq } = value;
   if (!isSeq(batch))
     return err(refusal('protocol_error', 'BATCH needs `batch`, a number', '/batch'));
-  if (!isSeq(first_seq)) {
+  if (!isSeq(first_seq) || first_seq > Number.MAX_SAFE_INTEGER - BATCH_EVENTS_MAX) {
     return err(
       refusal('protocol_error', 'BATCH needs `first_seq`, a producer number', '/first_seq'),
     );

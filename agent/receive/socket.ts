@@ -14,6 +14,16 @@ import { removeStaleSocket, type SocketFileFault } from '../socket-file.ts';
 import { createAllowList } from './admission.ts';
 import { serveConnection, type Connection } from './connection.ts';
 
+/** How long a client may take. */
+export interface SocketLimits {
+  /** To say HELLO. */
+  readonly helloMs: number;
+  /** To read what it was told last, once its connection is over. */
+  readonly lingerMs: number;
+}
+
+export const SOCKET_LIMITS: SocketLimits = { helloMs: 10_000, lingerMs: 2_000 };
+
 export interface SocketReceiver {
   listen(): Promise<Result<void, SocketFileFault>>;
   /** Takes no more connections, lets acks in flight leave for up to `graceMs`, then cuts the rest. */
@@ -28,9 +38,12 @@ export function createSocketReceiver(options: {
   readonly appender: Appender;
   readonly meter: Meter;
   readonly log: Logger;
+  readonly limits?: Partial<SocketLimits>;
 }): SocketReceiver {
   const { config, meter, log } = options;
+  const limits = { ...SOCKET_LIMITS, ...options.limits };
   const allowed = createAllowList(config.tenants);
+  /** Until the socket is closed: whoever lingers counts. */
   const serving = new Map<Socket, Connection>();
 
   function accept(socket: Socket): void {
@@ -43,15 +56,15 @@ export function createSocketReceiver(options: {
         `${config.connections_max} connections are open; raise receivers.socket.connections_max`,
       );
       socket.end(encodeFrame(FrameType.error, JSON.stringify(full)));
+      socket.destroySoon();
       return;
     }
     meter.connection(1);
-    const connection = serveConnection({ ...options, socket, allowed });
+    const connection = serveConnection({ ...options, ...limits, socket, allowed });
     serving.set(socket, connection);
-    void connection.served.then(() => {
+    socket.once('close', () => {
       serving.delete(socket);
       meter.connection(-1);
-      socket.destroySoon();
     });
   }
 
@@ -79,12 +92,12 @@ export function createSocketReceiver(options: {
   }
 
   async function close(graceMs: number): Promise<void> {
+    // Waits for every socket, as far as it was let in.
     const closed = new Promise<void>((done) => server.close(() => done()));
     for (const connection of serving.values()) connection.stop();
     const cut = setTimeout(() => {
       for (const socket of serving.keys()) socket.destroy();
     }, graceMs);
-    await Promise.all([...serving.values()].map((connection) => connection.served));
     await closed;
     clearTimeout(cut);
   }
