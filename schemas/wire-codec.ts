@@ -1,6 +1,7 @@
 /**
  * Encoding and decoding of socket frames (layout: wire.ts). Pure: bytes in, bytes out.
  */
+import { createByteGatherer } from './byte-gatherer.ts';
 import { refusal, type Refusal } from './refusal.ts';
 import { err, ok, type Result } from './result.ts';
 import { FRAME_HEADER_BYTES, FrameType, type Frame, type FrameDecoder } from './wire.ts';
@@ -23,19 +24,16 @@ const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(FrameType));
  * is refused from the header alone, before a byte of the payload is kept.
  */
 export function createFrameDecoder(frameBytesMax: number): FrameDecoder {
-  let chunks: Uint8Array[] = [];
-  let bytesKept = 0;
+  const kept = createByteGatherer();
   let bytesNeeded = FRAME_HEADER_BYTES;
 
   function push(bytes: Uint8Array): Result<readonly Frame[], Refusal> {
-    chunks.push(bytes);
-    bytesKept += bytes.length;
-    // Most reads end inside a large frame: wait for its rest instead of joining chunks each time.
-    if (bytesKept < bytesNeeded) return ok([]);
+    // Most reads end inside a large frame: its rest is waited for.
+    const isWhole = kept.size() + bytes.length >= bytesNeeded;
+    if (!isWhole || kept.size() > 0) kept.add(bytes);
+    if (!isWhole) return ok([]);
     const joined =
-      chunks.length === 1
-        ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-        : Buffer.concat(chunks);
+      kept.size() > 0 ? kept.take() : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     const frames: Frame[] = [];
     let at = 0;
     bytesNeeded = FRAME_HEADER_BYTES;
@@ -67,8 +65,7 @@ export function createFrameDecoder(frameBytesMax: number): FrameDecoder {
       at = end;
     }
     // The rest is copied: a view would keep the whole read alive.
-    chunks = at === joined.length ? [] : [at === 0 ? joined : Buffer.from(joined.subarray(at))];
-    bytesKept = joined.length - at;
+    if (at < joined.length) kept.add(joined.subarray(at));
     return ok(frames);
   }
 
