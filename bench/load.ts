@@ -39,7 +39,8 @@ export async function runLoad(target: Target, options: LoadOptions): Promise<Loa
 
   async function one(dueMs: number): Promise<void> {
     await target.record(events++);
-    if (samplesMs.length < SAMPLES_MAX) samplesMs.push(Math.round((performance.now() - dueMs) * 1000) / 1000);
+    if (samplesMs.length < SAMPLES_MAX)
+      samplesMs.push(Math.round((performance.now() - dueMs) * 1000) / 1000);
   }
 
   if (options.mode === 'await') {
