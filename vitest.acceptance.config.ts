@@ -1,7 +1,7 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 /** `npm run acceptance`: the tasks and their criteria; `npm test` leaves them out. */
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   test: {
     include: ['test/acceptance/**/*.test.ts'],
     testTimeout: 60_000,
@@ -11,3 +11,5 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\//] } },
   },
 });
+
+export default config;
