@@ -119,6 +119,11 @@ function isMark(value: unknown): value is SinkMark | null {
   return value === null || Object.values(value).every((one) => Number.isSafeInteger(one));
 }
 
+/** Whether two marks are of one place. */
+export function isSameMark(one: SinkMark | null, other: SinkMark | null): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
 export interface CursorKeeper {
   current(): Cursor;
   /** Moves at once; on disk within the interval. */
@@ -135,11 +140,13 @@ export function createCursorKeeper(options: {
   readonly filesystem: Filesystem;
   readonly timing: Timing;
   readonly cursor: Cursor;
+  /** True: the file says so already. */
+  readonly isKept?: boolean;
   readonly onFailed: (reason: string) => void;
 }): CursorKeeper {
   const { path, filesystem, timing } = options;
   let current = options.cursor;
-  let saved: Cursor | null = null;
+  let saved: Cursor | null = options.isKept === true ? options.cursor : null;
   let writing: Promise<boolean> = Promise.resolve(true);
   let cancelTimer: (() => void) | null = null;
 

@@ -14,7 +14,7 @@ import type {
   Sink,
 } from '../ports.ts';
 import { decideBackoffMs } from './backoff.ts';
-import { createCursorKeeper, cursorPath, type CursorKeeper } from './cursor.ts';
+import { createCursorKeeper, cursorPath, isSameMark, type CursorKeeper } from './cursor.ts';
 import { createFeed, type Feed } from './feed.ts';
 import { openSinkFiles, type Opened } from './opening.ts';
 import { createProgress, type Progress, type SinkReport } from './progress.ts';
@@ -80,7 +80,7 @@ function halt({ exporter, timing, log }: LoopOptions, progress: Progress, reason
 function runLoop(
   options: LoopOptions,
   progress: Progress,
-  { cursor, letters }: Opened,
+  { cursor, isKept, letters }: Opened,
 ): DeliveryLoop {
   const { exporter, sink, timing, filesystem } = options;
   const stopping = new AbortController();
@@ -91,7 +91,8 @@ function runLoop(
     path: cursorPath(options.dataDir, exporter.name),
     filesystem,
     timing,
-    cursor: { ...cursor, dead_letters_rewritten: false },
+    cursor: cursor.dead_letters_rewritten ? { ...cursor, dead_letters_rewritten: false } : cursor,
+    isKept: isKept && !cursor.dead_letters_rewritten,
     onFailed: noteError,
   });
   const feed: Feed = createFeed({
@@ -130,7 +131,9 @@ function runLoop(
   async function takePlace(): Promise<Result<void, string>> {
     const placed = await sink.place?.restore(cursor.mark);
     if (placed?.ok === false) return placed;
-    keeper.move({ ...keeper.current(), mark: placed?.value ?? null });
+    const mark = placed?.value ?? null;
+    // Where nothing is new, a disk too full for the cursor keeps no sink from draining.
+    if (!isSameMark(mark, keeper.current().mark)) keeper.move({ ...keeper.current(), mark });
     isReady = await keeper.save();
     return isReady ? ok(undefined) : err('the cursor cannot be written');
   }
