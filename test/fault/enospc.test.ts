@@ -1,0 +1,121 @@
+/** A full disk under the real agent: its data directory on a file system of a few MiB. */
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { runCli, startAgentProcess, type AgentProcess } from '../support/agent-process.ts';
+import { startGoodClient } from '../support/good-client.ts';
+import { mayMount, mountTmpfs, testWhere } from '../support/host.ts';
+import { makeTempDir } from '../support/ledger.ts';
+import { readLines, readRecords } from '../support/outcome.ts';
+
+const testMount = testWhere(mayMount, 'ENOSPC on a tmpfs: only root may mount one');
+const LEDGER = { reserve_bytes: 65_536, segment_bytes: 1 << 20, batch_bytes_max: 1 << 18 };
+const DISK_MEBIBYTES = 4;
+
+/** What the agent recorded about its own disk. */
+async function diskEvents(agent: AgentProcess): Promise<readonly unknown[]> {
+  return (await readRecords(join(agent.dir, 'ledger')))
+    .filter(({ event }) => event.event.action === 'ledger.disk_full')
+    .map(({ event }) => [event.event.outcome, event.metadata['state']]);
+}
+
+testMount(
+  'a full disk refuses with disk_full, is itself recorded, lets sinks drain, and takes events again by itself; nothing acked is lost',
+  async () => {
+    await using disk = await mountTmpfs(DISK_MEBIBYTES);
+    await using elsewhere = await makeTempDir();
+    const dir = join(disk.path, 'data');
+    const siem = join(elsewhere.path, 'siem');
+    await writeFile(join(disk.path, 'ballast'), Buffer.alloc(1 << 20));
+    await using agent = await startAgentProcess({
+      dir,
+      exporters: {
+        'file/ecs': { path: join(siem, 'ecs.ndjson'), format: 'ecs', retry: { max_ms: 250 } },
+      },
+      config: { ledger: LEDGER },
+    });
+
+    await agent.delivered();
+    // The sink has to wait: a file stands where its folder was.
+    await rename(siem, `${siem}.away`);
+    await writeFile(siem, '');
+
+    const filling = await startGoodClient(agent, { inFlight: 32, timeoutMs: 1_000 });
+    await expect
+      .poll(async () => (await agent.status()).append.state, { timeout: 30_000 })
+      .toBe('disk_full');
+    await expect.poll(() => filling.audit.stats().failures, { timeout: 10_000 }).toBeGreaterThan(0);
+    const { acked, failed } = await filling.stop();
+    expect(new Set(failed)).toEqual(new Set(['disk_full']));
+    expect(acked.length).toBeGreaterThan(500);
+    expect(await diskEvents(agent)).toContainEqual(['failure', 'began']);
+    expect((await runCli(['status', '--data-dir', dir])).code, 'status says so').toBe(1);
+    expect((await fetch(`${agent.adminUrl}/readyz`)).status).toBe(503);
+    expect((await agent.status()).nacks_total['disk_full']).toBeGreaterThan(0);
+
+    await rm(siem);
+    await rename(`${siem}.away`, siem);
+    await agent.delivered();
+    expect((await agent.status()).append.state, 'drained while the disk was full').toBe(
+      'disk_full',
+    );
+
+    await rm(join(disk.path, 'ballast'));
+    const after = await startGoodClient(agent, { inFlight: 2, timeoutMs: 10_000 });
+    await after.reached(50);
+    const resumed = await after.stop();
+    expect(resumed.failed, 'by itself').toEqual([]);
+    expect(await diskEvents(agent)).toEqual(expect.arrayContaining([['success', 'ended']]));
+
+    await agent.delivered();
+    const records = await readRecords(join(dir, 'ledger'));
+    const ids = records.map(({ event }) => event.event_id);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids).toEqual(
+      expect.arrayContaining([...acked, ...resumed.acked].map(({ event_id }) => event_id)),
+    );
+    const documents = await readLines<{ event: { id: string } }>(join(siem, 'ecs.ndjson'));
+    expect(documents.map(({ event }) => event.id).sort()).toEqual(ids.toSorted());
+    expect((await runCli(['verify', dir])).code).toBe(0);
+    expect(await agent.stop()).toBe(0);
+  },
+  90_000,
+);
+
+testMount(
+  'an agent that is killed and started again while the disk is full still drains, and says what is wrong',
+  async () => {
+    await using disk = await mountTmpfs(DISK_MEBIBYTES);
+    await using elsewhere = await makeTempDir();
+    const dir = join(disk.path, 'data');
+    await writeFile(join(disk.path, 'ballast'), Buffer.alloc(1 << 20));
+    const path = join(elsewhere.path, 'ecs.ndjson');
+    await using agent = await startAgentProcess({
+      dir,
+      exporters: { 'file/ecs': { path, format: 'ecs' } },
+      config: { ledger: LEDGER },
+    });
+    const filling = await startGoodClient(agent, { inFlight: 32, timeoutMs: 1_000 });
+    await expect
+      .poll(async () => (await agent.status()).append.state, { timeout: 30_000 })
+      .toBe('disk_full');
+    await agent.kill();
+    const { acked } = await filling.stop();
+
+    await agent.start();
+    await agent.delivered();
+    await rm(join(disk.path, 'ballast'));
+    const after = await startGoodClient(agent);
+    await after.reached(20);
+    const resumed = await after.stop();
+    await agent.delivered();
+    const ids = (await readRecords(join(dir, 'ledger'))).map(({ event }) => event.event_id);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids).toEqual(
+      expect.arrayContaining([...acked, ...resumed.acked].map(({ event_id }) => event_id)),
+    );
+    expect((await readFile(path, 'utf8')).split('\n').length - 1).toBe(ids.length);
+    expect((await runCli(['verify', dir])).code).toBe(0);
+  },
+  90_000,
+);
