@@ -24,7 +24,6 @@ export interface DeadLetters {
   read(): AsyncGenerator<readonly KeptLetter[], void>;
   /** Begins the file that takes this one's place. Nothing may be added until it has or is dropped. */
   rewrite(): Promise<Rewrite>;
-  close(): Promise<void>;
 }
 
 export interface Rewrite {
@@ -50,13 +49,10 @@ export function deadLetterPath(dataDir: string, sink: string): string {
   return join(dataDir, 'dead-letter', `${fileNameOf(sink)}.ndjson`);
 }
 
-/** What opening a file learns of it. */
-interface Found {
-  count: number;
-  /** End of its last whole line. */
-  bytes: number;
-  /** Records at or beyond the cursor that are in it. */
-  readonly ahead: Set<number>;
+interface Extent {
+  readonly count: number;
+  /** End of the last whole line. */
+  readonly bytes: number;
 }
 
 /** Opens the queue; the error names a damaged file. */
@@ -64,17 +60,16 @@ export async function openDeadLetters(
   options: DeadLettersOptions,
 ): Promise<Result<DeadLetters, string>> {
   const { path, filesystem } = options;
-  let file: LedgerFile | null = null;
   try {
     await settleRewrite(options);
-    file = (await filesystem.exists(path)) ? await filesystem.open(path) : null;
-    const found: Found = { count: 0, bytes: 0, ahead: new Set() };
-    if (file === null || (await examine(file, options.from, found)))
-      return ok(createDeadLetters(options, file, found));
-    await file.close();
-    return err(`${path} is damaged behind byte ${found.bytes}; move it away and restart`);
+    const ahead = new Set<number>();
+    const extent = (await filesystem.exists(path))
+      ? await examine(filesystem, path, ({ number }) => {
+          if (number >= options.from) ahead.add(number);
+        })
+      : { count: 0, bytes: 0 };
+    return ok(createDeadLetters(options, extent, ahead));
   } catch (error) {
-    await file?.close();
     return err(`cannot open ${path}: ${messageOf(error)}`);
   }
 }
@@ -92,65 +87,80 @@ function rewrittenPath(path: string): string {
   return `${path}.rewrite`;
 }
 
-/** Reads the file once; false when a good line follows a bad one. A bad end is an append cut short. */
-async function examine(file: LedgerFile, from: number, found: Found): Promise<boolean> {
+/**
+ * Reads a file once. A bad end is an append cut short; rejects when a good line follows a bad one,
+ * and with the system's error.
+ */
+async function examine(
+  filesystem: Filesystem,
+  path: string,
+  onLetter: (letter: DeadLetter) => void,
+): Promise<Extent> {
   let isBad = false;
+  let count = 0;
+  let end = 0;
+  await using file = await openSource(filesystem, path);
   for await (const lines of readLines(file, 0, await file.size())) {
     for (const { bytes, start, whole } of lines) {
       const kept = whole ? parseLetter(bytes.toString('utf8')) : null;
       if (kept === null) isBad = true;
-      else if (isBad) return false;
+      else if (isBad) throw new Error(`damaged behind byte ${end}; move it away and restart`);
       else {
-        found.count += 1;
-        found.bytes = start + bytes.length + 1;
-        if (kept.letter.number >= from) found.ahead.add(kept.letter.number);
+        count += 1;
+        end = start + bytes.length + 1;
+        onLetter(kept.letter);
       }
     }
   }
-  return true;
+  return { count, bytes: end };
+}
+
+async function openSource(
+  filesystem: Filesystem,
+  path: string,
+): Promise<LedgerFile & AsyncDisposable> {
+  const file = await filesystem.openRead(path);
+  return { ...file, [Symbol.asyncDispose]: () => file.close() };
 }
 
 function createDeadLetters(
   { path, filesystem }: DeadLettersOptions,
-  opened: LedgerFile | null,
-  found: Found,
+  found: Extent,
+  ahead: ReadonlySet<number>,
 ): DeadLetters {
-  let file = opened;
-  let { count, bytes } = found;
-  const { ahead } = found;
+  let extent = found;
 
-  async function reopen(): Promise<LedgerFile> {
-    file ??= await openForAppend(filesystem, path);
-    // Whatever an append left that was cut short, or never reached the disk.
-    if ((await file.size()) > bytes) await file.truncate(bytes);
-    return file;
+  /** Cuts off what an append left that failed. A file that somebody took away is begun anew. */
+  async function repair(file: LedgerFile): Promise<void> {
+    const size = await file.size();
+    if (size < extent.bytes) extent = await examine(filesystem, path, () => undefined);
+    if (size > extent.bytes) await file.truncate(extent.bytes);
   }
 
   async function add(letters: readonly KeptLetter[]): Promise<Result<void, string>> {
     const text = Buffer.from(letters.map(formatLetter).join(''));
     try {
-      const target = await reopen();
-      await target.append(text);
-      await target.datasync();
+      // Opened each time: letters are rare, and the name must be the one that an operator sees.
+      const file = await openForAppend(filesystem, path);
+      try {
+        await repair(file);
+        await file.append(text);
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
     } catch (error) {
-      // After a failed fsync this handle is not to be trusted again.
-      await close();
       return err(`cannot write ${path}: ${messageOf(error)}`);
     }
-    bytes += text.length;
-    count += letters.length;
+    extent = { count: extent.count + letters.length, bytes: extent.bytes + text.length };
     return ok(undefined);
   }
 
   async function* read(): AsyncGenerator<readonly KeptLetter[], void> {
-    if (count === 0) return;
-    const source = await filesystem.openRead(path);
-    try {
-      for await (const lines of readLines(source, 0, bytes)) {
-        yield lines.flatMap((line) => parseLetter(line.bytes.toString('utf8')) ?? []);
-      }
-    } finally {
-      await source.close();
+    if (extent.count === 0 || !(await filesystem.exists(path))) return;
+    await using file = await openSource(filesystem, path);
+    for await (const lines of readLines(file, 0, extent.bytes)) {
+      yield lines.flatMap((line) => parseLetter(line.bytes.toString('utf8')) ?? []);
     }
   }
 
@@ -168,23 +178,19 @@ function createDeadLetters(
     const at = rewrittenPath(path);
     await filesystem.remove(at);
     const next = await openForAppend(filesystem, at);
-    let keptCount = 0;
-    let keptBytes = 0;
+    let kept: Extent = { count: 0, bytes: 0 };
     return {
       keep: async (letters) => {
         const text = Buffer.from(letters.map(formatLetter).join(''));
         await next.append(text);
-        keptCount += letters.length;
-        keptBytes += text.length;
+        kept = { count: kept.count + letters.length, bytes: kept.bytes + text.length };
       },
       finish: () => next.sync(),
       replace: async () => {
+        await next.close();
         await filesystem.rename(at, path);
         await filesystem.syncDir(dirname(path));
-        await close();
-        file = next;
-        count = keptCount;
-        bytes = keptBytes;
+        extent = kept;
       },
       drop: async () => {
         await next.close();
@@ -193,19 +199,12 @@ function createDeadLetters(
     };
   }
 
-  async function close(): Promise<void> {
-    const open = file;
-    file = null;
-    await open?.close();
-  }
-
   return {
-    count: () => count,
+    count: () => extent.count,
     holds: (number) => ahead.has(number),
     add,
     list,
     read,
     rewrite,
-    close,
   };
 }

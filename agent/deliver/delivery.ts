@@ -28,9 +28,9 @@ export interface Delivery {
   /** Says how many records of the ledger are durable; may be called after each commit. */
   notifyDurable(records: number): void;
   status(): readonly SinkStatus[];
-  /** The oldest dead letters of one sink, or of all; default limit 1,000. Rejects when the thread ended. */
+  /** The oldest dead letters of one sink, or of all; limit 1,000. Rejects with the disk's error. */
   listDeadLetters(sink?: string, limit?: number): Promise<readonly DeadLetter[]>;
-  /** Sends dead letters again, once. Rejects when the thread ended. */
+  /** Sends dead letters again, once. Rejects when the thread has ended. */
   retryDeadLetters(sink?: string): Promise<DeadLetterRetry>;
   /** Resolves when every sink that is not stopped has everything, or when time is up. */
   drain(timeoutMs: number): Promise<void>;

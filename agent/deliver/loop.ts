@@ -195,7 +195,6 @@ function runLoop(
       await keeper.save();
       keeper.stop();
       await feed.close();
-      await letters.close();
       await sink.close();
     });
   }

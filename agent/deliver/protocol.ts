@@ -37,4 +37,6 @@ export type FromWorker =
 /** Answers carry the number of their question. */
 export type Answer =
   | { readonly kind: 'listed'; readonly id: number; readonly letters: readonly DeadLetter[] }
-  | { readonly kind: 'retried'; readonly id: number; readonly result: DeadLetterRetry };
+  | { readonly kind: 'retried'; readonly id: number; readonly result: DeadLetterRetry }
+  /** The disk did not let it answer. */
+  | { readonly kind: 'refused'; readonly id: number; readonly reason: string };

@@ -31,11 +31,12 @@ export async function redrive(options: RedriveOptions): Promise<DeadLetterRetry>
   if (before === 0) return { delivered: 0, remaining: 0 };
   const cursor = keeper.current();
   let rewrite: Rewrite | null = null;
+  let delivered = 0;
   try {
     // A decision on disk belongs to the file that it was taken for: an older one must not stand there.
     await saveCursor(keeper);
     rewrite = await letters.rewrite();
-    await sendAll(options, rewrite);
+    delivered = await sendAll(options, rewrite);
     await rewrite.finish();
     keeper.move({ ...cursor, mark: place?.current() ?? null, dead_letters_rewritten: true });
     await saveCursor(keeper);
@@ -49,17 +50,19 @@ export async function redrive(options: RedriveOptions): Promise<DeadLetterRetry>
   }
   await rewrite.replace();
   keeper.move({ ...keeper.current(), dead_letters_rewritten: false });
-  return { delivered: before - letters.count(), remaining: letters.count() };
+  return { delivered, remaining: letters.count() };
 }
 
 async function saveCursor(keeper: CursorKeeper): Promise<void> {
   if (!(await keeper.save())) throw new Error('the cursor cannot be written');
 }
 
-async function sendAll(options: RedriveOptions, rewrite: Rewrite): Promise<void> {
+/** Resolves with how many the sink took. */
+async function sendAll(options: RedriveOptions, rewrite: Rewrite): Promise<number> {
   const { letters, recordsMax } = options;
   const { next } = options.keeper.current();
   let isHalted = false;
+  let delivered = 0;
   for await (const kept of letters.read()) {
     for (let from = 0; from < kept.length; from += recordsMax) {
       const batch = kept.slice(from, from + recordsMax);
@@ -67,9 +70,11 @@ async function sendAll(options: RedriveOptions, rewrite: Rewrite): Promise<void>
       const due = isHalted ? [] : batch.filter(({ letter }) => letter.number < next);
       const stay = await sendBatch(options.sender, due);
       isHalted ||= stay.isHalted;
+      delivered += due.length - stay.letters.length;
       await rewrite.keep([...stay.letters, ...batch.filter((kept) => !due.includes(kept))]);
     }
   }
+  return delivered;
 }
 
 /** Sends one batch of letters; resolves with those that stay. */

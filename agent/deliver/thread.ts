@@ -20,7 +20,7 @@ export interface DeliveryThread {
   /** Null once the loops have begun; otherwise why there is no thread. */
   readonly ready: Promise<string | null>;
   tell(message: ToWorker): void;
-  /** Rejects when the thread ends before it answers. */
+  /** Rejects when the disk fails, or the thread ends before it answers. */
   ask(question: (id: number) => ToWorker): Promise<Answer>;
   /** Tells it to stop; after `timeoutMs` it is ended. */
   stop(timeoutMs: number): Promise<void>;
@@ -67,6 +67,7 @@ export function startThread(options: ThreadOptions): DeliveryThread {
         return;
       case 'listed':
       case 'retried':
+      case 'refused':
         settle(message);
         return;
       default:
@@ -94,6 +95,7 @@ export function startThread(options: ThreadOptions): DeliveryThread {
         worker.postMessage(question(id));
       });
       if (answer === null) throw new Error('the delivery thread has ended');
+      if (answer.kind === 'refused') throw new Error(answer.reason);
       return answer;
     },
     stop: async (timeoutMs) => {

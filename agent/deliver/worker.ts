@@ -5,10 +5,10 @@
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
-import { assert, assertNever } from '../../schemas/result.ts';
+import { assert, assertNever, messageOf } from '../../schemas/result.ts';
 import type { DeadLetter, DeadLetterRetry, Logger } from '../ports.ts';
 import { startLoop, type DeliveryLoop } from './loop.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './protocol.ts';
+import type { Answer, FromWorker, ToWorker, WorkerStart } from './protocol.ts';
 import { openSink } from './sinks/open.ts';
 import { createThrottle, realTiming } from './timing.ts';
 
@@ -85,21 +85,30 @@ async function stop(): Promise<void> {
   port.close();
 }
 
+/** Answers a question; a disk that fails is an answer too. */
+async function answer(id: number, find: () => Promise<Answer>): Promise<void> {
+  try {
+    tell(await find());
+  } catch (error) {
+    tell({ kind: 'refused', id, reason: messageOf(error) });
+  }
+}
+
 async function obey(message: ToWorker): Promise<void> {
   switch (message.kind) {
     case 'durable':
       for (const loop of loops) loop.notifyDurable(message.records);
       return;
-    case 'list':
-      tell({
-        kind: 'listed',
-        id: message.id,
-        letters: await list(message.sink, message.limit),
-      });
+    case 'list': {
+      const { id, sink, limit } = message;
+      await answer(id, async () => ({ kind: 'listed', id, letters: await list(sink, limit) }));
       return;
-    case 'retry':
-      tell({ kind: 'retried', id: message.id, result: await retry(message.sink) });
+    }
+    case 'retry': {
+      const { id, sink } = message;
+      await answer(id, async () => ({ kind: 'retried', id, result: await retry(sink) }));
       return;
+    }
     case 'stop':
       await stop();
       return;

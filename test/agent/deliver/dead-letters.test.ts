@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { letterOf, parseLetter, type KeptLetter } from '../../../agent/deliver/dead-letter-line.ts';
@@ -53,7 +53,6 @@ test('a letter keeps the record verbatim, whatever its reason quotes, and jq can
     expect(value.reason).toBe(reasons[index]);
     expect(value.record.event.event_id).toBe(kept[index]?.letter.event_id);
   }
-  await letters.close();
 });
 
 test('an append cut short at any byte is cut off, counted right, and written again', async () => {
@@ -64,7 +63,6 @@ test('an append cut short at any byte is cut off, counted right, and written aga
   await letters.add(first);
   const before = (await readFile(path)).length;
   await letters.add(second);
-  await letters.close();
   const whole = await readFile(path);
   for (let at = before; at < whole.length; at++) {
     await writeFile(path, whole.subarray(0, at));
@@ -73,7 +71,6 @@ test('an append cut short at any byte is cut off, counted right, and written aga
     await again.add(second);
     expect(again.count()).toBe(2);
     expect((await readFile(path)).equals(whole), `cut at ${at}`).toBe(true);
-    await again.close();
   }
 });
 
@@ -82,10 +79,8 @@ test('a letter that a crash left before the cursor moved is known, so that it is
   const path = join(temp.path, 'dlq.ndjson');
   const letters = await open(path);
   await letters.add(makeLetters(5, 3));
-  await letters.close();
   const again = await open(path, { from: 6 });
   expect([4, 5, 6, 7, 8].filter((number) => again.holds(number))).toEqual([6, 7]);
-  await again.close();
 });
 
 test('damage in the middle is not taken for an append cut short', async () => {
@@ -93,7 +88,6 @@ test('damage in the middle is not taken for an append cut short', async () => {
   const path = join(temp.path, 'dlq.ndjson');
   const letters = await open(path);
   await letters.add(makeLetters(0, 3));
-  await letters.close();
   const lines = (await readFile(path, 'utf8')).split('\n');
   const damaged = [lines[0], `#${lines[1]}`, lines[2], ''].join('\n');
   await writeFile(path, damaged);
@@ -103,7 +97,10 @@ test('damage in the middle is not taken for an append cut short', async () => {
     from: 0,
     isRewritten: false,
   });
-  expect(opened).toMatchObject({ ok: false, error: expect.stringContaining(`${path} is damaged`) });
+  expect(opened).toMatchObject({
+    ok: false,
+    error: expect.stringContaining(`${path}: damaged behind byte`),
+  });
   expect(await readFile(path, 'utf8')).toBe(damaged);
 });
 
@@ -121,7 +118,6 @@ test('whatever single operation of an append fails or tears, the letters are the
     }
     expect(letters.count()).toBe(6);
     expect((await letters.list(100)).map(({ number }) => number)).toEqual([0, 1, 2, 3, 4, 5]);
-    await letters.close();
     expect((await readFile(path, 'utf8')).split('\n')).toHaveLength(7);
     return [...filesystem.operations];
   };
@@ -132,6 +128,19 @@ test('whatever single operation of an append fails or tears, the letters are the
       await operationsOf({ at, code: 'ENOSPC', tearTo });
     }
   }
+});
+
+test('letters that an operator moves away are gone from the count, and new ones have a file of their own', async () => {
+  await using temp = await makeTempDir();
+  const path = join(temp.path, 'dlq.ndjson');
+  const letters = await open(path);
+  await letters.add(makeLetters(0, 3));
+  await rename(path, `${path}.kept`);
+  expect(await letters.list(100)).toEqual([]);
+  await letters.add(makeLetters(3, 1));
+  expect(letters.count()).toBe(1);
+  expect((await letters.list(100)).map(({ number }) => number)).toEqual([3]);
+  expect((await readFile(`${path}.kept`, 'utf8')).trimEnd().split('\n')).toHaveLength(3);
 });
 
 test('what stays is on disk before it takes the place of the old file, and is then what counts', async () => {
@@ -159,12 +168,10 @@ test('what stays is on disk before it takes the place of the old file, and is th
   expect(letters.count()).toBe(2);
   await letters.add(makeLetters(9, 1));
   expect((await letters.list(100)).map(({ number }) => number)).toEqual([1, 2, 9]);
-  await letters.close();
 
   const dropped = await open(path);
   await (await dropped.rewrite()).drop();
   expect(await dropped.list(100)).toHaveLength(3);
-  await dropped.close();
 });
 
 test('the list is bounded, and names no event content', async () => {
@@ -185,5 +192,4 @@ test('the list is bounded, and names no event content', async () => {
     'reason',
     'attempts',
   ]);
-  await letters.close();
 });
