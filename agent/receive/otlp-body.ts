@@ -4,17 +4,15 @@
  * connection closes would see a reset instead of the reason.
  */
 import type { IncomingMessage } from 'node:http';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
-import { codeOf, err, ok, type Result } from '../../schemas/result.ts';
+import { createGunzip } from 'node:zlib';
+import { createByteGatherer } from '../../schemas/byte-gatherer.ts';
+import { err, ok, type Result } from '../../schemas/result.ts';
 import type { HttpFault } from './otlp-answer.ts';
 
 /** Bodies of all connections held at one time. */
 export const BUFFERED_BYTES_MAX: number = 64 * 1024 * 1024;
 /** Most of a refused body that is read and thrown away. */
 const DRAIN_BYTES_MAX = 32 * 1024 * 1024;
-
-const inflateGzip = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);
 
 /** Bytes one request holds of what all requests may hold. */
 export interface Lease {
@@ -49,7 +47,7 @@ export function createBodyBudget(bytesMax: number = BUFFERED_BYTES_MAX): BodyBud
   };
 }
 
-/** Reads a body, inflated; `unread` says whether the client may still be sending. */
+/** Reads a body and inflates it; an error leaves what the client still sends unread. */
 export async function readBody(
   request: IncomingMessage,
   bytesMax: number,
@@ -62,36 +60,35 @@ export async function readBody(
     return err({ status: 415, kind: 'unsupported_encoding', message, headers });
   }
   if (Number(request.headers['content-length'] ?? 0) > bytesMax) return err(tooLarge(bytesMax));
-  const raw = await readRaw(request, bytesMax, lease);
+  const pieces = request.iterator({ destroyOnReturn: false });
+  const raw = await gather(pieces, bytesMax, lease, ENDED_EARLY);
   if (!raw.ok || encoding === 'identity') return raw;
-  try {
-    const body = await inflateGzip(raw.value, { maxOutputLength: bytesMax });
-    return lease.take(body.length) ? ok(body) : err(busy());
-  } catch (error) {
-    if (codeOf(error) === 'ERR_BUFFER_TOO_LARGE') return err(tooLarge(bytesMax));
-    return err({ status: 400, kind: 'malformed', message: 'the body is not gzip' });
-  }
+  const inflating = createGunzip();
+  inflating.end(raw.value);
+  return gather(inflating, bytesMax, lease, NOT_GZIP);
 }
 
-async function readRaw(
-  request: IncomingMessage,
+/** Joins pieces, each of which is paid for before it is kept. */
+async function gather(
+  pieces: AsyncIterable<unknown>,
   bytesMax: number,
   lease: Lease,
+  broken: HttpFault,
 ): Promise<Result<Buffer, HttpFault>> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+  const gatherer = createByteGatherer();
   try {
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-      const piece = Buffer.from(chunk);
-      bytes += piece.length;
-      if (bytes > bytesMax) return err(tooLarge(bytesMax));
-      if (!lease.take(piece.length)) return err(busy());
-      chunks.push(piece);
+    for await (const piece of pieces) {
+      // Nobody sets an encoding, so these streams yield nothing else.
+      const bytes = piece as Buffer;
+      if (gatherer.size() + bytes.length > bytesMax) return err(tooLarge(bytesMax));
+      if (!lease.take(bytes.length)) return err(busy());
+      gatherer.add(bytes);
     }
   } catch {
-    return err({ status: 400, kind: 'aborted', message: 'the body ended early' });
+    // A client that went away, or bytes that are no gzip: the caller says which.
+    return err(broken);
   }
-  return ok(Buffer.concat(chunks, bytes));
+  return ok(gatherer.take());
 }
 
 /** Reads and forgets what is left of a body, up to a limit; false when there is still more. */
@@ -101,7 +98,7 @@ export async function drainBody(request: IncomingMessage): Promise<boolean> {
   let bytes = 0;
   try {
     for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-      bytes += Buffer.from(chunk).length;
+      bytes += (chunk as Buffer).length;
       if (bytes > DRAIN_BYTES_MAX) return false;
     }
     return true;
@@ -110,6 +107,9 @@ export async function drainBody(request: IncomingMessage): Promise<boolean> {
     return false;
   }
 }
+
+const ENDED_EARLY: HttpFault = { status: 400, kind: 'aborted', message: 'the body ended early' };
+const NOT_GZIP: HttpFault = { status: 400, kind: 'malformed', message: 'the body is not gzip' };
 
 function tooLarge(bytesMax: number): HttpFault {
   const message = `the body is larger than ${bytesMax} bytes; send smaller batches`;

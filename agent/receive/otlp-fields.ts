@@ -47,25 +47,21 @@ export function timeOf(record: OtlpRecord, signal: 'logs' | 'audit'): number | n
   return timeMs > 0n && timeMs < YEAR_10000_MS ? Number(timeMs) : null;
 }
 
-/** Who sent the record, and for whom. */
+/** Which record it is, and whose. */
 export interface Names {
   readonly recordId: string;
   readonly tenant: string;
-  readonly service: string;
-  readonly serviceVersion: string | null;
 }
 
-/** Reads record id, tenant and service. */
+/** Reads record id and tenant; a record that names no tenant is of `defaultTenant`. */
 export function readNames(
   taker: AttributeTaker,
-  resource: AttributeTaker,
   defaultTenant: string | undefined,
 ): Result<Names, Refusal> {
   const recordId = taker.text(AUDIT.recordId);
   const tenantAudit = taker.text(OURS.tenantAudit);
   const tenantOurs = taker.text(OURS.tenant);
-  const tenant = tenantAudit ?? tenantOurs ?? resource.text(RESOURCE.tenant);
-  const chosen = tenant ?? defaultTenant;
+  const chosen = tenantAudit ?? tenantOurs ?? defaultTenant;
   if (recordId === undefined) {
     return err(refusal('schema_invalid', `${AUDIT.recordId} is empty`, AUDIT.recordId));
   }
@@ -77,12 +73,7 @@ export function readNames(
     const message = `no tenant: set ${OURS.tenant}, the resource attribute ${RESOURCE.tenant}, or default_tenant in the receiver's configuration`;
     return err(refusal('unknown_tenant', message, OURS.tenant));
   }
-  return ok({
-    recordId,
-    tenant: chosen,
-    service: resource.text(RESOURCE.serviceName) ?? 'unknown_service',
-    serviceVersion: resource.text(RESOURCE.serviceVersion) ?? null,
-  });
+  return ok({ recordId, tenant: chosen });
 }
 
 /** Reads the outcome; `unknown` has no place among ours and is told apart by `foreign`. */

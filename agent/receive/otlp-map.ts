@@ -5,8 +5,8 @@
  */
 import { createHash } from 'node:crypto';
 import { SCHEMA_VERSION, type AuditEvent, type Json, type Origin } from '../../schemas/event.ts';
-import { AUDIT, OURS, RESOURCE, RESOURCE_KEPT } from '../../schemas/otel-audit.ts';
-import type { Attributes, OtlpRecord } from '../../schemas/otlp.ts';
+import { AUDIT, OURS, RESOURCE } from '../../schemas/otel-audit.ts';
+import type { OtlpRecord } from '../../schemas/otlp.ts';
 import { refusal, type Refusal } from '../../schemas/refusal.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
 import type { Vocabulary } from '../../schemas/vocabulary.ts';
@@ -23,6 +23,7 @@ import {
   type ActionName,
 } from './otlp-fields.ts';
 import { verifyProof, type IntegrityTrust } from './otlp-integrity.ts';
+import type { ForeignResource } from './otlp-resource.ts';
 import {
   createTaker,
   payloadFingerprint,
@@ -60,7 +61,7 @@ const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 /** Maps one record. Whether the event may enter is left to admission. */
 export function mapRecord(
   record: OtlpRecord,
-  resource: Attributes,
+  resource: ForeignResource,
   options: MappingOptions,
 ): Result<ForeignEvent, MappingFault> {
   const absent = describeAbsent(record, options.signal);
@@ -68,7 +69,7 @@ export function mapRecord(
   const timeMs = timeOf(record, options.signal);
   if (timeMs === null) return err(refusal('schema_invalid', 'Timestamp is unset or out of range'));
   const taker = createTaker(record.attributes);
-  const names = readNames(taker, createTaker(resource), options.defaultTenant);
+  const names = readNames(taker, resource.tenant ?? options.defaultTenant);
   if (!names.ok) return names;
   const outcome = mapOutcome(taker);
   if (!outcome.ok) return outcome;
@@ -79,7 +80,8 @@ export function mapRecord(
   const integrity = mapIntegrity(taker, record, resource, options.trust);
   if (!integrity.ok) return integrity;
 
-  const { recordId, tenant, service, serviceVersion } = names.value;
+  const { recordId, tenant } = names.value;
+  const { service, serviceVersion } = resource;
   const changes = taker.texts(OURS.changes);
   const event: Omit<ForeignEvent, 'metadata'> = {
     schema_version: SCHEMA_VERSION,
@@ -113,7 +115,7 @@ export function mapRecord(
 function mapIntegrity(
   taker: AttributeTaker,
   record: OtlpRecord,
-  resource: Attributes,
+  resource: ForeignResource,
   trust: IntegrityTrust,
 ): Result<NonNullable<Origin['integrity']> | null, MappingFault> {
   const given = record.attributes.get(AUDIT.integrityValue);
@@ -121,8 +123,7 @@ function mapIntegrity(
   if (given === undefined || !('stringValue' in given)) return ok(null);
   const value = taker.text(AUDIT.integrityValue);
   const signer = taker.text(AUDIT.integritySigner);
-  const declared = createTaker(resource);
-  const algorithm = declared.text(RESOURCE.integrityAlgorithm);
+  const { integrityAlgorithm: algorithm, integrityCertificate: certificate } = resource;
   if (value === undefined || algorithm === undefined) {
     const name = RESOURCE.integrityAlgorithm;
     const message = `${AUDIT.integrityValue} needs a value, and ${name} as a resource attribute`;
@@ -131,7 +132,7 @@ function mapIntegrity(
   const proof = {
     value,
     algorithm,
-    certificate: declared.text(RESOURCE.integrityCertificate) ?? '',
+    certificate,
     canonicalization: taker.text(AUDIT.integrityCanonicalization) ?? 'jcs',
   };
   const status = verifyProof(proof, () => signedBytes(record), trust);
@@ -158,7 +159,7 @@ function readSequence(
 function collectMetadata(
   taker: AttributeTaker,
   record: OtlpRecord,
-  resource: Attributes,
+  resource: ForeignResource,
   action: ActionName,
 ): Result<{ readonly [name: string]: Json }, Refusal> {
   const own: Record<string, Json> = {};
@@ -167,8 +168,7 @@ function collectMetadata(
   if (record.eventName !== '' && record.eventName !== action.name) {
     own['event_name'] = record.eventName;
   }
-  const kept = [...resource].filter(([name]) => RESOURCE_KEPT.includes(name));
-  if (kept.length > 0) own['resource'] = toJsonObject(new Map(kept));
+  if (resource.kept !== null) own['resource'] = resource.kept;
   for (const name of Object.keys(own)) {
     if (!taker.has(name)) continue;
     const message = `an attribute named ${name} collides with the place of the record's own ${name}; rename it`;

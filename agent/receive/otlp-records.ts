@@ -5,13 +5,15 @@
 import { RETRYABLE_KINDS } from '../../schemas/refusal.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
 import { SOURCE_OF_FIELD } from '../../schemas/otel-audit.ts';
-import type {
-  Admission,
-  AdmittedEvent,
-  AppendOutcome,
-  Appender,
-  Meter,
-  TenantAllowList,
+import type { Attributes, ReceivedRecord } from '../../schemas/otlp.ts';
+import {
+  APPEND_BYTES_MAX,
+  type Admission,
+  type AdmittedEvent,
+  type AppendOutcome,
+  type Appender,
+  type Meter,
+  type TenantAllowList,
 } from '../ports.ts';
 import type { Encoding, HttpFault } from './otlp-answer.ts';
 import {
@@ -22,6 +24,7 @@ import {
 } from './otlp-map.ts';
 import { decodeJsonRequest, parseLogsRequest } from './otlp-parse.ts';
 import { decodeLogsRequest } from './otlp-protobuf.ts';
+import { readResource } from './otlp-resource.ts';
 
 /** A record that may be sealed. */
 export interface Candidate {
@@ -45,29 +48,55 @@ const REASONS_MAX = 5;
 
 /** Decodes, maps and admits every record of a request. */
 export function admitRequest(
-  bytes: Uint8Array,
+  body: Uint8Array,
   encoding: Encoding,
   mapping: MappingOptions,
   admission: Admission,
   allowed: TenantAllowList,
 ): Result<readonly Verdict[], HttpFault> {
-  const decoded = encoding === 'json' ? decodeJsonRequest(bytes) : decodeLogsRequest(bytes);
+  const decoded = encoding === 'json' ? decodeJsonRequest(body) : decodeLogsRequest(body);
   const parsed = decoded.ok ? parseLogsRequest(decoded.value) : decoded;
   if (!parsed.ok) {
     const { kind, message } = parsed.error;
     return err({ status: kind === 'too_large' ? 413 : 400, kind, message });
   }
-  return ok(
-    parsed.value.map(({ resource, record }, index): Verdict => {
-      if (!record.ok) return err({ ...record.error, index });
-      const mapped = mapRecord(record.value, resource, mapping);
-      if (!mapped.ok) return err({ ...mapped.error, index, ...idOf(record.value.attributes) });
-      const event = mapped.value;
-      const admitted = admission.admitEvent(event, allowed);
-      if (admitted.ok) return ok({ event, admitted: admitted.value });
-      return err({ ...translate(admitted.error), index, recordId: event.origin.record_id });
-    }),
-  );
+  const resources = new Map<Attributes, ReturnType<typeof readResource>>();
+  const verdicts: Verdict[] = [];
+  let bytes = 0;
+  for (const [index, { resource, record }] of parsed.value.entries()) {
+    const known = resources.get(resource) ?? readResource(resource);
+    resources.set(resource, known);
+    const verdict = judge(record, known, index, { mapping, admission, allowed });
+    verdicts.push(verdict);
+    if (verdict.ok) bytes += verdict.value.admitted.canonical.length;
+    // Refused here rather than when all of it is in memory.
+    if (bytes > APPEND_BYTES_MAX) {
+      const message =
+        'the records of the request are too large to be stored at once; send it in parts';
+      return err({ status: 413, kind: 'too_large', message });
+    }
+  }
+  return ok(verdicts);
+}
+
+function judge(
+  record: ReceivedRecord['record'],
+  resource: ReturnType<typeof readResource>,
+  index: number,
+  door: {
+    readonly mapping: MappingOptions;
+    readonly admission: Admission;
+    readonly allowed: TenantAllowList;
+  },
+): Verdict {
+  if (!record.ok) return err({ ...record.error, index });
+  const recordId = idOf(record.value.attributes);
+  if (!resource.ok) return err({ ...resource.error, index, ...recordId });
+  const mapped = mapRecord(record.value, resource.value, door.mapping);
+  if (!mapped.ok) return err({ ...mapped.error, index, ...recordId });
+  const admitted = door.admission.admitEvent(mapped.value, door.allowed);
+  if (admitted.ok) return ok({ event: mapped.value, admitted: admitted.value });
+  return err({ ...translate(admitted.error), index, ...recordId });
 }
 
 function idOf(attributes: ReadonlyMap<string, unknown>): { readonly recordId?: string } {

@@ -29,24 +29,37 @@ export interface RequestOptions {
   readonly audit: SignalHandler;
 }
 
+/** Requests under way at one time. Pipelined, a single connection could hold any number. */
+const REQUESTS_MAX = 1024;
+
 /** Creates the listener of `request` and `checkContinue`. */
 export function createRequestHandler(
   options: RequestOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const budget = createBodyBudget();
+  let underWay = 0;
+  const isBusy = (): boolean => underWay > REQUESTS_MAX;
 
   return (request, response) => {
     // A client that goes away mid-answer is not our fault, and must not become an exception.
     request.on('error', () => undefined);
     response.on('error', () => undefined);
-    handleRequest(request, response, options, budget).catch((error: unknown) => {
-      // The message might quote event contents; the place in the code does not.
-      const stack = error instanceof Error ? (error.stack ?? '').split('\n').slice(1, 4) : [];
-      options.log.error({ stack }, 'the OTLP receiver failed on a request');
-      options.meter.nacks('internal', 1);
-      const fault = { status: 500, kind: 'internal', message: 'internal error; see the agent log' };
-      sendAnswer(response, refuseAs(request, fault), true);
-    });
+    underWay += 1;
+    const handled = handleRequest(request, response, options, budget, isBusy);
+    void handled
+      .catch((error: unknown) => {
+        // The message might quote event contents; the place in the code does not.
+        const stack = error instanceof Error ? (error.stack ?? '').split('\n').slice(1, 4) : [];
+        options.log.error({ stack }, 'the OTLP receiver failed on a request');
+        options.meter.nacks('internal', 1);
+        const fault = {
+          status: 500,
+          kind: 'internal',
+          message: 'internal error; see the agent log',
+        };
+        sendAnswer(response, refuseAs(request, fault), true);
+      })
+      .finally(() => (underWay -= 1));
   };
 }
 
@@ -55,8 +68,9 @@ async function handleRequest(
   response: ServerResponse,
   options: RequestOptions,
   budget: BodyBudget,
+  isBusy: () => boolean,
 ): Promise<void> {
-  const head = checkHead(request, options);
+  const head = isBusy() ? err(TOO_MANY) : checkHead(request, options);
   if (!head.ok) {
     await refuseUnread(request, response, head.error, options.meter);
     return;
@@ -82,6 +96,13 @@ async function handleRequest(
     lease.release();
   }
 }
+
+const TOO_MANY: HttpFault = {
+  status: 429,
+  kind: 'backpressure',
+  message: 'too many requests at one time; send it again later',
+  retryAfterSeconds: 1,
+};
 
 interface Head {
   readonly signal: 'logs' | 'audit';
@@ -129,11 +150,12 @@ function encodingOf(request: IncomingMessage): Encoding | null {
 async function awaitRoom(options: RequestOptions): Promise<HttpFault | null> {
   const { appender, roomMs } = options;
   if (appender.hasRoom()) return null;
+  let isLate = false;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, roomMs);
+    timer = setTimeout(() => resolve(void (isLate = true)), roomMs);
   });
-  await Promise.race([appender.whenRoom(), late]);
+  while (!appender.hasRoom() && !isLate) await Promise.race([appender.whenRoom(), late]);
   clearTimeout(timer);
   if (appender.hasRoom()) return null;
   const message = 'the append queue is full; send it again later';
