@@ -12,7 +12,7 @@ import { occurredAtMs, type Row } from './rows.ts';
 import type { AppendSummary, StoredRecord, StoreError } from './store.ts';
 
 export interface Lane {
-  /** Stores records [from, to) in one transaction, or in several where they are very many. */
+  /** Stores records [from, to); each range tried is one transaction. */
   append(
     records: readonly StoredRecord[],
     from: number,
@@ -31,9 +31,6 @@ interface Session {
 }
 
 const RACES_MAX = 5;
-/** A transaction must end within a statement's timeout, and its arrays fit a message. */
-const RECORDS_PER_TRANSACTION_MAX = 10_000;
-const CHARACTERS_PER_TRANSACTION_MAX = 16 * 1024 * 1024;
 
 /** Creates a lane over a connection that only it uses. */
 export function createLane(connection: Connection): Lane {
@@ -57,7 +54,7 @@ async function appendRange(
   const total = { stored: 0, repeated: 0, duplicates: 0 };
   const refused: AppendSummary['refused'][number][] = [];
   // A stack of ranges [from, to): usually one; after a data error its halves.
-  const ranges = cutRange(records, whole).reverse();
+  const ranges: [number, number][] = [whole];
   let races = 0;
   for (let range = ranges.pop(); range !== undefined; range = ranges.pop()) {
     const [from, to] = range;
@@ -96,29 +93,6 @@ async function appendRange(
     }
   }
   return ok({ ...total, refused });
-}
-
-function cutRange(
-  records: readonly StoredRecord[],
-  [from, to]: readonly [number, number],
-): [number, number][] {
-  const ranges: [number, number][] = [];
-  let start = from;
-  let characters = 0;
-  for (let at = from; at < to; at++) {
-    const length = records[at]?.eventText.length ?? 0;
-    characters += length;
-    if (
-      at - start === RECORDS_PER_TRANSACTION_MAX ||
-      (characters > CHARACTERS_PER_TRANSACTION_MAX && at > start)
-    ) {
-      ranges.push([start, at]);
-      start = at;
-      characters = length;
-    }
-  }
-  ranges.push([start, to]);
-  return ranges;
 }
 
 async function tryRange(

@@ -18,13 +18,16 @@ export interface PostgresStoreOptions {
   readonly tls?: TlsClientConfig;
   /** Longest wait for one statement; default 60,000. */
   readonly timeoutMs?: number;
-  /** Connections that share a large batch; default 2. */
+  /** Connections that share a large batch; default 3. */
   readonly connections?: number;
 }
 
-/** Below this many records a lane, a second transaction costs more than it gains. */
-const RECORDS_PER_LANE_MIN = 500;
-const LANES_DEFAULT = 2;
+/** So many that a commit is cheap, so few that the lanes are done at about the same time. */
+const TRANSACTION_RECORDS = 1_000;
+/** Its arrays must fit a message, and its statements their timeout. */
+const TRANSACTION_CHARACTERS = 8 * 1024 * 1024;
+/** PostgreSQL uses one core a connection; one more is busy while others wait for the disk. */
+const LANES_DEFAULT = 3;
 
 /** Creates a store; connects at the first call. */
 export function createPostgresStore(options: PostgresStoreOptions): Store {
@@ -49,37 +52,53 @@ export function createPostgresStore(options: PostgresStoreOptions): Store {
   };
 }
 
-/** Cuts a large batch into one transaction a lane: PostgreSQL uses one core a connection. */
+/** Cuts a large batch into transactions, which the lanes take as they get done with the last one. */
 async function appendInLanes(
   lanes: readonly Lane[],
   records: readonly StoredRecord[],
   signal: AbortSignal | undefined,
 ): Promise<Result<AppendSummary, StoreError>> {
-  if (records.length === 0) return ok({ stored: 0, repeated: 0, duplicates: 0, refused: [] });
-  const used = Math.min(lanes.length, Math.ceil(records.length / RECORDS_PER_LANE_MIN));
-  const share = Math.ceil(records.length / used);
-  const outcomes = await Promise.all(
-    lanes
-      .slice(0, used)
-      .map((lane, place) =>
-        lane.append(
-          records,
-          Math.min(place * share, records.length),
-          Math.min((place + 1) * share, records.length),
-          signal,
-        ),
-      ),
-  );
+  const ranges = cutRanges(records);
   const sum = { stored: 0, repeated: 0, duplicates: 0 };
   const refused: RefusedRecord[] = [];
-  for (const outcome of outcomes) {
-    if (!outcome.ok) return outcome;
-    sum.stored += outcome.value.stored;
-    sum.repeated += outcome.value.repeated;
-    sum.duplicates += outcome.value.duplicates;
-    refused.push(...outcome.value.refused);
+  let failure: StoreError | null = null;
+
+  async function work(lane: Lane): Promise<void> {
+    for (let range = ranges.shift(); range !== undefined; range = ranges.shift()) {
+      const outcome = await lane.append(records, ...range, signal);
+      if (!outcome.ok) {
+        failure = outcome.error;
+        // The batch will be sent again: the rest of it need not be tried.
+        ranges.length = 0;
+        return;
+      }
+      sum.stored += outcome.value.stored;
+      sum.repeated += outcome.value.repeated;
+      sum.duplicates += outcome.value.duplicates;
+      refused.push(...outcome.value.refused);
+    }
   }
-  return ok({ ...sum, refused });
+
+  await Promise.all(lanes.map(work));
+  if (failure !== null) return err(failure);
+  return ok({ ...sum, refused: refused.sort((a, b) => a.index - b.index) });
+}
+
+/** Ranges [from, to), each of them one transaction. */
+function cutRanges(records: readonly StoredRecord[]): [number, number][] {
+  const ranges: [number, number][] = [];
+  let from = 0;
+  let characters = 0;
+  for (const [at, { eventText }] of records.entries()) {
+    characters += eventText.length;
+    const isFull = at - from === TRANSACTION_RECORDS || characters > TRANSACTION_CHARACTERS;
+    if (!isFull || at === from) continue;
+    ranges.push([from, at]);
+    from = at;
+    characters = eventText.length;
+  }
+  if (from < records.length) ranges.push([from, records.length]);
+  return ranges;
 }
 
 async function migrate(

@@ -46,16 +46,11 @@ export const TEXT_COLUMNS: ReadonlyMap<string, (event: SealedEvent) => string | 
   ['trace_id', (event) => event.correlation.trace_id],
 ]);
 
-/** Inserts keys known to be free; fails when another writer was faster. */
+/** Inserts keys; fails when one of them is taken, by (stream, seq) or by event. */
 export const INSERT_KEYS = `
 INSERT INTO audit.record_keys (stream_id, seq, duplicate, event_id, tenant_id, this_hash)
 SELECT unnest($1::int4[]), unnest($2::int8[]), unnest($3::bool[]), unnest($4::text[]),
   unnest($5::text[]), unnest($6::bytea[])`;
-
-/** Inserts keys; a row that is taken, by (stream, seq) or by event, is left out. */
-export const INSERT_KEYS_IF_FREE: string = `
-${INSERT_KEYS}
-ON CONFLICT DO NOTHING`;
 
 /**
  * Inserts records; their keys are in. In the select list the arrays are walked in step, row by row;
@@ -68,7 +63,7 @@ SELECT unnest($1::int4[]), unnest($2::int8[]), unnest($3::bool[]), unnest($4::ti
   unnest($5::timestamptz[]), unnest($6::bytea[]), unnest($7::bytea[]), unnest($8::text[]),
   ${[...TEXT_COLUMNS.keys()].map((_, index) => `unnest($${index + 9}::text[])`).join(', ')}`;
 
-/** Parameters of INSERT_KEYS and INSERT_KEYS_IF_FREE. */
+/** Parameters of INSERT_KEYS. */
 export function keyParameters(rows: readonly Row[]): Buffer[] {
   return [
     encodeIntegers(rows.map((row) => row.streamId)),
