@@ -10,7 +10,13 @@ import pg from 'pg';
 import { ulid } from 'ulid';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AuditEvent } from '../../schemas/event.ts';
-import { runCli, startAgentProcess, type AgentProcess } from '../support/agent-process.ts';
+import {
+  DEFAULT_EXPORTERS,
+  runCli,
+  startAgentProcess,
+  type AgentProcess,
+} from '../support/agent-process.ts';
+import { startElasticsearch, type FakeElasticsearch } from '../support/elasticsearch.ts';
 import { openRoutes, type Routes } from '../support/routes.ts';
 import {
   around,
@@ -32,14 +38,23 @@ const EVENTS_PER_RUN = 30;
 
 let agent: AgentProcess;
 let routes: Routes;
+let siem: FakeElasticsearch;
+let refusals = 0;
 
 beforeAll(async () => {
-  agent = await startAgentProcess();
+  // Refuses every third event, and quotes all of it in the reason, as a mapping error may.
+  siem = await startElasticsearch({
+    refuses: (document) => (refusals++ % 3 === 0 ? JSON.stringify(document) : null),
+  });
+  agent = await startAgentProcess({
+    exporters: { ...DEFAULT_EXPORTERS, elasticsearch: { endpoints: [siem.url] } },
+  });
   routes = await openRoutes(agent);
 });
 afterAll(async () => {
   await routes[Symbol.asyncDispose]();
   await agent[Symbol.asyncDispose]();
+  await siem[Symbol.asyncDispose]();
 });
 
 const build: EventBuilder = (metadata, over = {}) =>
@@ -102,6 +117,8 @@ async function readEverything(): Promise<ReadonlyMap<string, string>> {
   );
   found.set('/metrics', await (await fetch(`${agent.adminUrl}/metrics`)).text());
   found.set('status', JSON.stringify(await agent.status()));
+  found.set('documents in the SIEM', JSON.stringify([...siem.documents.values()]));
+  found.set('dlq list', (await runCli(['dlq', 'list', '--data-dir', agent.dir])).stdout);
   found.set('the store', await dumpStore(await agent.databaseUrl('admin')));
   return found;
 }
@@ -153,9 +170,10 @@ test('no planted secret ever appears in ledger, store, ECS or OCSF output, log, 
     { numRuns: RUNS, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: true },
   );
   // Most were taken, and some were refused: both ways were looked at.
-  const { acks_total, nacks_total } = await agent.status();
+  const { acks_total, nacks_total, sinks } = await agent.status();
   expect(sent).toBeGreaterThanOrEqual(RUNS * EVENTS_PER_RUN);
   expect(acks_total).toBeGreaterThan(sent / 3);
+  expect(sinks.find(({ name }) => name === 'elasticsearch')?.dead_letters).toBeGreaterThan(20);
   expect(Object.keys(nacks_total).length).toBeGreaterThan(3);
   expect((await runCli(['verify', agent.dir])).code).toBe(0);
 }, 120_000);

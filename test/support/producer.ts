@@ -1,6 +1,7 @@
 /** Producers in processes of their own (producers/*.mjs), killed or stopped by pid, and what they noted. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -57,6 +58,8 @@ export async function startOtlpProducer(
 }
 
 function start(script: string, log: string, options: object, key: string): Producer {
+  // It may be killed before it gets to its first line.
+  writeFileSync(log, '');
   const child = spawn(
     process.execPath,
     [join(import.meta.dirname, 'producers', script), JSON.stringify({ ...options, log })],
