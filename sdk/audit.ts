@@ -112,6 +112,7 @@ export function createAudit(options: AuditOptions): Audit {
   function expire(entry: OutboxEntry): void {
     const error = decideTimeoutError({
       place: entry.state,
+      mayBeRecorded: entry.mayBeRecorded,
       putOffFor: entry.putOffFor,
       connected: delivery.isConnected(),
       lastEnd: delivery.lastEnd(),
@@ -168,6 +169,7 @@ function createEntry(
     bytes: event.bytes,
     deadlineMs,
     state: 'queued',
+    mayBeRecorded: false,
     settled: false,
     answer(outcome) {
       entry.settled = true;

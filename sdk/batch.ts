@@ -23,6 +23,8 @@ export interface OutboxEntry {
   readonly deadlineMs: number;
   /** `put_off`: the agent refused it for now, and it has not been sent since. */
   state: 'queued' | 'sent' | 'put_off' | 'gone';
+  /** Sent without a word of what became of it: what is said later may be of a second copy. */
+  mayBeRecorded: boolean;
   /** True once its promise has been answered. */
   settled: boolean;
   putOffFor?: Refusal;

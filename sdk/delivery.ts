@@ -198,6 +198,8 @@ export function createDelivery(
   function giveUpPoisonedHead(reason: ConnectionEnd): void {
     const head = outbox.resendHead();
     if (reason.refusalKind !== 'protocol_error' || head === null) return;
+    // Before a batch was sent it was not about a batch: too many connections, another version.
+    if (nextBatch === 1) return;
     headErrors = { seq: head, count: headErrors.seq === head ? headErrors.count + 1 : 1 };
     if (headErrors.count < HEAD_ERRORS_MAX) return;
     outbox.refuseHead(refusal('protocol_error', `the agent refuses this batch: ${reason.message}`));

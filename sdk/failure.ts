@@ -63,6 +63,7 @@ interface RefusalText {
 /** What stands when a caller has waited long enough. */
 export interface WaitedState {
   readonly place: OutboxEntry['state'];
+  readonly mayBeRecorded: boolean;
   /** Why the agent put the event off. */
   readonly putOffFor: RefusalText | undefined;
   readonly connected: boolean;
@@ -75,10 +76,12 @@ export interface WaitedState {
 /** Decides what a caller hears after timeoutMs without an ack. Pure. */
 export function decideTimeoutError(state: WaitedState): AuditError {
   const { place, connected, lastEnd } = state;
+  const recorded = place === 'sent' || state.mayBeRecorded ? 'unknown' : 'no';
   const waited = `no ack within ${state.timeoutMs} ms`;
   const refused = place === 'put_off' ? state.putOffFor : refusalOfAll(state);
   if (refused !== undefined) {
-    return errorOfRefusal({ kind: refused.kind, message: `${refused.message} (${waited})` });
+    const message = `${refused.message} (${waited})`;
+    return errorOfRefusal({ kind: refused.kind, message }, recorded);
   }
   const reached = place === 'sent' || connected;
   return new AuditError(
@@ -86,7 +89,7 @@ export function decideTimeoutError(state: WaitedState): AuditError {
     lastEnd === null ? waited : `${waited}: ${lastEnd.message}`,
     {
       hint: `Is the agent running? The socket in use: ${state.socketPath}`,
-      recorded: place === 'sent' ? 'unknown' : 'no',
+      recorded,
     },
   );
 }

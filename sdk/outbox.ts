@@ -166,6 +166,8 @@ export function createOutbox(): Outbox {
       const entry = batch.entries[rejection.index];
       if (entry === undefined) continue;
       const seq = batch.firstSeq + rejection.index;
+      // A disk that failed may have kept it all the same.
+      if (rejection.kind === 'storage_failed') entry.mayBeRecorded = true;
       if (!entry.settled && RETRYABLE_KINDS.has(rejection.kind)) {
         entry.state = 'put_off';
         entry.putOffFor = rejection;
@@ -175,12 +177,14 @@ export function createOutbox(): Outbox {
       noteRefused(seq);
       if (!entry.settled && batch.resent && rejection.kind === 'protocol_error') {
         entry.state = 'queued';
+        entry.mayBeRecorded = false;
         renumbered.push(entry);
         continue;
       }
       count += 1;
       discard(entry);
-      if (!entry.settled) entry.answer(errorOfRefusal(rejection));
+      const recorded = entry.mayBeRecorded ? 'unknown' : 'no';
+      if (!entry.settled) entry.answer(errorOfRefusal(rejection, recorded));
     }
     queue.prepend(renumbered);
     if (putOff.length > 0) {
@@ -197,6 +201,7 @@ export function createOutbox(): Outbox {
   function disconnected(): void {
     const interrupted: Batch[] = [];
     for (let batch = inFlight.shift(); batch !== undefined; batch = inFlight.shift()) {
+      for (const entry of batch.entries) entry.mayBeRecorded = true;
       interrupted.push({ ...batch, resent: true });
     }
     sendAgain(interrupted);
