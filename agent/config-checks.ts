@@ -11,6 +11,7 @@ import type { ConfigForm } from './config-form.ts';
 import { pointerTo, type FieldFault } from './config-source.ts';
 import { isLoopback, parseEndpoint } from './endpoint.ts';
 import { checkEndpoint } from './receive/otlp-gate.ts';
+import { createTrust } from './receive/otlp-integrity.ts';
 
 /** What the checks look at. */
 export interface CheckContext {
@@ -135,6 +136,14 @@ export function checkListeners({ config, shown }: CheckContext): readonly FieldF
       take(exporter.port, `${pointerTo('/exporters', exporter.name)}/port`, exporter.name);
   }
   return faults;
+}
+
+/** Keys of producers that are keys, each by a name of its own. */
+export function checkTrustedKeys({ config }: CheckContext): readonly FieldFault[] {
+  const trust = createTrust(config.receivers.otlp?.trusted_keys ?? []);
+  if (trust.ok) return [];
+  const { index, message } = trust.error;
+  return [{ field: `/receivers/otlp/trusted_keys/${index}/pem`, message }];
 }
 
 /** Paths that a unix socket can have, and a ledger whose parts fit into one another. */

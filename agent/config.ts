@@ -13,6 +13,7 @@ import {
   checkPipeline,
   checkRetention,
   checkSizes,
+  checkTrustedKeys,
   type CheckContext,
 } from './config-checks.ts';
 import { completeConfig } from './config-complete.ts';
@@ -34,6 +35,7 @@ const CHECKS: readonly ((context: CheckContext) => readonly FieldFault[])[] = [
   checkTenants,
   checkRetention,
   checkListeners,
+  checkTrustedKeys,
   checkSizes,
   checkExporters,
 ];

@@ -29,6 +29,14 @@ export interface SocketReceiverConfig {
   readonly connections_max: number;
 }
 
+/** A producer's public key, for the proofs that its records carry. */
+export interface TrustedKeyConfig {
+  /** Key id as clients send it; absent: known by certificate fingerprint, or the key for no reference. */
+  readonly reference?: string;
+  /** X.509 certificate or SPKI public key, PEM. */
+  readonly pem: string;
+}
+
 /** The OTLP/HTTP receiver. */
 export interface OtlpReceiverConfig {
   /** host:port. Beyond loopback TLS and a bearer token (or client certificates) are required. */
@@ -41,6 +49,8 @@ export interface OtlpReceiverConfig {
     readonly token: string;
     readonly tenants: readonly string[];
   }[];
+  /** Absent: proofs are stored, and answered as deferred. */
+  readonly trusted_keys?: readonly TrustedKeyConfig[];
   readonly body_bytes_max: number;
 }
 

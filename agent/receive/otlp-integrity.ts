@@ -11,17 +11,19 @@ import {
   X509Certificate,
   type KeyObject,
 } from 'node:crypto';
-import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
+import type { TrustedKeyConfig } from '../../schemas/config.ts';
+import { err, ok, type Result } from '../../schemas/result.ts';
 import type { VerifyStatus } from '../../schemas/otel-audit.ts';
 
 /** Public keys by what `audit.integrity.certificate` may call them; '' is the key for no reference. */
 export type IntegrityTrust = ReadonlyMap<string, KeyObject>;
 
-export interface TrustedKey {
-  /** Key id as clients send it; absent: known by certificate fingerprint, or the default key. */
-  readonly reference?: string;
-  /** X.509 certificate or SPKI public key, PEM. */
-  readonly pem: string;
+/** Which trusted key cannot be one. */
+export interface TrustFault {
+  /** 0-based. */
+  readonly index: number;
+  /** Says what it is instead and what to do; never quotes the key. */
+  readonly message: string;
 }
 
 export interface Proof {
@@ -49,23 +51,36 @@ const ALGORITHMS: ReadonlyMap<string, Algorithm> = new Map<string, Algorithm>([
   ['PS256', { keyType: 'rsa', hash: 'sha256', padding: constants.RSA_PKCS1_PSS_PADDING }],
 ]);
 
-/** Loads trusted keys; the error says which of them (0-based) cannot be read. */
-export function createTrust(keys: readonly TrustedKey[]): Result<IntegrityTrust, string> {
+/** Loads trusted keys. */
+export function createTrust(keys: readonly TrustedKeyConfig[]): Result<IntegrityTrust, TrustFault> {
   const trust = new Map<string, KeyObject>();
   for (const [index, { reference, pem }] of keys.entries()) {
-    try {
-      if (pem.includes('CERTIFICATE')) {
-        const certificate = new X509Certificate(pem);
-        trust.set(fingerprintOf(certificate.raw), certificate.publicKey);
-        if (reference !== undefined) trust.set(reference, certificate.publicKey);
-      } else {
-        trust.set(reference ?? '', createPublicKey(pem));
+    const read = readKey(pem);
+    if (!read.ok) return err({ index, message: read.error });
+    const { key, fingerprint } = read.value;
+    const names = [fingerprint, reference].filter((name) => name !== undefined);
+    for (const name of names.length === 0 ? [''] : names) {
+      if (trust.has(name)) {
+        const message = 'goes by the same name as a key before it; give each its own reference';
+        return err({ index, message });
       }
-    } catch (error) {
-      return err(`trusted key ${index}: ${messageOf(error)}`);
+      trust.set(name, key);
     }
   }
   return ok(trust);
+}
+
+function readKey(pem: string): Result<{ key: KeyObject; fingerprint?: string }, string> {
+  // OpenSSL would quietly take the public half of it.
+  if (pem.includes('PRIVATE KEY')) return err('is a private key; give the public one');
+  try {
+    if (!pem.includes('CERTIFICATE')) return ok({ key: createPublicKey(pem) });
+    const { publicKey, raw } = new X509Certificate(pem);
+    return ok({ key: publicKey, fingerprint: fingerprintOf(raw) });
+  } catch {
+    // OpenSSL's message is about its own insides.
+    return err('is neither an X.509 certificate nor a public key in PEM');
+  }
 }
 
 function fingerprintOf(der: Uint8Array): string {

@@ -14,6 +14,7 @@ import {
 import type { Appender, Logger, Meter } from '../ports.ts';
 import { createAdmission } from './admission.ts';
 import type { ForeignReceipts } from './otlp-audit.ts';
+import { createTrust } from './otlp-integrity.ts';
 import { createOtlpReceiver, type OtlpReceiver } from './otlp.ts';
 import { createSocketReceiver, type SocketReceiver } from './socket.ts';
 
@@ -47,6 +48,11 @@ export async function openReceivers(options: ReceiverOptions): Promise<Result<Re
   };
 
   const { socket, otlp } = config.receivers;
+  const trust = createTrust(otlp?.trusted_keys ?? []);
+  if (!trust.ok) {
+    const { index, message } = trust.error;
+    return err(`receivers.otlp.trusted_keys[${index}].pem ${message}`);
+  }
   if (socket !== undefined) {
     const receiver = createSocketReceiver({ ...shared, config: socket, hello: helloOf(options) });
     const listening = await receiver.listen();
@@ -55,7 +61,7 @@ export async function openReceivers(options: ReceiverOptions): Promise<Result<Re
   }
   let otlpAddress: string | null = null;
   if (otlp !== undefined) {
-    const receiver = createOtlpReceiver({ ...shared, config: otlp });
+    const receiver = createOtlpReceiver({ ...shared, config: otlp, trust: trust.value });
     const listening = await receiver.listen();
     if (!listening.ok) {
       await close(0);

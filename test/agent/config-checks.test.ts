@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { benchVocabulary } from '../../bench/vocabulary.ts';
 import { faultsOf, LEAST } from '../support/config.ts';
@@ -69,6 +70,27 @@ describe('the pipeline', () => {
       '/service/pipelines/audit/processors',
       'nothing may reach the disk unredacted',
     );
+  });
+});
+
+describe('a trusted key', () => {
+  const withKeys = (...keys: object[]): object => ({
+    receivers: { otlp: { ...OTLP, trusted_keys: keys } },
+  });
+  const pair = generateKeyPairSync('ed25519');
+  const pem = pair.publicKey.export({ type: 'spki', format: 'pem' });
+  const secret = pair.privateKey.export({ type: 'pkcs8', format: 'pem' });
+
+  test('is a public key or a certificate, under a name of its own', async () => {
+    await expectValid(withKeys({ pem }, { reference: 'shop', pem }));
+    const field = '/receivers/otlp/trusted_keys/1/pem';
+    await expectFault(withKeys({ pem }, { reference: 'b', pem: 'x' }), field, 'is neither');
+    await expectFault(
+      withKeys({ pem }, { reference: 'b', pem: secret }),
+      field,
+      'is a private key',
+    );
+    await expectFault(withKeys({ pem }, { pem }), field, 'goes by the same name');
   });
 });
 

@@ -1,7 +1,7 @@
 /** An append stage over a real folder, wired as the agent wires it. */
 import { ulid } from 'ulid';
 import { createAppendStage, type AppendStage } from '../../agent/append/append.ts';
-import { createOriginWindow } from '../../agent/append/origin-window.ts';
+import { createOriginWindow, type OriginWindow } from '../../agent/append/origin-window.ts';
 import { createSealer } from '../../agent/append/sealer.ts';
 import type { AdmittedEvent, Logger, Meter } from '../../agent/ports.ts';
 import { nodeFilesystem, type Filesystem } from '../../ledger/filesystem.ts';
@@ -36,6 +36,7 @@ export const silentLog: Logger = {
 
 export interface TestStage {
   readonly stage: AppendStage;
+  readonly origins: OriginWindow;
   readonly meter: CountingMeter;
   readonly failures: string[];
   readonly durable: number[];
@@ -110,6 +111,7 @@ export async function openTestStage(
   });
   return {
     stage,
+    origins,
     meter,
     failures,
     durable,

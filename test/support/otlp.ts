@@ -66,6 +66,7 @@ export async function startReceiver(options: TestReceiverOptions = {}): Promise<
     log: silentLog,
     vocabulary: TEST_VOCABULARY,
     payloadKey: Buffer.alloc(32, 7),
+    receipts: test.origins,
     ...rest,
     config: {
       endpoint: '127.0.0.1:0',
