@@ -2,8 +2,10 @@
 -- too. Statement triggers refuse even what would touch no row; row triggers, which PostgreSQL
 -- copies to every partition by itself, catch a partition that somebody attached without them. All
 -- fire ALWAYS: under session_replication_role = replica, too.
+-- (Here and below: without pg_temp at the end of the path a caller's temporary table could stand in
+-- for one of the catalog.)
 CREATE FUNCTION audit.refuse_change() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   RAISE EXCEPTION '% on %.% is refused: the audit store is append-only',
     TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME
@@ -13,7 +15,7 @@ END
 $$;
 
 CREATE FUNCTION audit.guard_table(guarded regclass) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   EXECUTE format('CREATE TRIGGER append_only_statement BEFORE UPDATE OR DELETE ON %s
     FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', guarded);

@@ -2,7 +2,7 @@
 -- (session_user): nothing a client can SET changes it. Partitions carry no policy for auditors and
 -- no grant, so the parent is the only way in.
 CREATE FUNCTION audit.visible_tenants() RETURNS text[]
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   SELECT CASE
     WHEN EXISTS (SELECT FROM audit.auditor_tenants
                  WHERE role_name = session_user AND tenant_id = '*')

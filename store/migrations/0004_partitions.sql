@@ -6,7 +6,7 @@
 -- Until then the default partition takes the records, for waiting would stop delivery.
 CREATE FUNCTION audit.ensure_partition(wanted timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog SET timezone = 'UTC' SET lock_timeout = '2s' AS $$
+SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET lock_timeout = '2s' AS $$
 DECLARE
   month CONSTANT timestamptz := date_trunc('month', wanted);
   next_month CONSTANT timestamptz := month + interval '1 month';
@@ -15,7 +15,6 @@ BEGIN
   IF wanted NOT BETWEEN now() - interval '10 years' AND now() + interval '10 years' THEN
     RETURN true;
   END IF;
-  PERFORM pg_advisory_xact_lock(hashtext('audit.ensure_partition'));
   -- A month that the default partition has records of stays there.
   IF to_regclass('audit.' || partition) IS NOT NULL OR EXISTS (
     SELECT FROM audit.records_default WHERE occurred_at >= month AND occurred_at < next_month
@@ -31,8 +30,8 @@ BEGIN
     partition);
   RETURN true;
 EXCEPTION
-  -- A record of this month reached the default partition meanwhile.
-  WHEN check_violation THEN RETURN true;
+  -- Meanwhile another writer made it, or a record of this month reached the default partition.
+  WHEN duplicate_table OR check_violation THEN RETURN true;
   WHEN lock_not_available THEN RETURN false;
 END
 $$;

@@ -150,6 +150,21 @@ describe('append-only', () => {
     }
   });
 
+  test("tables of the catalog's names in the writer's session lead nobody astray", async () => {
+    await clientOf('admin').query('GRANT TEMP ON DATABASE sealtrail TO sealtrail_writer');
+    await clientOf('writer').query(`
+      CREATE TEMP TABLE pg_class (oid oid, relowner oid, relname name);
+      CREATE TEMP TABLE pg_roles (oid oid, rolname name);
+      INSERT INTO pg_roles VALUES (1, 'sealtrail_retention');
+      INSERT INTO pg_class SELECT o, 1, 'x' FROM generate_series(1, 90000) AS o`);
+    await clientOf('writer').query(`SELECT audit.ensure_partition('2023-05-01')`);
+    await clientOf('writer').query('DROP TABLE pg_temp.pg_class, pg_temp.pg_roles');
+    for (const sql of changesOf('audit.records_2023_05')) {
+      await expect(clientOf('owner').query(sql), sql).rejects.toThrow(/permission denied/);
+      await expect(clientOf('admin').query(sql), sql).rejects.toThrow(/append-only/);
+    }
+  });
+
   test('a partition attached without guards still refuses changes of rows', async () => {
     await clientOf('owner').query(`
       CREATE TABLE audit.by_hand (LIKE audit.records INCLUDING ALL);
@@ -157,8 +172,12 @@ describe('append-only', () => {
         FOR VALUES FROM ('2001-01-01Z') TO ('2001-02-01Z')`);
     const sealer = createSealer();
     await store.appendRecords([sealer.seal({ time: '2001-01-15T00:00:00.000Z' })]);
-    for (const sql of ['UPDATE audit.by_hand SET seq = seq', 'DELETE FROM audit.by_hand'])
-      await expect(clientOf('admin').query(sql)).rejects.toThrow(/append-only/);
+    for (const mode of ['origin', 'replica']) {
+      await clientOf('admin').query(`SET session_replication_role = ${mode}`);
+      for (const sql of ['UPDATE audit.by_hand SET seq = seq', 'DELETE FROM audit.by_hand'])
+        await expect(clientOf('admin').query(sql), mode).rejects.toThrow(/append-only/);
+    }
+    await clientOf('admin').query('RESET session_replication_role');
   });
 
   test('the writer cannot make tables, partitions beyond the bounds, or grants of its own', async () => {

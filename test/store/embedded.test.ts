@@ -66,10 +66,8 @@ async function occupy(port: number): Promise<Server> {
   return taken;
 }
 
-test('it starts fast, listens on loopback only, wants passwords, and is durable', async () => {
-  const began = Date.now();
+test('it listens on loopback only, wants passwords, and is durable', async () => {
   const server = await start();
-  expect(Date.now() - began).toBeLessThan(15_000);
   expect(await ask(server.ownerUrl, 'SELECT current_user')).toBe('sealtrail_owner');
   expect(await ask(server.writerUrl, 'SELECT current_user')).toBe('sealtrail_writer');
   expect(await ask(server.auditorUrl, 'SELECT current_user')).toBe('sealtrail_auditor');
