@@ -140,13 +140,11 @@ export function createCursorKeeper(options: {
   readonly filesystem: Filesystem;
   readonly timing: Timing;
   readonly cursor: Cursor;
-  /** True: the file says so already. */
-  readonly isKept?: boolean;
   readonly onFailed: (reason: string) => void;
 }): CursorKeeper {
   const { path, filesystem, timing } = options;
   let current = options.cursor;
-  let saved: Cursor | null = options.isKept === true ? options.cursor : null;
+  let saved: Cursor | null = null;
   let writing: Promise<boolean> = Promise.resolve(true);
   let cancelTimer: (() => void) | null = null;
 

@@ -80,7 +80,7 @@ function halt({ exporter, timing, log }: LoopOptions, progress: Progress, reason
 function runLoop(
   options: LoopOptions,
   progress: Progress,
-  { cursor, isKept, letters }: Opened,
+  { cursor, letters }: Opened,
 ): DeliveryLoop {
   const { exporter, sink, timing, filesystem } = options;
   const stopping = new AbortController();
@@ -91,8 +91,7 @@ function runLoop(
     path: cursorPath(options.dataDir, exporter.name),
     filesystem,
     timing,
-    cursor: cursor.dead_letters_rewritten ? { ...cursor, dead_letters_rewritten: false } : cursor,
-    isKept: isKept && !cursor.dead_letters_rewritten,
+    cursor: { ...cursor, dead_letters_rewritten: false },
     onFailed: noteError,
   });
   const feed: Feed = createFeed({
@@ -132,10 +131,13 @@ function runLoop(
     const placed = await sink.place?.restore(cursor.mark);
     if (placed?.ok === false) return placed;
     const mark = placed?.value ?? null;
-    // Where nothing is new, a disk too full for the cursor keeps no sink from draining.
-    if (!isSameMark(mark, keeper.current().mark)) keeper.move({ ...keeper.current(), mark });
-    isReady = await keeper.save();
-    return isReady ? ok(undefined) : err('the cursor cannot be written');
+    // A disk too full for a cursor must not keep a sink from draining that needs nothing noted.
+    if (!isSameMark(mark, cursor.mark)) {
+      keeper.move({ ...keeper.current(), mark });
+      if (!(await keeper.save())) return err('the cursor cannot be written');
+    }
+    isReady = true;
+    return ok(undefined);
   }
 
   function onSettled(records: readonly DeliveryRecord[]): void {

@@ -6,8 +6,6 @@ import { deadLetterPath, openDeadLetters, type DeadLetters } from './dead-letter
 
 export interface Opened {
   readonly cursor: Cursor;
-  /** False: the cursor has no file yet. */
-  readonly isKept: boolean;
   readonly letters: DeadLetters;
 }
 
@@ -32,6 +30,5 @@ export async function openSinkFiles(options: {
     from: cursor.next,
     isRewritten: cursor.dead_letters_rewritten,
   });
-  if (!letters.ok) return letters;
-  return ok({ cursor, isKept: loaded.value !== null, letters: letters.value });
+  return letters.ok ? ok({ cursor, letters: letters.value }) : letters;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { createCursorKeeper, FIRST_CURSOR } from '../../../agent/deliver/cursor.ts';
 import type { DeliveryLoop } from '../../../agent/deliver/loop.ts';
-import { nodeFilesystem } from '../../../ledger/filesystem.ts';
+import { nodeFilesystem, type Filesystem } from '../../../ledger/filesystem.ts';
 import { chainHash } from '../../../schemas/brand.ts';
 import {
   createFastTiming,
@@ -116,8 +116,8 @@ test('one damaged cursor stops its own sink only', async () => {
   const loop = await startTestLoop(temp.path, durable, other);
   await whenDelivered(loop, durable);
   expect(damaged.report().state).toBe('stopped');
-  expect(await readFile(join(temp.path, 'cursors/file_other.json'), 'utf8')).toContain('"next":');
   await Promise.all([loop.stop(), damaged.stop()]);
+  expect(await readFile(join(temp.path, 'cursors/file_other.json'), 'utf8')).toContain('"next":');
 });
 
 test('under load a cursor is written once an interval, and at the latest one after the last move', async () => {
@@ -182,4 +182,40 @@ test('a cursor that cannot be written does not hold up delivery, and is written 
     expect(await readFile(cursorFile(temp.path), 'utf8')).toContain(`"next":${durable},`),
   );
   await loop.stop();
+});
+
+test('a disk too full for any cursor holds up only a sink that has to note a new place', async () => {
+  await using temp = await makeTempDir();
+  const durable = await writeLedger(temp.path, 30);
+  const full: Filesystem = {
+    ...nodeFilesystem,
+    replace: () => Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' })),
+  };
+  const open = (name: string, bytes: number | null): ReturnType<typeof createScriptedSink> =>
+    createScriptedSink(() => DELIVERED, {
+      name,
+      ...(bytes === null
+        ? {}
+        : {
+            place: {
+              restore: () => Promise.resolve({ ok: true, value: { bytes } }),
+              current: () => ({ bytes }),
+            },
+          }),
+    });
+  const first = await startTestLoop(temp.path, 10, open('kept', 7));
+  await whenDelivered(first, 10);
+  await first.stop();
+
+  const database = await startTestLoop(temp.path, durable, open('database', null), {
+    filesystem: full,
+  });
+  const kept = await startTestLoop(temp.path, durable, open('kept', 7), { filesystem: full });
+  const sink = open('new', 0);
+  const fresh = await startTestLoop(temp.path, durable, sink, { filesystem: full });
+  await whenDelivered(database, durable);
+  await whenDelivered(kept, durable);
+  await vi.waitFor(() => expect(fresh.report()).toMatchObject({ state: 'retrying', cursor: 0 }));
+  expect(sink.batches).toEqual([]);
+  await Promise.all([database.stop(), kept.stop(), fresh.stop()]);
 });
