@@ -29,7 +29,7 @@ afterAll(async () => {
   const { acked, failed, reconnects } = await good.stop();
   await agent[Symbol.asyncDispose]();
   expect({ failed, reconnects }, 'nobody else noticed').toEqual({ failed: [], reconnects: 0 });
-  expect(acked.length).toBeGreaterThan(100);
+  expect(acked.length).toBeGreaterThan(20);
 });
 
 function frameOf(bytes: number, type: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { runCrashTrial } from '../support/crash-trial.ts';
 
-test('agent and producers are killed 50 times under load: every acked event is there once, in ledger, store, ECS and OCSF file', async () => {
+test('agent, producers and database are killed 50 times under load: every acked event is there once, in ledger, store, ECS and OCSF file', async () => {
   const seed = Number(process.env['SEALTRAIL_SEED'] ?? Date.now() % 2 ** 31);
   const report = await runCrashTrial({
     kills: 50,

@@ -195,6 +195,30 @@ test('a second Ctrl-C ends it at once, and nothing that was acked is lost', asyn
   await expectEachOnce(agent, acked);
 }, 60_000);
 
+test('an agent that is told to stop while its database is made for the first time stops, and leaves nothing running', async () => {
+  await using temp = await makeTempDir();
+  await using agent = await startAgentProcess({ dir: temp.path });
+  await expect
+    .poll(() => processesOn(agent.dir), { timeout: 10_000, interval: 5 })
+    .not.toHaveLength(1);
+  const { code, ms } = await signal(agent, 'SIGTERM');
+  expect({ code, isInTime: ms < SHUTDOWN_MS_MAX }).toEqual({ code: 0, isInTime: true });
+  expect(await processesOn(agent.dir)).toEqual([]);
+  await agent.start();
+  await agent.delivered();
+});
+
+test('an agent that is killed while its database is made for the first time makes it whole at the next start', async () => {
+  await using agent = await startAgentProcess();
+  for (const ms of [100, 300, 500, 800, 1200, 1600]) {
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    await agent.kill();
+    await agent.start();
+  }
+  await agent.delivered();
+  await expectEachOnce(agent, []);
+}, 60_000);
+
 test('an agent that is told to stop while it starts stops', async () => {
   await using agent = await startAgentProcess({ exporters: FILE_ONLY });
   await agent.stop();

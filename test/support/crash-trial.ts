@@ -3,7 +3,7 @@
  * chooses, again and again; then everything that was ever acked is looked for, everywhere.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { startAgentProcess, type AgentProcess } from './agent-process.ts';
 import { expectEachOnce, type Acked } from './outcome.ts';
 import {
@@ -13,6 +13,7 @@ import {
   type Load,
   type Producer,
 } from './producer.ts';
+import { processesOn } from './processes.ts';
 
 export interface CrashOptions {
   readonly kills: number;
@@ -25,6 +26,8 @@ export interface CrashReport {
   /** Kills of an agent that had not said yet that it was ready. */
   readonly killsWhileStarting: number;
   readonly producersKilled: number;
+  /** Kills of the embedded PostgreSQL, together with the agent. */
+  readonly databasesKilled: number;
   readonly acked: number;
   readonly records: number;
   readonly seconds: number;
@@ -35,10 +38,13 @@ const STEADY = 2;
 /** Killed at times, and replaced. */
 const MORTAL = 2;
 const LOAD: Load = { burstMax: 150, pauseMs: 40 };
-const RUNNING_MS_MAX = 500;
+const UNDER_LOAD_MS_MAX = 250;
 const STARTING_MS_MAX = 900;
 const KILL_WHILE_STARTING = 0.25;
 const KILL_PRODUCER = 0.2;
+const KILL_DATABASE = 0.1;
+/** Small, so that kills meet the cutting of segments as well. */
+const LEDGER = { segment_bytes: 262_144, batch_bytes_max: 131_072 };
 
 /** Runs the trial on an agent with its embedded PostgreSQL and both SIEM files. Fails by `expect`. */
 export async function runCrashTrial(options: CrashOptions): Promise<CrashReport> {
@@ -46,14 +52,18 @@ export async function runCrashTrial(options: CrashOptions): Promise<CrashReport>
   const random = createRandom(options.seed);
   const startedMs = performance.now();
   say(`seed ${options.seed}, ${options.kills} kills`);
-  await using agent = await startAgentProcess();
+  await using agent = await startAgentProcess({
+    config: { ledger: LEDGER },
+  });
   await agent.delivered();
   await using crew = await startCrew(agent);
 
   let killsWhileStarting = 0;
+  let databasesKilled = 0;
   for (let kill = 1; kill <= options.kills; kill++) {
     if (kill % 100 === 0) say(`${kill} kills`);
     if (await killOnce(agent, random)) killsWhileStarting += 1;
+    if (random() < KILL_DATABASE) databasesKilled += await killDatabase(agent);
     if (random() < KILL_PRODUCER) await crew.replaceOne(random);
     if (kill < options.kills) continue;
     await agent.start();
@@ -65,13 +75,14 @@ export async function runCrashTrial(options: CrashOptions): Promise<CrashReport>
     kills: options.kills,
     killsWhileStarting,
     producersKilled: crew.killed(),
+    databasesKilled,
     acked,
     records,
     seconds: Math.round((performance.now() - startedMs) / 1000),
   };
 }
 
-/** Lets the agent (start, if it was killed before, and) run for a moment; true: it was not ready yet. */
+/** Kills the agent while it starts, or a moment after it has acked its first event; true: while it started. */
 async function killOnce(agent: AgentProcess, random: () => number): Promise<boolean> {
   const isRunning = agent.pid() !== 0;
   if (!isRunning && random() < KILL_WHILE_STARTING) {
@@ -84,9 +95,20 @@ async function killOnce(agent: AgentProcess, random: () => number): Promise<bool
     return (await outcome) === 'killed';
   }
   if (!isRunning) await agent.start();
-  await pause(random() * RUNNING_MS_MAX);
+  await vi.waitFor(async () => expect((await agent.status()).acks_total).toBeGreaterThan(0), {
+    timeout: 10_000,
+    interval: 10,
+  });
+  await pause(random() * UNDER_LOAD_MS_MAX);
   await agent.kill();
   return false;
+}
+
+/** Kills the database that the agent left behind; how many there were. */
+async function killDatabase(agent: AgentProcess): Promise<number> {
+  const servers = (await processesOn(agent.dir)).filter(({ name }) => name.includes(' -D '));
+  for (const { pid } of servers) process.kill(pid, 'SIGKILL');
+  return servers.length;
 }
 
 interface Crew extends AsyncDisposable {
