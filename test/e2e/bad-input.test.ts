@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FrameType } from '../../schemas/wire.ts';
 import { encodeFrame } from '../../schemas/wire-codec.ts';
-import { startAgentProcess, type AgentProcess } from '../support/agent-process.ts';
+import { runCli, startAgentProcess, type AgentProcess } from '../support/agent-process.ts';
 import { makeEvent } from '../support/events.ts';
 import { quantile, startGoodClient, type GoodClient } from '../support/good-client.ts';
 import { countNacks } from '../support/nacks.ts';
@@ -27,9 +27,16 @@ beforeAll(async () => {
 
 afterAll(async () => {
   const { acked, failed, reconnects } = await good.stop();
+  const verified = await runCli(['verify', agent.dir, '--json']);
+  const records = await readRecords(join(agent.dir, 'ledger'));
   await agent[Symbol.asyncDispose]();
   expect({ failed, reconnects }, 'nobody else noticed').toEqual({ failed: [], reconnects: 0 });
   expect(acked.length).toBeGreaterThan(20);
+  const ids = records.map(({ event }) => event.event_id);
+  expect(ids).toEqual(expect.arrayContaining(acked.map(({ event_id }) => event_id)));
+  expect(new Set(ids).size, 'nothing is there twice').toBe(ids.length);
+  // A number that was refused is no gap.
+  expect(JSON.parse(verified.stdout)).toMatchObject({ verdict: 'intact', gaps: [] });
 });
 
 function frameOf(bytes: number, type: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {
