@@ -19,6 +19,11 @@ export interface AdmissionOptions {
   readonly redactor: Redactor;
 }
 
+const TOO_LARGE: Refusal = refusal(
+  'too_large',
+  `the event is larger than ${EVENT_BYTES_MAX} bytes; shorten /metadata`,
+);
+
 /** Creates the admission that all receivers share. */
 export function createAdmission(options: AdmissionOptions): Admission {
   const { tenants, vocabulary, redactor } = options;
@@ -47,6 +52,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
     }
     const redacted = redactor.redactEvent(event);
     const canonical = canonicalize(redacted);
+    // Numbers have longer forms, and tokens are longer than what they stand for.
+    if (isTooLarge(canonical)) return err(TOO_LARGE);
     return ok({
       event_id: event.event_id,
       tenant,
@@ -57,14 +64,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
   }
 
   function admitText(text: string, allowed: TenantAllowList): Result<AdmittedEvent, Refusal> {
-    if (isTooLarge(text)) {
-      return err(
-        refusal(
-          'too_large',
-          `the event is larger than ${EVENT_BYTES_MAX} bytes; shorten /metadata`,
-        ),
-      );
-    }
+    if (isTooLarge(text)) return err(TOO_LARGE);
     let value: unknown;
     try {
       value = parseJson(text);
@@ -88,17 +88,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     admitText,
     admitEvent: (event, allowed) => {
       const checked = checkEvent(event);
-      if (!checked.ok) return checked;
-      const admitted = admit(checked.value, allowed);
-      if (admitted.ok && isTooLarge(admitted.value.canonical)) {
-        return err(
-          refusal(
-            'too_large',
-            `the event is larger than ${EVENT_BYTES_MAX} bytes; shorten its attributes`,
-          ),
-        );
-      }
-      return admitted;
+      return checked.ok ? admit(checked.value, allowed) : checked;
     },
   };
 }
