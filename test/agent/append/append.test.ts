@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { ulid } from 'ulid';
 import type { AppendOutcome } from '../../../agent/ports.ts';
 import { nodeFilesystem } from '../../../ledger/filesystem.ts';
+import { segmentName } from '../../../ledger/segment.ts';
 import { verifyLedger } from '../../../ledger/verify.ts';
 import { refusal } from '../../../schemas/refusal.ts';
 import { err } from '../../../schemas/result.ts';
@@ -278,5 +279,20 @@ test('any interleaving of producers, tenants and segment cuts leaves every strea
       },
     ),
     { numRuns: 40 },
+  );
+});
+
+test('received_at does not fall over a restart either, with a clock that was set back', async () => {
+  await using temp = await makeTempDir();
+  const producer = ulid();
+  const first = await openTestStage(temp.path, { nowMs: () => 1_900_000_000_000 });
+  await send(first, producer, 0, 1);
+  await first.close();
+  const second = await openTestStage(temp.path, { nowMs: () => 1_800_000_000_000 });
+  await send(second, producer, 1, 1);
+  await second.close();
+  const lines = (await nodeFilesystem.readFile(`${temp.path}/${segmentName(0)}`)).toString();
+  expect(new Set(lines.match(/"received_at":"[^"]*"/g))).toEqual(
+    new Set(['"received_at":"2030-03-17T17:46:40.000Z"']),
   );
 });
