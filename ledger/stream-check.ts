@@ -101,7 +101,7 @@ interface Gap {
   readonly to: number;
   /** How many of them have not turned up since. */
   missing: number;
-  /** Number of the finding `deleted`, which is withdrawn once all have turned up. */
+  /** Number of the finding `deleted`, which becomes `reordered` once all have turned up. */
   readonly finding: number;
 }
 
@@ -110,7 +110,6 @@ export function createStreamCheck(stream: string): StreamCheck {
   /** By the number of the finding, in the order in which they were made. */
   const listed = new Map<number, Finding>();
   let made = 0;
-  let withdrawn = 0;
   /** Ascending, apart from one another. */
   const gaps: Gap[] = [];
   const late = new Set<number>();
@@ -131,9 +130,12 @@ export function createStreamCheck(stream: string): StreamCheck {
     return made;
   }
 
-  function withdraw(finding: number): void {
-    listed.delete(finding);
-    withdrawn += 1;
+  /** Nothing is missing after all: the record that seemed to follow a gap stands too early. */
+  function restate({ from, to, finding }: Gap): void {
+    const found = listed.get(finding);
+    const what = to - from === 1 ? `that of seq ${from}` : `those of seq ${from} to ${to - 1}`;
+    const message = `the record of seq ${to} stands before ${what}`;
+    if (found !== undefined) listed.set(finding, { ...found, kind: 'reordered', message });
   }
 
   function checkContent(taken: Taken, eventText: string): void {
@@ -168,7 +170,7 @@ export function createStreamCheck(stream: string): StreamCheck {
     if (gap !== undefined && !late.has(taken.seq)) {
       late.add(taken.seq);
       gap.missing -= 1;
-      if (gap.missing === 0) withdraw(gap.finding);
+      if (gap.missing === 0) restate(gap);
       report('reordered', taken, `the record of seq ${taken.seq} stands after later ones`);
       return;
     }
@@ -218,7 +220,7 @@ export function createStreamCheck(stream: string): StreamCheck {
         head_hash: head,
         verified_to: to < 0 ? null : to,
         unproven: proven === null ? 0 : records - proven.records,
-        findings: made - withdrawn,
+        findings: made,
       };
     },
   };

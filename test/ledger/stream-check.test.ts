@@ -67,12 +67,13 @@ test('of several missing records that turn up later, those that do not are still
   ]);
   expect(check([...without, c, a, b])).toMatchObject({
     kinds: [
+      ['reordered', 6, 4],
       ['reordered', 5, 8],
       ['reordered', 3, 9],
       ['reordered', 4, 10],
     ],
     verified_to: 2,
-    findings: 3,
+    findings: 4,
   });
   expect(check([...without, a, a]).kinds.at(-1)).toEqual(['inserted', 3, 9]);
 });
@@ -88,7 +89,7 @@ test('a stream turned inside out is judged in linear time, its findings counted 
   const even = long.filter(({ seq }) => seq % 2 === 0);
   const startedMs = performance.now();
   const result = check([...odd, ...even]);
-  expect(result).toMatchObject({ verified_to: null, unproven: 100_000, findings: 50_000 });
+  expect(result).toMatchObject({ verified_to: null, unproven: 100_000, findings: 100_000 });
   expect(result.kinds).toHaveLength(FINDINGS_LISTED_MAX);
   expect(performance.now() - startedMs).toBeLessThan(20_000);
 });

@@ -99,7 +99,10 @@ describe('tampering flips the verdict and names the record', () => {
     const lines = [...intact];
     [lines[3], lines[4]] = [lines[4]!, lines[3]!];
     const { findings } = await verifyLines(lines);
-    expect(findings).toMatchObject([{ kind: 'reordered', seq: 3, line: 5 }]);
+    expect(findings).toMatchObject([
+      { kind: 'reordered', seq: 4, line: 4 },
+      { kind: 'reordered', seq: 3, line: 5 },
+    ]);
   });
 
   test('a forged record slipped in is told from the genuine one, wherever it stands', async () => {
