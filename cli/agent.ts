@@ -39,6 +39,8 @@ async function runAgent(path: string): Promise<number> {
     return 2;
   }
   const stopping = waitForSignal();
+  // A terminal or pager that went away is no reason to stop taking events: what it would show is lost.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const log = createAppLog({
     level: config.value.service.telemetry.log_level,
     name: config.value.agent.name,

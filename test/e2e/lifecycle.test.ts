@@ -14,6 +14,7 @@ import {
 import { startGoodClient } from '../support/good-client.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { expectEachOnce, readRecords } from '../support/outcome.ts';
+import { connectRaw } from '../support/raw-client.ts';
 import { isAlive, processesOn } from '../support/processes.ts';
 
 const SHUTDOWN_MS_MAX = 10_000;
@@ -194,6 +195,21 @@ test('a second Ctrl-C ends it at once, and nothing that was acked is lost', asyn
   expect(failed).toEqual([]);
   await expectEachOnce(agent, acked);
 }, 60_000);
+
+test('an agent whose output nobody reads any more goes on, and stops in order', async () => {
+  await using agent = await startAgentProcess({ exporters: FILE_ONLY });
+  agent.stopReading();
+  const client = await startGoodClient(agent);
+  // A client that is cut off is worth a line in the log.
+  using hostile = await connectRaw(agent.socketPath);
+  hostile.send(Buffer.alloc(5));
+  await hostile.next();
+  await client.reached(50);
+  expect((await client.stop()).failed).toEqual([]);
+  expect((await signal(agent, 'SIGTERM')).code).toBe(0);
+  const records = await readRecords(join(agent.dir, 'ledger'));
+  expect(records.at(-1)?.event.event.action).toBe('agent.stopped');
+});
 
 test('an agent that is told to stop while its database is made for the first time stops, and leaves nothing running', async () => {
   await using temp = await makeTempDir();

@@ -39,6 +39,8 @@ export interface AgentProcess extends AsyncDisposable {
   /** Everything the process has printed, both streams, of all its starts. */
   output(): string;
   pid(): number;
+  /** Closes the ends of its output that this process holds. */
+  stopReading(): void;
   redactionKey(): Promise<string>;
   status(): Promise<AgentStatus>;
   /** Resolves once every sink has confirmed everything. */
@@ -159,6 +161,10 @@ function createProcess(
     adminUrl: `http://127.0.0.1:${ports.adminPort}`,
     output: () => output,
     pid: () => child?.pid ?? 0,
+    stopReading: () => {
+      child?.stdout?.destroy();
+      child?.stderr?.destroy();
+    },
     redactionKey: async () => (await readFile(join(dir, 'keys/redaction.key'), 'utf8')).trim(),
     status,
     delivered: (timeoutMs = 30_000) =>
