@@ -46,7 +46,9 @@ testMount(
       .toBe('disk_full');
     await expect.poll(() => filling.audit.stats().failures, { timeout: 10_000 }).toBeGreaterThan(0);
     const { acked, failed } = await filling.stop();
-    expect(new Set(failed)).toEqual(new Set(['disk_full']));
+    expect(failed).toContain('disk_full');
+    // What was on its way when the disk filled may not hear why within its second.
+    expect(new Set([...failed, 'disk_full', 'timeout'])).toEqual(new Set(['disk_full', 'timeout']));
     expect(acked.length).toBeGreaterThan(500);
     expect(await diskEvents(agent)).toContainEqual(['failure', 'began']);
     expect((await runCli(['status', '--data-dir', dir])).code, 'status says so').toBe(1);
