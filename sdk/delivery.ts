@@ -103,12 +103,19 @@ export function createDelivery(
   function send(): void {
     while (connection !== null && limits !== null) {
       if (isFull()) return;
+      if (outbox.mustTellRefused()) return tellRefused(connection);
       if (outbox.inFlightBatches() === 0) lastAckMs = performance.now();
       const batch = outbox.takeBatch(nextBatch, limits);
       if (batch === null) return;
       nextBatch += 1;
       connection.sendBatch(encodeBatch(batch));
     }
+  }
+
+  /** HELLO is the place to say it, so what is under way is awaited, and then a new one said. */
+  function tellRefused(current: Connection): void {
+    if (outbox.inFlightBatches() > 0) return;
+    current.abort({ kind: 'lost', message: 'given up numbers are told in a new HELLO' });
   }
 
   /** The process stays alive for events under way, and for nothing else. */
@@ -126,7 +133,7 @@ export function createDelivery(
     if (connections > 1) counts.reconnects += 1;
     nextBatch = 1;
     lastAckMs = performance.now();
-    const refused = outbox.refusedNumbers();
+    const refused = outbox.tellRefused();
     connection = openConnection(
       { ...options, refused, helloTimeoutMs: HELLO_TIMEOUT_MS },
       { onReady, onAck, onEnd },

@@ -49,8 +49,10 @@ export interface Outbox {
   resendHead(): number | null;
   /** Gives that batch up. */
   refuseHead(refusal: Refusal): void;
-  /** Numbers refused since the last accepted one, rising. */
-  refusedNumbers(): readonly number[];
+  /** Numbers refused since the last accepted one, rising; the agent is told of them. */
+  tellRefused(): readonly number[];
+  /** Whether the agent has to be told of a number before it sees a later one. */
+  mustTellRefused(): boolean;
 }
 
 /** Refused numbers told to the agent at most; beyond, the oldest show as a gap. */
@@ -64,6 +66,7 @@ export function createOutbox(): Outbox {
   let resend: Batch[] = [];
   let paused = false;
   let refused: number[] = [];
+  let isTold = true;
   let nextSeq = 0;
   let lastAccepted = -1;
   let size = 0;
@@ -85,6 +88,7 @@ export function createOutbox(): Outbox {
     if (entry.state === 'put_off') {
       const at = resend.findIndex(({ entries }) => entries[0] === entry);
       for (const { firstSeq } of resend.splice(at, 1)) noteRefused(firstSeq);
+      isTold = false;
     }
     discard(entry);
     nextQueued();
@@ -233,6 +237,10 @@ export function createOutbox(): Outbox {
     },
     resendHead: () => resend[0]?.firstSeq ?? null,
     refuseHead,
-    refusedNumbers: () => refused.toSorted((a, b) => a - b),
+    tellRefused: () => {
+      isTold = true;
+      return refused.toSorted((a, b) => a - b);
+    },
+    mustTellRefused: () => !isTold,
   };
 }

@@ -65,3 +65,18 @@ it('an event that was sent outlives an agent that lets nobody in for a while', a
   });
   expect(outcome).toMatchObject({ stream: 'peer', seq: 0 });
 });
+
+it('a number that was given up is told before a later one is sent, so that it is no gap', async () => {
+  let full = true;
+  const peer = await startAgentPeer({
+    refuse: () => (full ? { kind: 'disk_full', message: 'no space' } : null),
+  });
+  const audit = createTestAudit(peer.socketPath, { timeoutMs: 300 });
+  open.push(audit, peer);
+  await expect(audit.record(draft())).rejects.toMatchObject({ recorded: 'no' });
+  full = false;
+  await audit.record(draft());
+  expect(peer.appended.map(({ seq }) => seq)).toEqual([1]);
+  // A HELLO is the only place to say it.
+  expect(peer.hellos.map(({ refused }) => refused)).toEqual([undefined, [0]]);
+});
