@@ -28,12 +28,15 @@ export async function startSocketReceiver(
     readonly limits?: Partial<SocketLimits>;
     readonly wrap?: (appender: Appender) => Appender;
     readonly stage?: Parameters<typeof openTestStage>[1];
+    /** Folder of ledger and socket, which stays; absent: one of its own. */
+    readonly folder?: string;
   } = {},
 ): Promise<TestSocketReceiver> {
-  const temp = await makeTempDir();
-  const dir = join(temp.path, 'ledger');
+  const temp = options.folder === undefined ? await makeTempDir() : null;
+  const folder = temp?.path ?? options.folder ?? '';
+  const dir = join(folder, 'ledger');
   const test = await openTestStage(dir, options.stage);
-  const socketPath = join(temp.path, 'agent.sock');
+  const socketPath = join(folder, 'agent.sock');
   const receiver = createSocketReceiver({
     config: {
       path: socketPath,
@@ -69,7 +72,7 @@ export async function startSocketReceiver(
     [Symbol.asyncDispose]: async () => {
       await receiver.close(100);
       await test.close();
-      await temp[Symbol.asyncDispose]();
+      await temp?.[Symbol.asyncDispose]();
     },
   };
 }
