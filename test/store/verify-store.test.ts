@@ -1,5 +1,6 @@
 /** What a superuser does to the store with its triggers off is found, named by stream and seq. */
 import pg from 'pg';
+import { ulid } from 'ulid';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Verification } from '../../ledger/examination.ts';
 import { rehash } from '../../ledger/stream-check.ts';
@@ -30,7 +31,7 @@ beforeAll(async () => {
   await admin.query(`INSERT INTO audit.auditor_tenants VALUES ('alice', 'acme')`);
   expect(await verify()).toMatchObject({ verdict: 'cannot_tell', records: 0 });
   records = Array.from({ length: 12 }, (_, n) => seal(acme, n));
-  const failover = spare.seal({ event_id: records[11]!.event.event_id });
+  const failover = seal(spare, 11, records[11]!.event.event_id);
   const others = Array.from({ length: 5 }, (_, n) => seal(zeta, n));
   const done = await store.appendRecords([...records, ...others, failover]);
   expect(done).toMatchObject({ ok: true, value: { stored: 18, duplicates: 1 } });
@@ -63,8 +64,9 @@ afterEach(async () => {
     INSERT INTO audit.records (${list}) SELECT ${list} FROM kept_records`);
 });
 
-function seal(sealer: Sealer, n: number): StoredRecord {
+function seal(sealer: Sealer, n: number, event_id = ulid()): StoredRecord {
   return sealer.seal({
+    event_id,
     actor: `u-${n}`,
     requestId: `r-${n}`,
     traceId: String(n).padStart(32, '0'),
@@ -161,6 +163,7 @@ describe('the chain', () => {
     await edit(1000, 'seq = 4');
     const found = await verify();
     expect(found.findings).toMatchObject([
+      { kind: 'reordered', seq: 4, line: 4 },
       { kind: 'column_differs', column: 'seq', seq: 3, line: 4 },
       { kind: 'reordered', seq: 3, line: 5 },
       { kind: 'column_differs', column: 'seq', seq: 4, line: 5 },
@@ -288,6 +291,22 @@ describe('what a verdict covers', () => {
     expect(away.verdict).toBe('cannot_tell');
     const stranger = await verify(undefined, urlOf('nobody'));
     expect(stranger.notes.join()).toContain('cannot be read');
+  });
+
+  test('an act recorded under the id of an earlier event is pointed out, though the chain is intact', async () => {
+    const [first, second] = [
+      createSealer('agent/5/a', 'reuse'),
+      createSealer('agent/6/b', 'reuse'),
+    ];
+    const event = first.seal();
+    const { event_id } = event.event;
+    await store.appendRecords([event, second.seal({ event_id })]);
+    expect((await verify()).notes).toEqual([]);
+    const done = await store.appendRecords([second.seal({ event_id, action: 'customer.delete' })]);
+    expect(done).toMatchObject({ value: { stored: 1, duplicates: 1 } });
+    const found = await verify();
+    expect(found).toMatchObject({ verdict: 'intact', records: 21 });
+    expect(found.notes).toEqual([expect.stringContaining('stream agent/6/b seq 1 carries the id')]);
   });
 
   test('what is added while it reads is no finding, and progress is told', async () => {
