@@ -42,6 +42,8 @@ export function generateValidators(out = OUT, names = schemaNames()) {
       allowUnionTypes: true,
       unicode: false,
       unicodeRegExp: false,
+      // Its only word is that `unicode` is deprecated; what matters throws, by `strict`.
+      logger: false,
     });
     addFormats(ajv);
     const validate = ajv.compile(schema);
