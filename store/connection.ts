@@ -18,64 +18,73 @@ export interface ConnectionOptions {
 }
 
 export interface Connection {
-  /** The open client, connecting first where needed; throws what connecting throws. */
+  /**
+   * The open client, connecting first where needed; throws what connecting throws. It pipelines:
+   * queries are sent at once, and answered in order.
+   */
   client(): Promise<pg.Client>;
-  /** Ends the connection at once, also one that is being opened; a running statement fails. */
-  drop(): Promise<void>;
+  /** Ends the connection at once, also one that is being opened; running statements fail. */
+  drop(): void;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const STATEMENT_TIMEOUT_MS = 60_000;
-/** A peer that is gone never answers the goodbye. */
-const GOODBYE_MS = 1_000;
 
 /** Creates a connection that is not open yet. */
 export function createConnection(options: ConnectionOptions): Connection {
-  let open: pg.Client | null = null;
-  let opening: pg.Client | null = null;
-  let drops = 0;
-
-  async function connect(): Promise<pg.Client> {
-    const dropsBefore = drops;
-    const client = new pg.Client(await configOf(options));
-    // Between two statements a lost connection only means: connect again.
-    client.on('error', () => {
-      if (open === client) open = null;
-    });
-    try {
-      opening = client;
-      if (drops === dropsBefore) await client.connect();
-      if (drops !== dropsBefore) throw new Error('the connection was closed while it was opened');
-      await client.query(SESSION);
-    } catch (error) {
-      await hangUp(client);
-      throw error;
-    } finally {
-      opening = null;
-    }
-    open = client;
-    return client;
-  }
-
+  let link: Link | null = null;
   return {
-    client: async () => open ?? connect(),
-    drop: async () => {
-      drops += 1;
-      const client = open;
-      open = null;
-      // end() would leave the one who waits for the connection waiting for ever.
-      opening?.connection.stream.destroy(new Error('the connection was closed'));
-      if (client !== null) await hangUp(client);
+    client: async () => {
+      const mine: Link = link ?? openLink(options, () => forget(mine));
+      link = mine;
+      try {
+        return await mine.ready;
+      } catch (error) {
+        forget(mine);
+        throw error;
+      }
+    },
+    drop: () => {
+      link?.end();
+      link = null;
     },
   };
+
+  function forget(lost: Link): void {
+    if (link === lost) link = null;
+  }
 }
 
-/** There is nothing left to learn from how a connection ends: it may be dead already. */
-async function hangUp(client: pg.Client): Promise<void> {
-  const timer = setTimeout(() => client.connection.stream.destroy(), GOODBYE_MS);
-  await Promise.allSettled([client.end()]);
-  clearTimeout(timer);
+interface Link {
+  readonly ready: Promise<pg.Client>;
+  end(): void;
 }
+
+function openLink(options: ConnectionOptions, onLost: () => void): Link {
+  const ending = new AbortController();
+
+  async function open(): Promise<pg.Client> {
+    const client = new pg.Client(await configOf(options));
+    // Between two statements a lost connection only means: connect again.
+    client.on('error', onLost);
+    // Not client.end(): it waits for the peer, and whoever waits for connect() would wait for ever.
+    const hangUp = (): void => void client.connection.stream.destroy(new Error(CLOSED));
+    ending.signal.throwIfAborted();
+    ending.signal.addEventListener('abort', hangUp);
+    try {
+      await client.connect();
+      await client.query(SESSION);
+      return client;
+    } catch (error) {
+      hangUp();
+      throw error;
+    }
+  }
+
+  return { ready: open(), end: () => ending.abort(new Error(CLOSED)) };
+}
+
+const CLOSED = 'the connection was closed';
 
 /** work_mem holds a batch's arrays in memory; what is confirmed must be on disk, whatever the default. */
 const SESSION = `
@@ -93,6 +102,7 @@ async function configOf(options: ConnectionOptions): Promise<pg.ClientConfig> {
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: options.timeoutMs ?? STATEMENT_TIMEOUT_MS,
     keepAlive: true,
+    pipeline: true,
   };
 }
 

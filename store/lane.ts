@@ -19,8 +19,8 @@ export interface Lane {
     to: number,
     signal: AbortSignal | undefined,
   ): Promise<Result<AppendSummary, StoreError>>;
-  /** Ends the connection at once; a running statement fails. */
-  drop(): Promise<void>;
+  /** Ends the connection at once; running statements fail. */
+  drop(): void;
 }
 
 /** What one connection's worth of state is; all of it is forgotten with the connection. */
@@ -86,7 +86,7 @@ async function appendRange(
       case 'unavailable':
       case 'schema':
       case 'access':
-        await forget(session);
+        forget(session);
         return err({ kind: failure.kind, message: failure.message });
       default:
         return assertNever(failure);
@@ -122,10 +122,10 @@ async function tryRange(
 }
 
 /** Another database may answer after a reconnect: nothing learnt from this one holds. */
-async function forget(session: Session): Promise<void> {
+function forget(session: Session): void {
   session.streamIds.clear();
   session.partitions.forget();
-  await session.connection.drop();
+  session.connection.drop();
 }
 
 /** Gives every stream of the batch its number. */

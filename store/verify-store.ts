@@ -68,7 +68,7 @@ export async function verifyStore(options: VerifyStoreOptions): Promise<Verifica
   } catch (error) {
     return conclude(`the store cannot be read: ${classifyDatabaseError(error).message}`);
   } finally {
-    await connection.drop();
+    connection.drop();
   }
 }
 
