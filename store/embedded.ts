@@ -101,7 +101,11 @@ async function start(options: EmbeddedOptions): Promise<Result<EmbeddedPostgres,
   const running = await findRunning(layout.data);
   if (running !== null) {
     const adopted = await adopt(running, passwords.value, log);
-    if (adopted !== null) return ok(adopted);
+    if (adopted !== null) {
+      // The agent that started it may have been killed before it could write down where.
+      await writeFile(layout.portFile, `${String(adopted.port)}\n`);
+      return ok(adopted);
+    }
     log('warn', `a server left behind (pid ${running.pid}) does not answer; stopping it`);
     await stopPostmaster(running.pid);
   }

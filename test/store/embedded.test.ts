@@ -103,6 +103,14 @@ test('it runs in a process group of its own, so Ctrl-C does not reach it', async
   expect(group).toBe(server.pid);
 });
 
+test('a server whose agent was killed before it wrote down the port is adopted, and its port is written down', async () => {
+  const first = await start();
+  const portFile = join(dir, 'port');
+  await rm(portFile);
+  expect(await start()).toMatchObject({ adopted: true, port: first.port });
+  expect(await readFile(portFile, 'utf8')).toBe(`${first.port}\n`);
+});
+
 test('a server left running by a killed agent is adopted, with its data', async () => {
   const first = await start();
   const second = await start();
