@@ -27,6 +27,7 @@ export async function startPostgresql(
     dir: join(home, 'data'),
     port: 0,
     passwordFile: join(home, 'passwords.json'),
+    maxConnections: 100,
   });
   if (!started.ok) {
     say(`postgresql: not measured, ${started.error.message}`);

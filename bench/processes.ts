@@ -98,6 +98,15 @@ export interface Measured {
   readonly rssMb: number | null;
 }
 
+/** The next message of a client process; rejects when it ends without one. */
+async function nextMessage(child: ChildProcess): Promise<unknown> {
+  const ended = once(child, 'exit').then(() => {
+    throw new Error('a client process ended early; it has said why');
+  });
+  const [message] = await Promise.race([once(child, 'message'), ended]);
+  return message;
+}
+
 /** Loads a target with clients in other processes. */
 export async function measure(
   target: TargetSpec,
@@ -110,15 +119,13 @@ export async function measure(
   const shares = children.map(
     (_, i) => Math.floor(clients / processes) + (i < clients % processes ? 1 : 0),
   );
-  const ready = children.map((child) => once(child, 'message'));
+  const ready = children.map(nextMessage);
   children.forEach((child, i) => child.send({ target, clients: shares[i], load }));
   await Promise.all(ready);
   const before = targetPid === null ? null : usageOf(targetPid);
   const reports = children.map(async (child) => {
-    const [report] = (await once(child, 'message')) as [
-      { results: LoadResult[]; cpuSeconds: number },
-    ];
-    return report;
+    const report = await nextMessage(child);
+    return report as { results: LoadResult[]; cpuSeconds: number };
   });
   const exits = children.map((child) => once(child, 'exit'));
   for (const child of children) child.send('go');

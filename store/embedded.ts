@@ -36,6 +36,8 @@ export interface EmbeddedOptions {
   /** Where generated passwords are kept (0600). Default: `<dir>/../keys/postgres-passwords.json`. */
   readonly passwordFile?: string;
   readonly log?: (level: 'info' | 'warn', message: string) => void;
+  /** Default 40: the agent's few, and people's. */
+  readonly maxConnections?: number;
 }
 
 export interface EmbeddedPostgres {
@@ -60,6 +62,7 @@ interface Layout {
 }
 
 const START_ATTEMPTS = 5;
+const MAX_CONNECTIONS_DEFAULT = 40;
 const LOG_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Starts, or adopts, the server of a directory. Under 3 s the first time, under 1 s later. */
@@ -137,7 +140,8 @@ async function boot(
   let reason = '';
   let port = await pickPort(options.port, layout.portFile, log);
   for (let attempt = 0; attempt < START_ATTEMPTS; attempt += 1) {
-    const launched = await launch(layout, port, binaries, identity);
+    const args = serverArgs(layout.data, port, options.maxConnections ?? MAX_CONNECTIONS_DEFAULT);
+    const launched = await launch(layout, args, binaries, identity);
     const up = await waitUntilReady(layout.data, launched, passwords.owner);
     if (up.ok) {
       await writeFile(layout.portFile, `${String(port)}\n`);
@@ -163,7 +167,7 @@ async function boot(
 
 async function launch(
   layout: Layout,
-  port: number,
+  args: readonly string[],
   binaries: Binaries,
   identity: Identity,
 ): Promise<{ pid: number; exited: () => boolean }> {
@@ -175,7 +179,7 @@ async function launch(
   // A file, not a pipe: the server may outlive this process.
   const out = openSync(layout.log, 'a', 0o600);
   try {
-    const command = spawnAs(identity, binaries.postgres, serverArgs(layout.data, port));
+    const command = spawnAs(identity, binaries.postgres, args);
     const child = spawn(command.file, command.args, {
       ...command.options,
       detached: true,
@@ -191,7 +195,7 @@ async function launch(
   }
 }
 
-function serverArgs(data: string, port: number): string[] {
+function serverArgs(data: string, port: number, maxConnections: number): string[] {
   const settings = [
     'listen_addresses=127.0.0.1',
     `port=${String(port)}`,
@@ -200,7 +204,7 @@ function serverArgs(data: string, port: number): string[] {
     'full_page_writes=on',
     'synchronous_commit=on',
     'shared_buffers=128MB',
-    'max_connections=40',
+    `max_connections=${maxConnections}`,
     // A query over all months locks each partition and its indexes.
     'max_locks_per_transaction=256',
     'min_wal_size=256MB',
