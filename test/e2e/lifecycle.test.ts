@@ -1,36 +1,18 @@
-/** Start, stop, and start again, of the real agent: what is promised to whoever operates it. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+/** Stops, restarts and neighbours of the real agent: what is promised to whoever operates it. */
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import {
-  CLI,
-  freePort,
-  runCli,
-  startAgentProcess,
-  type AgentProcess,
-} from '../support/agent-process.ts';
+import { expect, test, vi } from 'vitest';
+import { freePort, runCli, startAgentProcess } from '../support/agent-process.ts';
 import { startGoodClient } from '../support/good-client.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { expectEachOnce, readRecords } from '../support/outcome.ts';
 import { connectRaw } from '../support/raw-client.ts';
-import { isAlive, processesOn } from '../support/processes.ts';
+import { isAlive, processesOn, signalAgent } from '../support/processes.ts';
+
+/** Servers start in every test, and the machine may be busy. */
+vi.setConfig({ testTimeout: 60_000 });
 
 const SHUTDOWN_MS_MAX = 10_000;
-
-/** Sends one signal, as a terminal or a supervisor does; resolves with exit code and time taken. */
-async function signal(
-  agent: AgentProcess,
-  name: NodeJS.Signals,
-): Promise<{ readonly code: number | null; readonly ms: number }> {
-  const pid = agent.pid();
-  const startedMs = performance.now();
-  process.kill(pid, name);
-  await expect.poll(() => isAlive(pid), { timeout: 20_000, interval: 20 }).toBe(false);
-  const ms = performance.now() - startedMs;
-  return { code: await agent.stop(), ms };
-}
 
 test('Ctrl-C under load drains and ends within 10 s with exit code 0, the database included; the next start goes on in the same streams', async () => {
   await using agent = await startAgentProcess();
@@ -39,7 +21,7 @@ test('Ctrl-C under load drains and ends within 10 s with exit code 0, the databa
   await client.reached(500);
   expect((await processesOn(agent.dir)).length, 'agent and database').toBeGreaterThan(1);
 
-  const { code, ms } = await signal(agent, 'SIGINT');
+  const { code, ms } = await signalAgent(agent, 'SIGINT');
   expect(code).toBe(0);
   expect(ms).toBeLessThan(SHUTDOWN_MS_MAX);
   expect(await processesOn(agent.dir), 'nothing is left running').toEqual([]);
@@ -55,7 +37,7 @@ test('Ctrl-C under load drains and ends within 10 s with exit code 0, the databa
   const records = await expectEachOnce(agent, observed.acked);
   const streams = (of: typeof records) => new Set(of.map(({ event }) => event.chain.stream));
   expect(streams(records), 'no stream began anew').toEqual(streams(before));
-}, 60_000);
+});
 
 test('what was acked before a stop in order is with every sink when it ends', async () => {
   await using agent = await startAgentProcess();
@@ -72,26 +54,6 @@ test('what was acked before a stop in order is with every sink when it ends', as
   }
 });
 
-test('keys that are missing are generated at the first start, readable by nobody else, and it says so', async () => {
-  await using agent = await startAgentProcess({ exporters: FILE_ONLY });
-  for (const name of ['redaction.key', 'signing.key']) {
-    const { mode } = await stat(join(agent.dir, 'keys', name));
-    expect(mode & 0o777, name).toBe(0o600);
-    expect(agent.output()).toMatch(new RegExp(`new key .*${name}.*generated now, mode 0600`));
-  }
-  const key = await agent.redactionKey();
-  const emitted = await runCli(['emit', '--data-dir', agent.dir], {
-    input: `${JSON.stringify(DRAFT)}\n`,
-  });
-  expect(emitted, 'emit finds them there').toMatchObject({ code: 0 });
-
-  await agent.stop();
-  const from = agent.output().length;
-  await agent.start();
-  expect(agent.output().slice(from)).not.toContain('new key');
-  expect(await agent.redactionKey()).toBe(key);
-});
-
 test('two agents run side by side, each with its own directory, ports and database', async () => {
   await using one = await startAgentProcess();
   await using other = await startAgentProcess();
@@ -102,7 +64,7 @@ test('two agents run side by side, each with its own directory, ports and databa
   const others = await expectEachOnce(other, second!.acked);
   const streams = new Set(records.map(({ event }) => event.chain.stream));
   expect(others.filter(({ event }) => streams.has(event.chain.stream))).toEqual([]);
-}, 60_000);
+});
 
 test('a second agent on the same directory refuses, says who holds it, and disturbs nothing', async () => {
   await using agent = await startAgentProcess({ exporters: FILE_ONLY });
@@ -156,7 +118,7 @@ test('SIGTERM while every sink is down ends within 10 s, and nothing is lost', a
   await client.reached(200);
   const { acked, failed } = await client.stop();
   expect(failed).toEqual([]);
-  const { code, ms } = await signal(agent, 'SIGTERM');
+  const { code, ms } = await signalAgent(agent, 'SIGTERM');
   expect({ code, isInTime: ms < SHUTDOWN_MS_MAX }).toEqual({ code: 0, isInTime: true });
   const ids = (await readRecords(join(agent.dir, 'ledger'))).map(({ event }) => event.event_id);
   expect(ids).toEqual(expect.arrayContaining(acked.map(({ event_id }) => event_id)));
@@ -172,12 +134,12 @@ test('SIGTERM while the database hangs ends within 10 s, and the database is gon
   const client = await startGoodClient(agent);
   await client.reached(50);
   await client.stop();
-  const { code, ms } = await signal(agent, 'SIGTERM');
+  const { code, ms } = await signalAgent(agent, 'SIGTERM');
   expect({ code, isInTime: ms < SHUTDOWN_MS_MAX }).toEqual({ code: 0, isInTime: true });
   // What is stopped notices nothing; once it goes on, it sees that its server is gone.
   for (const { pid } of await processesOn(agent.dir)) process.kill(pid, 'SIGCONT');
   await expect.poll(() => processesOn(agent.dir), { timeout: 5000 }).toEqual([]);
-}, 60_000);
+});
 
 test('a second Ctrl-C ends it at once, and nothing that was acked is lost', async () => {
   await using agent = await startAgentProcess();
@@ -194,7 +156,7 @@ test('a second Ctrl-C ends it at once, and nothing that was acked is lost', asyn
   const { acked, failed } = await client.stop();
   expect(failed).toEqual([]);
   await expectEachOnce(agent, acked);
-}, 60_000);
+});
 
 test('an agent whose output nobody reads any more goes on, and stops in order', async () => {
   await using agent = await startAgentProcess({ exporters: FILE_ONLY });
@@ -206,54 +168,9 @@ test('an agent whose output nobody reads any more goes on, and stops in order', 
   await hostile.next();
   await client.reached(50);
   expect((await client.stop()).failed).toEqual([]);
-  expect((await signal(agent, 'SIGTERM')).code).toBe(0);
+  expect((await signalAgent(agent, 'SIGTERM')).code).toBe(0);
   const records = await readRecords(join(agent.dir, 'ledger'));
   expect(records.at(-1)?.event.event.action).toBe('agent.stopped');
 });
 
-test('an agent that is told to stop while its database is made for the first time stops, and leaves nothing running', async () => {
-  await using temp = await makeTempDir();
-  await using agent = await startAgentProcess({ dir: temp.path });
-  await expect
-    .poll(() => processesOn(agent.dir), { timeout: 10_000, interval: 5 })
-    .not.toHaveLength(1);
-  const { code, ms } = await signal(agent, 'SIGTERM');
-  expect({ code, isInTime: ms < SHUTDOWN_MS_MAX }).toEqual({ code: 0, isInTime: true });
-  expect(await processesOn(agent.dir)).toEqual([]);
-  await agent.start();
-  await agent.delivered();
-});
-
-test('an agent that is killed while its database is made for the first time makes it whole at the next start', async () => {
-  await using agent = await startAgentProcess();
-  for (const ms of [100, 300, 500, 800, 1200, 1600]) {
-    await new Promise((resolve) => setTimeout(resolve, ms));
-    await agent.kill();
-    await agent.start();
-  }
-  await agent.delivered();
-  await expectEachOnce(agent, []);
-}, 60_000);
-
-test('an agent that is told to stop while it starts stops', async () => {
-  await using agent = await startAgentProcess({ exporters: FILE_ONLY });
-  await agent.stop();
-  const child = spawn(process.execPath, [CLI, 'agent', '--config', agent.configFile], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const exited = once(child, 'exit');
-  await expect.poll(() => processesOn(agent.dir)).not.toEqual([]);
-  // Until it listens for it, the signal ends the process as it ends any other.
-  child.kill('SIGTERM');
-  await exited;
-  expect(child.exitCode === 0 || child.signalCode === 'SIGTERM').toBe(true);
-  expect(await processesOn(agent.dir)).toEqual([]);
-});
-
 const FILE_ONLY = { 'file/ecs': { path: 'siem/ecs.ndjson', format: 'ecs' } };
-const DRAFT = {
-  action: 'user.login',
-  outcome: 'success',
-  actor: { type: 'user', id: 'u-1', name: 'Ada' },
-  resource: { type: 'session', id: 's-1' },
-};

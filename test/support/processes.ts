@@ -1,5 +1,7 @@
 /** Processes of this host, by a folder that they were started with. */
 import { readdir, readFile } from 'node:fs/promises';
+import { expect, vi } from 'vitest';
+import type { AgentProcess } from './agent-process.ts';
 
 export interface Running {
   readonly pid: number;
@@ -42,4 +44,17 @@ export function isAlive(pid: number): boolean {
     // ESRCH: it has ended, and was waited for.
     return false;
   }
+}
+
+/** Sends one signal, as a terminal or a supervisor does; resolves with exit code and time taken. */
+export async function signalAgent(
+  agent: AgentProcess,
+  name: NodeJS.Signals,
+): Promise<{ readonly code: number | null; readonly ms: number }> {
+  const pid = agent.pid();
+  const startedMs = performance.now();
+  process.kill(pid, name);
+  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 20_000, interval: 20 });
+  const ms = performance.now() - startedMs;
+  return { code: await agent.stop(), ms };
 }
