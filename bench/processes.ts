@@ -11,7 +11,7 @@ import type { TargetSpec } from './targets.ts';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 /** Client processes: more than the cores would only make them starve one another. */
-const PROCESSES_MAX = 4;
+const PROCESSES_MAX = 2;
 
 /** A port that is free now. */
 export async function freePort(): Promise<number> {

@@ -160,9 +160,8 @@ export function createAppendStage(options: AppendOptions): AppendStage {
 
   /** Writes what is sealed; null when durable. On a failure the chain is as it was before. */
   async function writeSealed(): Promise<WriteFailure | null> {
-    const { text, records } = sealer.batch();
+    const { bytes, records } = sealer.batch();
     if (records === 0) return null;
-    const bytes = Buffer.from(text);
     const written = await writer.append(bytes, records);
     if (!written.ok) {
       sealer.rollback();

@@ -34,8 +34,8 @@ export interface Sealer {
   seal(input: SealInput, producer: Producer): Receipt;
   /** Seals an event of the agent, under the agent's own producer. */
   sealOwn(input: SealInput): Receipt;
-  /** Lines of the batch so far. */
-  batch(): { readonly text: string; readonly records: number };
+  /** Lines of the batch so far; the bytes are good until the next call. */
+  batch(): { readonly bytes: Uint8Array; readonly records: number };
   commit(): void;
   rollback(): void;
 }
@@ -55,10 +55,24 @@ export interface SealerOptions {
 const SALT_BYTES = 16;
 const SALTS_PER_POOL = 256;
 
+/** Bytes of UTF-8 that a UTF-16 unit takes at most. */
+const UTF8_BYTES_PER_UNIT_MAX = 3;
+
+/** Creates an encoder into one buffer, used again and again: no allocation and no count per batch. */
+function createEncoder(): (text: string) => Uint8Array {
+  let buffer = Buffer.alloc(0);
+  return (text) => {
+    const worst = text.length * UTF8_BYTES_PER_UNIT_MAX;
+    if (buffer.length < worst) buffer = Buffer.allocUnsafeSlow(worst);
+    return buffer.subarray(0, buffer.write(text));
+  };
+}
+
 /** Creates a sealer over a recovered state, which it changes. */
 export function createSealer(options: SealerOptions): Sealer {
   const { agent, state } = options;
   const streams = openStreams(state, options.incarnation);
+  const encode = createEncoder();
   let text = '';
   let records = 0;
   let nowMs = 0;
@@ -175,7 +189,7 @@ export function createSealer(options: SealerOptions): Sealer {
       const producer = { id: options.producer, seq: ownSeq++, refused: 0 };
       return place(input.canonical, stream, input.tenant, producer);
     },
-    batch: () => ({ text, records }),
+    batch: () => ({ bytes: encode(text), records }),
     commit: () => {
       state.records += records;
       forgetSilentProducers(state.producers);
