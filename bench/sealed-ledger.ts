@@ -48,10 +48,9 @@ export async function fillLedger(dir: string, records: number): Promise<number> 
         { id: producer, seq: next, refused: 0 },
       );
     }
-    const batch = sealer.batch();
-    const bytes = Buffer.from(batch.text);
+    const { bytes, records } = sealer.batch();
     if (writer.isFull(bytes.length)) await writer.cut(formatState(state));
-    const written = await writer.append(bytes, batch.records);
+    const written = await writer.append(bytes, records);
     if (!written.ok) throw new Error(written.error.message);
     sealer.commit();
   }

@@ -76,8 +76,8 @@ export async function openTestLedger(
         { id: producer, seq: next++, refused: 0 },
       ),
     );
-    const { text, records } = sealer.batch();
-    const written = await writer.append(Buffer.from(text), records);
+    const { bytes, records } = sealer.batch();
+    const written = await writer.append(bytes, records);
     if (!written.ok) {
       sealer.rollback();
       next -= events.length;
