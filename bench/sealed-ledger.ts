@@ -48,9 +48,9 @@ export async function fillLedger(dir: string, records: number): Promise<number> 
         { id: producer, seq: next, refused: 0 },
       );
     }
-    const { bytes, records } = sealer.batch();
-    if (writer.isFull(bytes.length)) await writer.cut(formatState(state));
-    const written = await writer.append(bytes, records);
+    const batch = sealer.batch();
+    if (writer.isFull(batch.bytes.length)) await writer.cut(formatState(state));
+    const written = await writer.append(batch.bytes, batch.records);
     if (!written.ok) throw new Error(written.error.message);
     sealer.commit();
   }
