@@ -71,7 +71,7 @@ it('a number that was given up is told before a later one is sent, so that it is
   const peer = await startAgentPeer({
     refuse: () => (full ? { kind: 'disk_full', message: 'no space' } : null),
   });
-  const audit = createTestAudit(peer.socketPath, { timeoutMs: 300 });
+  const audit = createTestAudit(peer.socketPath, { timeoutMs: 2_000 });
   open.push(audit, peer);
   await expect(audit.record(draft())).rejects.toMatchObject({ recorded: 'no' });
   full = false;
