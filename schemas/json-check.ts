@@ -23,6 +23,39 @@ export function pointTo(parent: string, name: string): string {
 
 /** Reports the first value that is unsafe, or null. `depth` is the level of `value` itself. */
 export function checkJson(value: unknown, field: string, depth: number): Refusal | null {
+  // Nearly every value is safe, and naming the place of each member costs more than judging it.
+  return isSafe(value, depth) ? null : findUnsafe(value, field, depth);
+}
+
+/** U+0000, and whatever may be half of a surrogate pair. */
+const SUSPECT = /[\u0000\ud800-\udfff]/;
+
+function isSafe(value: unknown, depth: number): boolean {
+  if (typeof value === 'string') return isSafeString(value);
+  if (typeof value === 'number') return checkNumber(value, '') === null;
+  if (typeof value !== 'object') return typeof value === 'boolean';
+  if (value === null) return true;
+  if (depth > EVENT_DEPTH_MAX) return false;
+  if (Array.isArray(value)) {
+    // A hole counts as undefined, which `every` would pass over.
+    for (const item of value as readonly unknown[]) if (!isSafe(item, depth + 1)) return false;
+    return true;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  for (const name of Object.keys(value)) {
+    if (name === '__proto__' || !isSafeString(name)) return false;
+    const member = (value as Readonly<Record<string, unknown>>)[name];
+    if (member !== undefined && !isSafe(member, depth + 1)) return false;
+  }
+  return true;
+}
+
+function isSafeString(text: string): boolean {
+  return !SUSPECT.test(text) || checkString(text, '') === null;
+}
+
+function findUnsafe(value: unknown, field: string, depth: number): Refusal | null {
   if (typeof value === 'string') return checkString(value, field);
   if (typeof value === 'number') return checkNumber(value, field);
   if (typeof value === 'boolean' || value === null) return null;
@@ -38,7 +71,7 @@ export function checkJson(value: unknown, field: string, depth: number): Refusal
   }
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index++) {
-      const found = checkJson(value[index], `${field}/${index}`, depth + 1);
+      const found = findUnsafe(value[index], `${field}/${index}`, depth + 1);
       if (found !== null) return found;
     }
     return null;
@@ -60,7 +93,7 @@ function checkObject(value: object, field: string, depth: number): Refusal | nul
       return refusal('forbidden_key', `${field} has a member named __proto__; rename it`, field);
     }
     if (member === undefined) continue;
-    const found = checkString(name, field) ?? checkJson(member, pointTo(field, name), depth + 1);
+    const found = checkString(name, field) ?? findUnsafe(member, pointTo(field, name), depth + 1);
     if (found !== null) return found;
   }
   return null;
