@@ -6,6 +6,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { documentFormat } from '../agent/deliver/documents.ts';
 import { createFeed, type Feed } from '../agent/deliver/feed.ts';
 import { createFileSink } from '../agent/deliver/sinks/file.ts';
@@ -86,14 +87,30 @@ async function drainToPostgresql(drain: Drain, home: string): Promise<DrainRow> 
     passwordFile: join(home, 'passwords.json'),
   });
   if (!started.ok) throw new Error(started.error.message);
-  const { writerUrl: url, ownerUrl } = started.value;
+  const { writerUrl: url, ownerUrl, adminUrl } = started.value;
   const store = createPostgresStore({ url, ownerUrl });
   try {
+    await ageLog(adminUrl);
     const sink = createPostgresqlSink('postgresql', store, { migrates: true });
     return await drainTo(sink, drain, started.value);
   } finally {
     await started.value.stop();
   }
+}
+
+/**
+ * A new server writes each segment of its log twice, first with zeros; from the first checkpoint on it
+ * uses old ones again. Some 300 MB of log and a checkpoint make it a server that has run for a while.
+ */
+async function ageLog(adminUrl: string): Promise<void> {
+  const admin = new pg.Client(adminUrl);
+  await admin.connect();
+  await admin.query(
+    `CREATE TABLE bench_log AS SELECT repeat('x', 1000) FROM generate_series(1, 300000)`,
+  );
+  await admin.query('DROP TABLE bench_log');
+  await admin.query('CHECKPOINT');
+  await admin.end();
 }
 
 function openFeed({ ledger }: Drain): Feed {
