@@ -48,10 +48,8 @@ function tableOf(thrown: unknown): string {
 }
 
 const DATA_REASONS: { readonly [state: string]: string } = {
-  '22P02': 'the event is no JSON that PostgreSQL takes',
-  '22P05': 'the event holds a character that jsonb cannot hold',
-  '22021': 'the event holds bytes that are no UTF-8',
-  '23514': 'the event is no JSON object that jsonb can hold, or a hash has the wrong length',
+  '22021': 'the event holds what is no character of UTF-8, or U+0000 itself',
+  '23514': 'a hash has the wrong length',
   '23505': 'a row that has no key, so was not written by sealtrail, stands in its place',
   '54000': 'a field is too long for an index',
 };

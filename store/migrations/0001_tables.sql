@@ -60,21 +60,28 @@ CREATE TABLE audit.records (
 ) PARTITION BY RANGE (occurred_at);
 
 -- The event as jsonb, computed by the server from the bytes: nobody can make it say something else.
--- From PostgreSQL 18 on it is computed when read, which halves disk and write-ahead log; there the
--- check refuses what could not be read later: no JSON object, or an escape that jsonb cannot hold
--- (U+0000, half a surrogate pair). Canonical text escapes control characters only, so few events
--- are parsed twice. EXECUTE, since an older server cannot even parse the first branch.
+-- Null where jsonb cannot hold it (U+0000, half a surrogate pair): the record itself must be kept,
+-- or the chain would have a hole. From PostgreSQL 18 on it is computed when read, which halves disk
+-- and write-ahead log; canonical text escapes control characters only, so the pattern is seldom
+-- needed. EXECUTE, since an older server cannot even parse the first branch.
 DO $$
 BEGIN
   IF current_setting('server_version_num')::integer >= 180000 THEN
-    EXECUTE 'ALTER TABLE audit.records ADD COLUMN payload jsonb
-      GENERATED ALWAYS AS (event_bytes::jsonb) VIRTUAL';
-    EXECUTE $sql$ALTER TABLE audit.records ADD CONSTRAINT event_is_readable CHECK (
-      event_bytes IS JSON OBJECT
-      AND (event_bytes NOT LIKE '%\\u%' OR event_bytes::jsonb IS NOT NULL))$sql$;
+    EXECUTE $sql$ALTER TABLE audit.records ADD COLUMN payload jsonb GENERATED ALWAYS AS (
+      CASE WHEN event_bytes IS JSON AND (event_bytes NOT LIKE '%\\u%'
+        OR event_bytes !~ '(?<!\\)(\\\\)*\\u(0000|[dD][89a-fA-F])')
+      THEN event_bytes::jsonb END) VIRTUAL$sql$;
   ELSE
+    CREATE FUNCTION audit.to_payload(event_bytes text) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $function$
+    BEGIN
+      RETURN event_bytes::jsonb;
+    EXCEPTION WHEN data_exception THEN
+      RETURN NULL;
+    END
+    $function$;
     ALTER TABLE audit.records ADD COLUMN payload jsonb
-      GENERATED ALWAYS AS (event_bytes::jsonb) STORED;
+      GENERATED ALWAYS AS (audit.to_payload(event_bytes)) STORED;
   END IF;
 END
 $$;

@@ -159,26 +159,46 @@ describe('bytes', () => {
     expect(found.rows.map((row) => row.event_bytes)).toEqual(records.map((r) => r.eventText));
   });
 
-  test.each([
-    ['U+0000, escaped', '"\\u0000"'],
-    ['U+0000, raw', '"\u0000"'],
-    ['half a surrogate pair, escaped', '"\\ud83d"'],
-    ['the other half', '"\\ude00 "'],
-    ['half a surrogate pair, raw', '"\ud83d"'],
-    ['no JSON', '{'],
-  ])('%s is refused by name; what stands beside it is stored and can be read', async (_, value) => {
+  /** Three records, the second of which has this value in its bytes, whatever was sealed. */
+  function around(value: string): { stream: string; records: StoredRecord[] } {
     const sealer = createSealer();
     const records = [sealer.seal(), sealer.seal(), sealer.seal()];
     const eventText = records[1]!.eventText.replace('"metadata":{}', `"metadata":{"a":${value}}`);
     records[1] = { ...records[1]!, eventText };
+    return { stream: sealer.stream, records };
+  }
+
+  test.each([
+    ['U+0000, escaped', '"\\u0000"', false],
+    ['U+0000 behind a backslash', '"\\\\\\u0000"', false],
+    ['half a surrogate pair, escaped', '"\\ud83d"', false],
+    ['the other half', '"\\uDE00 "', false],
+    ['no JSON', '{', false],
+    ['a backslash before u0000', '"\\\\u0000"', true],
+    ['a control character', '"\\u001f"', true],
+  ])('%s is stored byte for byte; what jsonb cannot hold has no payload', async (_, value, has) => {
+    const { stream, records } = around(value);
+    expect(await append(records)).toMatchObject({ stored: 3, refused: [] });
+    const found = await owner.query<{ event_bytes: string; payload: unknown }>(
+      'SELECT event_bytes, payload FROM audit.events WHERE stream = $1 ORDER BY seq',
+      [stream],
+    );
+    expect(found.rows.map((row) => row.event_bytes)).toEqual(records.map((r) => r.eventText));
+    expect(found.rows.map((row) => row.payload !== null)).toEqual([true, has, true]);
+    await forget(stream);
+  });
+
+  test.each([
+    ['U+0000, raw', '"\u0000"'],
+    ['half a surrogate pair, raw', '"\ud83d"'],
+  ])('%s, which no text can hold, is refused by name, alone', async (_, value) => {
+    const { stream, records } = around(value);
     const done = await append(records);
     expect(done).toMatchObject({ stored: 2, refused: [{ index: 1, kind: 'poison' }] });
-    const sql = 'SELECT payload FROM audit.events WHERE stream = $1';
-    expect((await owner.query(sql, [sealer.stream])).rowCount).toBe(2);
     // Its place in the stream is not taken: made good, it goes in.
-    await append([{ ...records[1], eventText: eventText.replace(value, '"good"') }]);
-    await owner.query('SELECT payload FROM audit.events WHERE stream = $1', [sealer.stream]);
-    await forget(sealer.stream);
+    const eventText = records[1]!.eventText.replace(value, '"good"');
+    expect((await append([{ ...records[1]!, eventText }])).stored).toBe(1);
+    await forget(stream);
   });
 
   test('a batch beyond any message and any transaction is cut, and stored whole', async () => {
