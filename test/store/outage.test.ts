@@ -98,17 +98,21 @@ describe('a server that goes away', () => {
     await store.migrate();
     const [before, during] = makeBatches(2, 8_000);
     await insist(store, before!);
-    const pending = store.appendRecords(during!);
+    // Halfway: the keys of the batch go in, its records have to wait.
+    await using blocker = await connectTo(first.adminUrl);
+    await blocker.client.query('BEGIN; LOCK TABLE audit.records IN SHARE MODE');
+    // A transaction sees one picture of the activity; so somebody else looks.
     await using watcher = await connectTo(first.adminUrl);
+    const pending = store.appendRecords(during!);
     await expect
       .poll(
         async () =>
           (
             await watcher.client
-              .query(`SELECT FROM pg_stat_activity WHERE query ~ 'INSERT INTO audit'
-             AND state = 'active' AND application_name = 'sealtrail'`)
+              .query(`SELECT FROM pg_stat_activity WHERE query ~ 'INSERT INTO audit.records'
+             AND wait_event_type = 'Lock' AND application_name = 'sealtrail'`)
           ).rowCount,
-        { timeout: 20_000, interval: 5 },
+        { timeout: 20_000, interval: 20 },
       )
       .toBeGreaterThan(0);
     process.kill(first.pid, 'SIGKILL');
