@@ -2,7 +2,8 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import { freePort, runCli, startAgentProcess } from '../support/agent-process.ts';
+import { freePort } from '../../bench/processes.ts';
+import { runCli, startAgentProcess } from '../support/agent-process.ts';
 import { startGoodClient } from '../support/good-client.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { expectEachOnce, readRecords } from '../support/outcome.ts';

@@ -40,15 +40,13 @@ testMount(
     await rename(siem, `${siem}.away`);
     await writeFile(siem, '');
 
-    const filling = await startGoodClient(agent, { inFlight: 32, timeoutMs: 1_000 });
+    const filling = await startGoodClient(agent, { inFlight: 32, timeoutMs: 5_000 });
     await expect
       .poll(async () => (await agent.status()).append.state, { timeout: 30_000 })
       .toBe('disk_full');
-    await expect.poll(() => filling.audit.stats().failures, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(() => filling.audit.stats().failures, { timeout: 20_000 }).toBeGreaterThan(0);
     const { acked, failed } = await filling.stop();
-    expect(failed).toContain('disk_full');
-    // What was on its way when the disk filled may not hear why within its second.
-    expect(new Set([...failed, 'disk_full', 'timeout'])).toEqual(new Set(['disk_full', 'timeout']));
+    expect(new Set(failed)).toEqual(new Set(['disk_full']));
     expect(acked.length).toBeGreaterThan(500);
     expect(await diskEvents(agent)).toContainEqual(['failure', 'began']);
     expect((await runCli(['status', '--data-dir', dir])).code, 'status says so').toBe(1);
@@ -97,7 +95,7 @@ testMount(
       exporters: { 'file/ecs': { path, format: 'ecs' } },
       config: { ledger: LEDGER },
     });
-    const filling = await startGoodClient(agent, { inFlight: 32, timeoutMs: 1_000 });
+    const filling = await startGoodClient(agent, { inFlight: 32, timeoutMs: 5_000 });
     await expect
       .poll(async () => (await agent.status()).append.state, { timeout: 30_000 })
       .toBe('disk_full');

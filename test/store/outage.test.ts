@@ -14,6 +14,7 @@ import { embeddedAddress } from '../../store/embedded-address.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import type { Store, StoredRecord } from '../../store/store.ts';
 import { verifyStore } from '../../store/verify-store.ts';
+import { mayMount, testWhere } from '../support/host.ts';
 import { connectTo } from '../support/postgres.ts';
 import { createSealer } from './sealed.ts';
 
@@ -139,41 +140,44 @@ describe('a server that goes away', () => {
   });
 });
 
-describe.runIf(process.getuid?.() === 0)('a disk without space', () => {
-  test('costs time and no record: what was confirmed is there, the rest follows', async () => {
-    const disk = join(root, 'disk');
-    await mkdir(disk);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=400m,mode=755', 'tmpfs', disk]);
-    dir = join(disk, 'postgres');
-    try {
-      await start();
-      const store = openStore();
-      await store.migrate();
-      const batches = makeBatches(30, 1_000);
-      await insist(store, batches[0]!);
-      const ballast = join(disk, 'ballast');
-      const { bavail, bsize } = await statfs(disk);
-      await writeFile(ballast, Buffer.alloc(bavail * bsize - 6 * 1024 * 1024));
-      let at = 1;
-      let failure = '';
-      for (; at < batches.length && failure === ''; at++) {
-        const done = await store.appendRecords(batches[at]!);
-        if (!done.ok) failure = `${done.error.kind}: ${done.error.message}`;
+describe('a disk without space', () => {
+  testWhere(mayMount, 'mounting a small disk needs root')(
+    'costs time and no record: what was confirmed is there, the rest follows',
+    async () => {
+      const disk = join(root, 'disk');
+      await mkdir(disk);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=400m,mode=755', 'tmpfs', disk]);
+      dir = join(disk, 'postgres');
+      try {
+        await start();
+        const store = openStore();
+        await store.migrate();
+        const batches = makeBatches(30, 1_000);
+        await insist(store, batches[0]!);
+        const ballast = join(disk, 'ballast');
+        const { bavail, bsize } = await statfs(disk);
+        await writeFile(ballast, Buffer.alloc(bavail * bsize - 6 * 1024 * 1024));
+        let at = 1;
+        let failure = '';
+        for (; at < batches.length && failure === ''; at++) {
+          const done = await store.appendRecords(batches[at]!);
+          if (!done.ok) failure = `${done.error.kind}: ${done.error.message}`;
+        }
+        expect(failure).toMatch(/^unavailable: /);
+        await rm(ballast);
+        // Where the log itself had no room the server ended; the agent starts it again.
+        const server = await start();
+        for (const batch of batches) await insist(store, batch);
+        await store.close();
+        const verification = await verifyStore({ url: server.auditorUrl });
+        expect(verification).toMatchObject({ verdict: 'intact', records: 30_000 });
+        await server.stop();
+      } finally {
+        await stopOrphanedPostgres(dir);
+        execFileSync('umount', ['-l', disk]);
       }
-      expect(failure).toMatch(/^unavailable: /);
-      await rm(ballast);
-      // Where the log itself had no room the server ended; the agent starts it again.
-      const server = await start();
-      for (const batch of batches) await insist(store, batch);
-      await store.close();
-      const verification = await verifyStore({ url: server.auditorUrl });
-      expect(verification).toMatchObject({ verdict: 'intact', records: 30_000 });
-      await server.stop();
-    } finally {
-      await stopOrphanedPostgres(dir);
-      execFileSync('umount', ['-l', disk]);
-    }
-  });
+    },
+  );
 });
 
 describe('a peer that never answers', () => {

@@ -7,11 +7,11 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, vi } from 'vitest';
 import type { AgentStatus } from '../../agent/ports.ts';
+import { freePort } from '../../bench/processes.ts';
 import { stopOrphanedPostgres } from '../../store/embedded.ts';
 import { until } from './agent-peer.ts';
 
@@ -193,16 +193,6 @@ function createProcess(
       await rm(dir, { recursive: true, force: true });
     },
   };
-}
-
-/** A port of loopback that is free now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 function getOverSocket(socketPath: string, path: string): Promise<string> {
