@@ -10,7 +10,7 @@ export interface Progress {
 const REDRAW_MS = 100;
 
 /** Creates a progress line: `verifying 42 % 31.0 MB/s`. */
-export function createProgress(what: string, unit: 'B' | 'events'): Progress {
+export function createProgress(what: string, unit: 'B' | 'events' | 'records'): Progress {
   const isShown = process.stderr.isTTY === true;
   const startedMs = performance.now();
   let drawnMs = startedMs;
@@ -21,7 +21,7 @@ export function createProgress(what: string, unit: 'B' | 'events'): Progress {
     drawnMs = nowMs;
     const perSecond = done / ((nowMs - startedMs) / 1000);
     const rate =
-      unit === 'B' ? `${(perSecond / 1e6).toFixed(1)} MB/s` : `${perSecond.toFixed(0)} events/s`;
+      unit === 'B' ? `${(perSecond / 1e6).toFixed(1)} MB/s` : `${perSecond.toFixed(0)} ${unit}/s`;
     const share = total > 0 ? `${((done / total) * 100).toFixed(0)} %` : String(done);
     process.stderr.write(`\r\x1b[K${what} ${share}  ${rate}`);
   }

@@ -14,6 +14,7 @@ Examples:
   $ sealtrail verify ./data              every segment and stream of an agent's ledger
   $ sealtrail verify ./data --json | jq '.findings[]'
   $ sealtrail verify --store "$AUDITOR_URL"    the records of the PostgreSQL store that this login may see
+                                         (leave the password out of the URL and in $PGPASSWORD, which other users cannot read)
 
 Exit codes: 0 intact, 1 broken (each finding is named), 2 cannot tell.
 It needs no agent and no key, and hashes with another implementation than the one that sealed.
@@ -40,11 +41,12 @@ async function runVerify(dir: string | undefined, options: VerifyOptions): Promi
     console.error('verify: name either a folder or --store URL; see `sealtrail verify --help`');
     return 2;
   }
-  const progress = createProgress('verifying', 'B');
+  const progress = createProgress('verifying', options.store === undefined ? 'B' : 'records');
+  const onProgress = progress.update;
   const verification =
     options.store === undefined
-      ? await verifyLedger(dir ?? '', { onProgress: progress.update })
-      : await verifyStore({ url: options.store });
+      ? await verifyLedger(dir ?? '', { onProgress })
+      : await verifyStore({ url: options.store, onProgress });
   progress.end();
   if (options.json === true) console.log(JSON.stringify(verification, null, 2));
   else print(verification);
@@ -55,10 +57,12 @@ function print(found: Verification): void {
   for (const finding of found.findings.slice(0, FINDINGS_SHOWN)) {
     const where = `${finding.segment}:${finding.line}`;
     const what = finding.stream === '' ? '' : ` stream ${finding.stream} seq ${finding.seq}`;
-    console.log(`BROKEN  ${finding.kind}  ${where}${what}\n        ${finding.message}`);
+    const column = finding.column === undefined ? '' : ` column ${finding.column}`;
+    console.log(`BROKEN  ${finding.kind}  ${where}${what}${column}\n        ${finding.message}`);
   }
-  const hidden = found.findings.length - FINDINGS_SHOWN;
-  if (hidden > 0) console.log(`… and ${hidden} more findings; --json lists them all`);
+  const hidden = found.findings_total - Math.min(found.findings.length, FINDINGS_SHOWN);
+  if (hidden > 0)
+    console.log(`… and ${hidden} more findings; --json lists ${found.findings.length} of all`);
   for (const gap of found.gaps) {
     console.log(
       `GAP     producer ${gap.producer}: numbers ${gap.after + 1} to ${gap.before - 1} never arrived (before ${gap.stream} seq ${gap.seq})`,
@@ -74,7 +78,8 @@ function print(found: Verification): void {
         : `${to}; nothing is proven of the ${stream.unproven} records from there on`;
     console.log(`stream  ${stream.stream}  ${proven}`);
   }
-  const size = `${found.records} records, ${found.segments} segments, ${found.bytes} bytes`;
+  const segments = found.segments === 0 ? '' : `${found.segments} segments, `;
+  const size = `${found.records} records, ${segments}${found.bytes} bytes`;
   console.log(`${VERDICTS[found.verdict]}: ${size}`);
 }
 
