@@ -3,6 +3,7 @@
  * agent.ts hands each stage what it needs.
  */
 import type { ChainHash } from '../schemas/brand.ts';
+import type { CanonicalEvent } from '../schemas/canonical-event.ts';
 import type { AuditEvent, Origin } from '../schemas/event.ts';
 import type { Receipt, SealedEvent } from '../schemas/record.ts';
 import type { Refusal } from '../schemas/refusal.ts';
@@ -13,15 +14,20 @@ export interface AdmittedEvent {
   readonly event_id: string;
   readonly tenant: string;
   readonly retention_class: string;
-  /** RFC 8785 text of the redacted event, without `chain`. */
-  readonly canonical: string;
+  /** The redacted event. */
+  readonly canonical: CanonicalEvent;
   readonly origin?: Origin;
 }
 
 /** Decides whether an event may enter. Pure: no I/O, no state. */
 export interface Admission {
-  /** One line of JSON as it came off a socket. */
-  admitText(text: string, allowed: TenantAllowList): Result<AdmittedEvent, Refusal>;
+  /** A line of JSON as it came off a socket: bytes [start, end), before its newline. */
+  admitLine(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    allowed: TenantAllowList,
+  ): Result<AdmittedEvent, Refusal>;
   /** An event a receiver built itself (OTLP). */
   admitEvent(event: AuditEvent, allowed: TenantAllowList): Result<AdmittedEvent, Refusal>;
 }

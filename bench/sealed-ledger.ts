@@ -6,6 +6,7 @@ import { SEGMENT_BYTES_DEFAULT } from '../ledger/segment.ts';
 import { emptyState, formatState } from '../ledger/state.ts';
 import { openWriter } from '../ledger/writer.ts';
 import { canonicalize } from '../schemas/canonical.ts';
+import { canonicalEvent } from '../schemas/canonical-event.ts';
 import { SCHEMA_VERSION, type AuditEvent } from '../schemas/event.ts';
 import { benchDraft } from './event.ts';
 
@@ -41,7 +42,7 @@ export async function fillLedger(dir: string, records: number): Promise<number> 
       const event = benchEvent(next);
       sealer.seal(
         {
-          canonical: canonicalize(event),
+          canonical: canonicalEvent(canonicalize(event)),
           tenant: event.resource.tenant_id,
           retention_class: 'standard',
         },

@@ -11,7 +11,7 @@
  */
 import { isChainHash, type ChainHash } from '../schemas/brand.ts';
 
-const HEAD = '{"event":';
+export const HEAD = '{"event":';
 const PREV = ',"prev_hash":"';
 const THIS = '","this_hash":"';
 const TAIL = '"}';
@@ -20,7 +20,12 @@ const ENDS_LENGTH = PREV.length + HASH_LENGTH + THIS.length + HASH_LENGTH + TAIL
 
 /** Formats a record as its line, newline included. */
 export function formatRecord(eventText: string, prevHash: ChainHash, thisHash: ChainHash): string {
-  return HEAD + eventText + PREV + prevHash + THIS + thisHash + TAIL + '\n';
+  return HEAD + eventText + formatEnd(prevHash, thisHash);
+}
+
+/** What stands behind the event in its line. */
+export function formatEnd(prevHash: ChainHash, thisHash: ChainHash): string {
+  return PREV + prevHash + THIS + thisHash + TAIL + '\n';
 }
 
 export interface RecordText {

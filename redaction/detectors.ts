@@ -33,7 +33,7 @@ export function detect(text: string, options: DetectOptions): readonly Span[] {
 export interface DetectOptions {
   readonly keepEmails: boolean;
   readonly classifyKey: (name: string) => KeyClass;
-  readonly isSuspicious: Suspicion;
+  readonly suspicion: Suspicion;
 }
 
 const PATTERNS: readonly (readonly [Span['kind'], RegExp])[] = [

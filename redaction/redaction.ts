@@ -7,6 +7,7 @@
 import type { AuditEvent, Principal } from '../schemas/event.ts';
 import { createKeyClassifier } from './keys.ts';
 import { marker } from './markers.ts';
+import { createPlainEventReader, type ReadPlainEvent } from './plain-event.ts';
 import { createMetadataRedactor } from './metadata.ts';
 import { createSuspicion } from './suspicion.ts';
 import { redactText, type RedactedText, type Tokenize } from './text.ts';
@@ -29,6 +30,8 @@ export interface Redactor {
   readonly keyId: string;
   /** Returns the same object when there was nothing to redact; never changes its argument. */
   redactEvent(event: AuditEvent): AuditEvent;
+  /** Reads an event that needs no redaction from its bytes; null for any other (plain-event.ts). */
+  readonly readPlain: ReadPlainEvent;
 }
 
 /** Redacts strings of one tenant. */
@@ -43,9 +46,9 @@ interface TextScope {
 export function createRedactor(options: RedactorOptions): Redactor {
   const tokenizer = createTokenizer(options.masterKey);
   const classifyKey = createKeyClassifier(options.sensitiveKeys ?? []);
-  const isSuspicious = createSuspicion(options.sensitiveKeys ?? []);
-  const identity = { classifyKey, isSuspicious, keepEmails: true };
-  const strict = { classifyKey, isSuspicious, keepEmails: false };
+  const suspicion = createSuspicion(options.sensitiveKeys ?? []);
+  const identity = { classifyKey, suspicion, keepEmails: true };
+  const strict = { classifyKey, suspicion, keepEmails: false };
   const redactMetadata = createMetadataRedactor(classifyKey);
 
   function redactEvent(event: AuditEvent): AuditEvent {
@@ -83,7 +86,11 @@ export function createRedactor(options: RedactorOptions): Redactor {
     return event;
   }
 
-  return { keyId: tokenizer.keyId, redactEvent };
+  return {
+    keyId: tokenizer.keyId,
+    redactEvent,
+    readPlain: createPlainEventReader({ classifyKey, suspicion }),
+  };
 }
 
 type Mutable<T> = { -readonly [Name in keyof T]?: T[Name] };

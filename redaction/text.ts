@@ -28,7 +28,7 @@ export function redactText(
   options: DetectOptions,
   tokenize: Tokenize,
 ): RedactedText | null {
-  if (!options.isSuspicious(text, options.keepEmails)) return null;
+  if (!options.suspicion.isSuspicious(text, options.keepEmails)) return null;
   const kinds = new Set<RedactionKind>();
   let current = text;
   for (let pass = 0; pass < PASSES_MAX; pass++) {
@@ -81,7 +81,7 @@ function findEncoded(text: string, options: DetectOptions, depth: number): reado
     for (let shift = 0; shift < 4; shift++) {
       const decoded = Buffer.from(match[0].slice(shift), 'base64').toString('utf8');
       if (
-        !options.isSuspicious(decoded, options.keepEmails) ||
+        !options.suspicion.isSuspicious(decoded, options.keepEmails) ||
         findSpans(decoded, options, depth + 1).length === 0
       )
         continue;

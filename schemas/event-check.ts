@@ -36,6 +36,14 @@ export function checkEvent(value: unknown): Result<AuditEvent, Refusal> {
   return unsafe === null ? ok(event) : err(unsafe);
 }
 
+const TIME =
+  /^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z$/;
+
+/** Whether a text is a time as an event has it: the schema's form, and in the calendar. */
+export function isEventTime(time: string): boolean {
+  return TIME.test(time) && isInCalendar(time);
+}
+
 /** PostgreSQL has neither a year 0 nor a 30th of February; Date.parse makes that the 2nd of March. */
 function isInCalendar(time: string): boolean {
   if (time.startsWith('0000')) return false;

@@ -4,6 +4,7 @@
  */
 import { ulid } from 'ulid';
 import { canonicalize } from '../../schemas/canonical.ts';
+import { canonicalEvent, type CanonicalEvent } from '../../schemas/canonical-event.ts';
 import { SCHEMA_VERSION, type AuditEvent, type Json, type Outcome } from '../../schemas/event.ts';
 
 /** Tenant of the agent's own events; no client may write for it. */
@@ -36,12 +37,12 @@ export function diskFullEvent(agent: AgentIdentity, state: 'began' | 'ended'): O
   };
 }
 
-/** Canonical text of an agent event at a moment in time. */
-export function agentEventText(
+/** An event of the agent at a moment in time. */
+export function agentEvent(
   agent: AgentIdentity,
   said: OwnEvent & { readonly tenant: string },
   nowMs: number,
-): string {
+): CanonicalEvent {
   const event: AuditEvent = {
     schema_version: SCHEMA_VERSION,
     event_id: ulid(nowMs),
@@ -62,5 +63,5 @@ export function agentEventText(
     correlation: { request_id: null, trace_id: null },
     metadata: said.metadata,
   };
-  return canonicalize(event);
+  return canonicalEvent(canonicalize(event));
 }

@@ -19,7 +19,7 @@ import {
 } from '../ports.ts';
 import {
   AGENT_TENANT,
-  agentEventText,
+  agentEvent,
   diskFullEvent,
   type AgentIdentity,
   type OwnEvent,
@@ -236,7 +236,7 @@ export function createAppendStage(options: AppendOptions): AppendStage {
   async function writeOwn(own: OwnEvent): Promise<WriteFailure | null> {
     sealer.begin();
     const said = { ...own, tenant: AGENT_TENANT };
-    const canonical = agentEventText(options.agent, said, options.nowMs());
+    const canonical = agentEvent(options.agent, said, options.nowMs());
     sealer.sealOwn({ canonical, tenant: AGENT_TENANT, retention_class: options.retentionClass });
     return writeSealed();
   }

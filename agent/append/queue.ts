@@ -35,7 +35,7 @@ const ENVELOPE_BYTES = 640;
 export function ledgerBytesOf({ events }: AppendRequest): number {
   let bytes = 0;
   for (const event of events) {
-    if (event.ok) bytes += ENVELOPE_BYTES + Buffer.byteLength(event.value.canonical);
+    if (event.ok) bytes += ENVELOPE_BYTES + event.value.canonical.end - event.value.canonical.start;
   }
   return bytes;
 }

@@ -6,18 +6,19 @@
 import { randomBytes } from 'node:crypto';
 import { GENESIS_PREV_HASH } from '../../schemas/brand.ts';
 import { CHAIN_VERSION, type Receipt } from '../../schemas/record.ts';
-import { formatRecord } from '../../ledger/frame.ts';
-import { hashRecord, insertChain } from '../../ledger/chain.ts';
+import type { CanonicalEvent } from '../../schemas/canonical-event.ts';
+import { formatChain } from '../../ledger/chain.ts';
+import { createRecordBatch } from '../../ledger/record-batch.ts';
 import {
   forgetSilentProducers,
   rememberProducer,
   type LedgerState,
   type StreamHead,
 } from '../../ledger/state.ts';
-import { agentEventText, type AgentIdentity } from './agent-event.ts';
+import { agentEvent, type AgentIdentity } from './agent-event.ts';
 
 export interface SealInput {
-  readonly canonical: string;
+  readonly canonical: CanonicalEvent;
   readonly tenant: string;
   readonly retention_class: string;
 }
@@ -55,25 +56,11 @@ export interface SealerOptions {
 const SALT_BYTES = 16;
 const SALTS_PER_POOL = 256;
 
-/** Bytes of UTF-8 that a UTF-16 unit takes at most. */
-const UTF8_BYTES_PER_UNIT_MAX = 3;
-
-/** Creates an encoder into one buffer, used again and again: no allocation and no count per batch. */
-function createEncoder(): (text: string) => Uint8Array {
-  let buffer = Buffer.alloc(0);
-  return (text) => {
-    const worst = text.length * UTF8_BYTES_PER_UNIT_MAX;
-    if (buffer.length < worst) buffer = Buffer.allocUnsafeSlow(worst);
-    return buffer.subarray(0, buffer.write(text));
-  };
-}
-
 /** Creates a sealer over a recovered state, which it changes. */
 export function createSealer(options: SealerOptions): Sealer {
   const { agent, state } = options;
   const streams = openStreams(state, options.incarnation);
-  const encode = createEncoder();
-  let text = '';
+  const batch = createRecordBatch();
   let records = 0;
   let nowMs = 0;
   let now = '';
@@ -104,7 +91,7 @@ export function createSealer(options: SealerOptions): Sealer {
     const stream = `sealtrail/${agent.name}/${options.incarnation}/${label}/${input.retention_class}`;
     streams.set(key, stream);
     opened.push(key);
-    const genesis = agentEventText(
+    const genesis = agentEvent(
       agent,
       {
         action: 'ledger.genesis',
@@ -127,7 +114,12 @@ export function createSealer(options: SealerOptions): Sealer {
     return stream;
   }
 
-  function place(canonical: string, stream: string, tenant: string, producer: Producer): Receipt {
+  function place(
+    canonical: CanonicalEvent,
+    stream: string,
+    tenant: string,
+    producer: Producer,
+  ): Receipt {
     const head = state.streams.get(stream);
     if (!headsBefore.has(stream)) headsBefore.set(stream, head);
     if (!producersBefore.has(producer.id)) {
@@ -137,7 +129,7 @@ export function createSealer(options: SealerOptions): Sealer {
     const prevHash = head?.head_hash ?? GENESIS_PREV_HASH;
     // The clock may step back; received_at never does within a stream.
     const received_at = head !== undefined && head.received_at > now ? head.received_at : now;
-    const eventText = insertChain(canonical, {
+    const chain = formatChain({
       v: CHAIN_VERSION,
       stream,
       seq,
@@ -148,8 +140,7 @@ export function createSealer(options: SealerOptions): Sealer {
           ? { id: producer.id, seq: producer.seq }
           : { id: producer.id, seq: producer.seq, refused: producer.refused },
     });
-    const this_hash = hashRecord(prevHash, eventText);
-    text += formatRecord(eventText, prevHash, this_hash);
+    const this_hash = batch.add(canonical, chain, prevHash);
     records += 1;
     state.streams.set(stream, { tenant, next_seq: seq + 1, head_hash: this_hash, received_at });
     rememberProducer(state.producers, producer.id, producer.seq);
@@ -157,7 +148,7 @@ export function createSealer(options: SealerOptions): Sealer {
   }
 
   function begin(): void {
-    text = '';
+    batch.clear();
     records = 0;
     nowMs = options.nowMs();
     now = new Date(nowMs).toISOString();
@@ -189,7 +180,7 @@ export function createSealer(options: SealerOptions): Sealer {
       const producer = { id: options.producer, seq: ownSeq++, refused: 0 };
       return place(input.canonical, stream, input.tenant, producer);
     },
-    batch: () => ({ bytes: encode(text), records }),
+    batch: () => ({ bytes: batch.bytes(), records }),
     commit: () => {
       state.records += records;
       forgetSilentProducers(state.producers);

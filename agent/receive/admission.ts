@@ -2,7 +2,9 @@
  * Admission: whether an event may enter, decided before anything is kept. Pure. What passes is
  * checked, redacted and in canonical form; a refusal names the field and never quotes its content.
  */
+import { isUtf8 } from 'node:buffer';
 import type { Redactor } from '../../redaction/redaction.ts';
+import { canonicalEvent } from '../../schemas/canonical-event.ts';
 import { canonicalize, parseJson } from '../../schemas/canonical.ts';
 import { checkEvent } from '../../schemas/event-check.ts';
 import type { AuditEvent } from '../../schemas/event.ts';
@@ -51,9 +53,9 @@ export function createAdmission(options: AdmissionOptions): Admission {
       return err(refusal('schema_invalid', message, '/event/category'));
     }
     const redacted = redactor.redactEvent(event);
-    const canonical = canonicalize(redacted);
+    const canonical = canonicalEvent(canonicalize(redacted));
     // Numbers have longer forms, and tokens are longer than what they stand for.
-    if (isTooLarge(canonical)) return err(TOO_LARGE);
+    if (canonical.end > EVENT_BYTES_MAX) return err(TOO_LARGE);
     return ok({
       event_id: event.event_id,
       tenant,
@@ -63,8 +65,36 @@ export function createAdmission(options: AdmissionOptions): Admission {
     });
   }
 
-  function admitText(text: string, allowed: TenantAllowList): Result<AdmittedEvent, Refusal> {
-    if (isTooLarge(text)) return err(TOO_LARGE);
+  /** Null where parts have to be looked at, were it only to say what is wrong. */
+  function admitPlain(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    allowed: TenantAllowList,
+  ): Result<AdmittedEvent, Refusal> | null {
+    const plain = redactor.readPlain(bytes, start, end);
+    if (plain === null) return null;
+    const { event_id, tenant } = plain;
+    const definition = vocabulary.actions.get(plain.action);
+    if (definition?.category !== plain.category) return null;
+    if (!tenants.has(tenant) || !allowed.has(tenant)) return null;
+    const { retention_class } = definition;
+    return ok({ event_id, tenant, retention_class, canonical: plain });
+  }
+
+  function admitLine(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    allowed: TenantAllowList,
+  ): Result<AdmittedEvent, Refusal> {
+    if (end - start > EVENT_BYTES_MAX) return err(TOO_LARGE);
+    return admitPlain(bytes, start, end, allowed) ?? admitText(bytes.subarray(start, end), allowed);
+  }
+
+  function admitText(line: Buffer, allowed: TenantAllowList): Result<AdmittedEvent, Refusal> {
+    if (!isUtf8(line)) return err(refusal('malformed', 'the event is not valid UTF-8'));
+    const text = line.toString();
     let value: unknown;
     try {
       value = parseJson(text);
@@ -78,24 +108,19 @@ export function createAdmission(options: AdmissionOptions): Admission {
       return err(refusal('schema_invalid', '/origin is set by the agent; remove it', '/origin'));
     }
     const admitted = admit(checked.value, allowed);
-    // Text that is its own canonical form has no member twice: the common case costs a comparison.
-    if (!admitted.ok || admitted.value.canonical === text) return admitted;
+    // Text that is its own canonical form has no member twice.
+    if (!admitted.ok || admitted.value.canonical.bytes.equals(line)) return admitted;
     const duplicate = checkDuplicateKeys(text);
     return duplicate === null ? admitted : err(duplicate);
   }
 
   return {
-    admitText,
+    admitLine,
     admitEvent: (event, allowed) => {
       const checked = checkEvent(event);
       return checked.ok ? admit(checked.value, allowed) : checked;
     },
   };
-}
-
-function isTooLarge(text: string): boolean {
-  // A UTF-16 unit is at most three bytes of UTF-8: most texts are judged without counting.
-  return text.length * 3 > EVENT_BYTES_MAX && Buffer.byteLength(text) > EVENT_BYTES_MAX;
 }
 
 /** The allow-list of a receiver's configuration; ["*"] stands for every declared tenant. */

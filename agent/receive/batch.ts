@@ -1,7 +1,6 @@
 /**
  * A BATCH frame from its bytes to admitted events, and what became of them back to an ACK.
  */
-import { isUtf8 } from 'node:buffer';
 import { refusal, type Refusal } from '../../schemas/refusal.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
 import {
@@ -43,14 +42,11 @@ export function readBatch(payload: Uint8Array, door: Door): Result<Batch, Refusa
     const message = `a BATCH of more events than one may carry; the limit is ${BATCH_EVENTS_MAX}`;
     return err(refusal('protocol_error', message));
   }
-  // One line that is not UTF-8 costs none of the others their place.
-  const isText = isUtf8(bytes);
   let at = endOfHeader + 1;
   const events = ends.map((end): Result<AdmittedEvent, Refusal> => {
-    const line = bytes.subarray(at, end);
+    const start = at;
     at = end + 1;
-    if (isText || isUtf8(line)) return door.admission.admitText(line.toString(), door.allowed);
-    return err(refusal('malformed', 'the event is not valid UTF-8'));
+    return door.admission.admitLine(bytes, start, end, door.allowed);
   });
   return ok({ header: header.value, events });
 }

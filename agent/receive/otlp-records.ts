@@ -68,7 +68,7 @@ export function admitRequest(
     resources.set(resource, known);
     const verdict = judge(record, known, index, { mapping, admission, allowed });
     verdicts.push(verdict);
-    if (verdict.ok) bytes += verdict.value.admitted.canonical.length;
+    if (verdict.ok) bytes += verdict.value.admitted.canonical.bytes.length;
     // Refused here rather than when all of it is in memory.
     if (bytes > APPEND_BYTES_MAX) {
       const message =

@@ -1,24 +1,27 @@
 /** Load for task 13: the chain alone, and durable recording through the whole agent. */
 import { join } from 'node:path';
 import { GENESIS_PREV_HASH, type ChainHash } from '../../schemas/brand.ts';
-import type * as source from '../../ledger/chain.ts';
+import type * as chains from '../../ledger/chain.ts';
+import type * as batches from '../../ledger/record-batch.ts';
+import { canonicalEvent } from '../../schemas/canonical-event.ts';
 import { canonicalize } from '../../schemas/canonical.ts';
 import { CHAIN_VERSION, type Chain } from '../../schemas/record.ts';
 import { makeEvent } from '../support/events.ts';
 import { draft, type Trail } from './trail.ts';
 
-type ChainModule = Pick<typeof source, 'hashRecord' | 'insertChain'>;
-
-const BUILT = join(import.meta.dirname, '../../dist/ledger/chain.js');
+const BUILT = join(import.meta.dirname, '../../dist/ledger');
 const LINKS = 200_000;
+const BATCH_RECORDS = 256;
 const INGEST_MS = 1_500;
 
 /** Links a second of CPU time, of events of 750 bytes: place in the stream, and the hash over it. */
 export async function measureChain(): Promise<number> {
   // The built file: what the test runner makes of a source is several times slower.
-  const { hashRecord, insertChain } = (await import(BUILT)) as ChainModule;
+  const { formatChain } = (await import(join(BUILT, 'chain.js'))) as typeof chains;
+  const { createRecordBatch } = (await import(join(BUILT, 'record-batch.js'))) as typeof batches;
+  const batch = createRecordBatch();
   const metadata = { filter: 'x'.repeat(260) };
-  const canonical = canonicalize(makeEvent({ metadata }));
+  const event = canonicalEvent(canonicalize(makeEvent({ metadata })));
   const producer = { id: '01K00000000000000000000000', seq: 0 };
   let head: ChainHash = GENESIS_PREV_HASH;
   let seq = 0;
@@ -32,7 +35,8 @@ export async function measureChain(): Promise<number> {
         salt: 'f'.repeat(32),
         producer,
       };
-      head = hashRecord(head, insertChain(canonical, chain));
+      if (seq % BATCH_RECORDS === 0) batch.clear();
+      head = batch.add(event, formatChain(chain), head);
     }
   }
   // Compiled code is what is measured, and CPU time is not disturbed by who else runs.

@@ -1,12 +1,26 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { insertChain } from '../../ledger/chain.ts';
+import { formatChain } from '../../ledger/chain.ts';
+import { createRecordBatch } from '../../ledger/record-batch.ts';
+import { GENESIS_PREV_HASH } from '../../schemas/brand.ts';
+import { canonicalEvent } from '../../schemas/canonical-event.ts';
+import { splitRecord } from '../../ledger/frame.ts';
 import { canonicalize } from '../../schemas/canonical.ts';
 import { eventsOf } from '../support/event-arbitraries.ts';
 import { makeEvent, makeRecord } from '../support/events.ts';
 
 const { chain } = makeRecord().event;
 const piece = fc.constantFrom('c', 'custodian', '"', '\\', '}', ']', ',', ':', '{"c":1}', ' ');
+const batch = createRecordBatch();
+
+/** The sealed event's text, cut out of the line that the batch makes of it. */
+function insertChain(canonical: string, member: typeof chain): string {
+  batch.clear();
+  batch.add(canonicalEvent(canonical), formatChain(member), GENESIS_PREV_HASH);
+  const line = Buffer.from(batch.bytes()).toString().trimEnd();
+  return splitRecord(line)?.eventText ?? line;
+}
+
 /** Words made of what stands around the place of the member. */
 const word = fc
   .array(piece, { minLength: 1, maxLength: 6 })

@@ -8,6 +8,7 @@ import { nodeFilesystem, type Filesystem } from '../../ledger/filesystem.ts';
 import { recoverLedger } from '../../ledger/recovery.ts';
 import { openWriter } from '../../ledger/writer.ts';
 import { canonicalize } from '../../schemas/canonical.ts';
+import { canonicalEvent } from '../../schemas/canonical-event.ts';
 import type { AuditEvent } from '../../schemas/event.ts';
 import { TEST_AGENT } from './ledger.ts';
 
@@ -130,7 +131,7 @@ export function admitted(event: AuditEvent): { ok: true; value: AdmittedEvent } 
       event_id: event.event_id,
       tenant: event.resource.tenant_id,
       retention_class: 'standard',
-      canonical: canonicalize(event),
+      canonical: canonicalEvent(canonicalize(event)),
       ...(event.origin === undefined ? {} : { origin: event.origin }),
     },
   };

@@ -9,6 +9,7 @@ import { recoverLedger, type Recovered } from '../../ledger/recovery.ts';
 import { formatState } from '../../ledger/state.ts';
 import { openWriter, type LedgerWriter } from '../../ledger/writer.ts';
 import { canonicalize } from '../../schemas/canonical.ts';
+import { canonicalEvent } from '../../schemas/canonical-event.ts';
 import type { AuditEvent } from '../../schemas/event.ts';
 import type { Receipt } from '../../schemas/record.ts';
 
@@ -69,7 +70,7 @@ export async function openTestLedger(
     const receipts = events.map((event) =>
       sealer.seal(
         {
-          canonical: canonicalize(event),
+          canonical: canonicalEvent(canonicalize(event)),
           tenant: event.resource.tenant_id,
           retention_class: 'standard',
         },

@@ -59,7 +59,7 @@ export async function startReceiver(options: TestReceiverOptions = {}): Promise<
       tenants: new Set(['acme', 'globex']),
       vocabulary: TEST_VOCABULARY,
       // What is redacted is another test's subject.
-      redactor: { keyId: 'none', redactEvent: (event) => event },
+      redactor: { keyId: 'none', redactEvent: (event) => event, readPlain: () => null },
     }),
     appender: wrap === undefined ? test.stage : wrap(test.stage),
     meter: test.meter,

@@ -55,7 +55,7 @@ export async function startSocketReceiver(
     admission: createAdmission({
       tenants: new Set(['acme']),
       vocabulary: TEST_VOCABULARY,
-      redactor: { keyId: 'none', redactEvent: (event) => event },
+      redactor: { keyId: 'none', redactEvent: (event) => event, readPlain: () => null },
     }),
     appender: options.wrap === undefined ? test.stage : options.wrap(test.stage),
     meter: test.meter,

@@ -9,6 +9,7 @@ import { emptyState, PRODUCERS_MAX } from '../../../ledger/state.ts';
 import { verifyLedger } from '../../../ledger/verify.ts';
 import { chainHash } from '../../../schemas/brand.ts';
 import { canonicalize } from '../../../schemas/canonical.ts';
+import { canonicalEvent } from '../../../schemas/canonical-event.ts';
 import { admitted, openTestStage } from '../../support/append-stage.ts';
 import { makeEvent } from '../../support/events.ts';
 import { makeTempDir, TEST_AGENT } from '../../support/ledger.ts';
@@ -130,7 +131,7 @@ test('a commit that is undone forgets no producer: what it sent before is still 
     nowMs: Date.now,
   });
   const input = {
-    canonical: canonicalize(makeEvent()),
+    canonical: canonicalEvent(canonicalize(makeEvent())),
     tenant: 'acme',
     retention_class: 'standard',
   };

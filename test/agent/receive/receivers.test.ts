@@ -23,7 +23,7 @@ async function openAll(dir: string, config: Config) {
   const receivers = await openReceivers({
     config,
     vocabulary: TEST_VOCABULARY,
-    redactor: { keyId: 'none', redactEvent: (event) => event },
+    redactor: { keyId: 'none', redactEvent: (event) => event, readPlain: () => null },
     payloadKey: Buffer.alloc(32, 7),
     receipts: test.origins,
     appender: test.stage,
