@@ -14,10 +14,10 @@ import type { Suspicion } from './suspicion.ts';
 /** What admission decides by. */
 export interface PlainEvent extends CanonicalEvent {
   readonly event_id: string;
-  /** The form of these three is not checked: each has to be a known one anyway. */
+  readonly tenant: string;
+  /** The form of these two is not checked: they have to stand in the vocabulary anyway. */
   readonly action: string;
   readonly category: string;
-  readonly tenant: string;
   /** Strings in the event, names of members included: half of its quotes. */
   readonly strings: number;
 }
@@ -51,6 +51,7 @@ const DIGIT = setOf(DIGITS);
 const NUMBER = setOf(`${DIGITS}+-.eE`);
 const HEX = setOf(`${DIGITS}abcdef`);
 const ULID = setOf(`${DIGITS}ABCDEFGHJKMNPQRSTVWXYZ`);
+const PUNCTUATION = setOf('._-');
 const NAME = setOf(`${DIGITS}${LETTERS}._-`);
 const IP = setOf(`${DIGITS}abcdefABCDEF:.`);
 const TIME = setOf(`${DIGITS}-:.TZ`);
@@ -343,6 +344,7 @@ export function createPlainEventReader(rules: PlainEventRules): ReadPlainEvent {
     const tenantAt = at;
     if (!readWord(NAME, 1, 128)) return null;
     const tenant = stringFrom(tenantAt);
+    if (PUNCTUATION[bytes[tenantAt + 1] ?? 0] === 1) return null;
     if (!skip(COMMA_TYPE) || !readText(1, 128, true)) return null;
     if (!skip(SOURCE_IP) || !readIp()) return null;
     if (!skip(SERVICE) || !readText(1, 256)) return null;

@@ -6,12 +6,18 @@ import { refusal, type Refusal } from './refusal.ts';
 import { err, ok, type Result } from './result.ts';
 import { FRAME_HEADER_BYTES, FrameType, type Frame, type FrameDecoder } from './wire.ts';
 
+/** A frame whose payload is still to be written, behind the header. */
+export function allocateFrame(type: FrameType, payloadBytes: number): Buffer {
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payloadBytes);
+  frame.writeUInt32BE(payloadBytes + 1, 0);
+  frame[4] = type;
+  return frame;
+}
+
 /** Builds one frame. */
 export function encodeFrame(type: FrameType, payload: string | Uint8Array): Buffer {
   const bytes = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length;
-  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + bytes);
-  frame.writeUInt32BE(bytes + 1, 0);
-  frame[4] = type;
+  const frame = allocateFrame(type, bytes);
   if (typeof payload === 'string') frame.write(payload, FRAME_HEADER_BYTES);
   else frame.set(payload, FRAME_HEADER_BYTES);
   return frame;

@@ -59,7 +59,7 @@ export interface Audit {
 export function createAudit(options: AuditOptions): Audit {
   const resolved = resolveOptions(options, process.env);
   const prepare = createPreparerOf(options, resolved);
-  const outbox = createOutbox();
+  const outbox = createOutbox(answer);
   const deadlines = createDeadlines<OutboxEntry>(expire);
   const { socketPath, timeoutMs } = resolved;
   const delivery = createDelivery(
@@ -85,17 +85,29 @@ export function createAudit(options: AuditOptions): Audit {
     }
     const refused = admit();
     if (refused !== null) return Promise.reject(fail(refused, failingOf(event)));
-    const context = currentContext();
     return new Promise((resolve, reject) => {
-      const entry = createEntry(event, performance.now() + timeoutMs, (outcome) => {
-        if (!(outcome instanceof AuditError)) return resolve(outcome);
-        // Answers come in from a timer or the socket; the hook logs for the request that recorded.
-        reject(runInContext(context, () => fail(outcome, failingOf(event))));
-      });
+      const entry: OutboxEntry = {
+        event,
+        deadlineMs: performance.now() + timeoutMs,
+        state: 'queued',
+        mayBeRecorded: false,
+        settled: false,
+        putOffFor: null,
+        context: currentContext(),
+        resolve,
+        reject,
+      };
       outbox.add(entry);
       deadlines.watch(entry);
       delivery.notify();
     });
+  }
+
+  function answer(entry: OutboxEntry, outcome: RecordReceipt | AuditError): void {
+    entry.settled = true;
+    if (!(outcome instanceof AuditError)) return entry.resolve(outcome);
+    // Answers come in from a timer or the socket; the hook logs for the request that recorded.
+    entry.reject(runInContext(entry.context, () => fail(outcome, failingOf(entry.event))));
   }
 
   function admit(): AuditError | null {
@@ -121,7 +133,7 @@ export function createAudit(options: AuditOptions): Audit {
     });
     const sent = entry.state === 'sent';
     if (!sent) outbox.drop(entry);
-    entry.answer(error);
+    answer(entry, error);
     if (sent) delivery.checkStall();
   }
 
@@ -158,27 +170,6 @@ function failingOf({ action, event_id, fail_policy }: PreparedEvent): Failing {
   return { action, event_id, fail_policy };
 }
 
-function createEntry(
-  event: PreparedEvent,
-  deadlineMs: number,
-  settle: (outcome: RecordReceipt | AuditError) => void,
-): OutboxEntry {
-  const entry: OutboxEntry = {
-    event_id: event.event_id,
-    text: event.text,
-    bytes: event.bytes,
-    deadlineMs,
-    state: 'queued',
-    mayBeRecorded: false,
-    settled: false,
-    answer(outcome) {
-      entry.settled = true;
-      settle(outcome);
-    },
-  };
-  return entry;
-}
-
 function createPreparerOf(
   options: AuditOptions,
   resolved: ResolvedOptions,
@@ -192,7 +183,7 @@ function createPreparerOf(
     serviceVersion: options.serviceVersion ?? null,
     tenant: resolved.tenant,
     vocabulary: loadVocabulary(options.vocabulary),
-    redactEvent: (event) => redactor.redactEvent(event),
+    redactor,
     nextEventId: createEventIds(),
     nowMs: () => (options.clock === undefined ? Date.now() : options.clock.nowMs()),
   });

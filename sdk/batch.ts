@@ -2,11 +2,14 @@
  * What the outbox holds and the connection carries: entries (one event each, with the caller who
  * waits) and batches of them with adjoining producer numbers.
  */
+import { allocateFrame } from '../schemas/wire-codec.ts';
+import { FRAME_HEADER_BYTES, FrameType } from '../schemas/wire.ts';
+import type { Line } from './arena.ts';
 import type { Receipt } from '../schemas/record.ts';
 import type { Refusal } from '../schemas/refusal.ts';
+import type { AuditContext } from './context.ts';
+import type { PreparedEvent } from './draft.ts';
 import type { AuditError } from './errors.ts';
-
-const LINE_END = 0x0a;
 
 /** What record() resolves to: the event is redacted, chained and fsynced. */
 export interface RecordReceipt extends Receipt {
@@ -16,9 +19,7 @@ export interface RecordReceipt extends Receipt {
 }
 
 export interface OutboxEntry {
-  readonly event_id: string;
-  readonly text: string;
-  readonly bytes: number;
+  readonly event: PreparedEvent;
   /** On the monotonic clock, in milliseconds. */
   readonly deadlineMs: number;
   /** `put_off`: the agent refused it for now, and it has not been sent since. */
@@ -27,9 +28,16 @@ export interface OutboxEntry {
   mayBeRecorded: boolean;
   /** True once its promise has been answered. */
   settled: boolean;
-  putOffFor?: Refusal;
-  /** Answers the caller; called once. */
-  answer(outcome: RecordReceipt | AuditError): void;
+  putOffFor: Refusal | null;
+  /** The caller's, in which a failure is told. */
+  readonly context: AuditContext;
+  readonly resolve: (receipt: RecordReceipt) => void;
+  readonly reject: (error: AuditError) => void;
+}
+
+/** Bytes of an entry's line, newline included. */
+export function lineBytes({ event }: OutboxEntry): number {
+  return event.end - event.start + 1;
 }
 
 export interface Batch {
@@ -50,7 +58,7 @@ export interface BatchLimits {
 
 /** A batch for an event that is tried again with its number. */
 export function batchOfOne(seq: number, entry: OutboxEntry): Batch {
-  return { firstSeq: seq, entries: [entry], bytes: entry.bytes + 1, number: 0, resent: true };
+  return { firstSeq: seq, entries: [entry], bytes: lineBytes(entry), number: 0, resent: true };
 }
 
 /** Takes the first batch off the list, joined with those whose numbers follow on, within limits. */
@@ -72,17 +80,22 @@ export function joinNext(batches: Batch[], limits: BatchLimits): Batch | null {
   return { ...first, entries, bytes };
 }
 
-/**
- * Returns the payload of a BATCH frame. Built in place: the length of each text is known, and
- * joining strings first costs a copy.
- */
-export function encodeBatch(batch: Batch): Uint8Array {
+/** Returns the BATCH frame. Lines that stand side by side in the arena are copied together. */
+export function encodeBatch(batch: Batch): Buffer {
   const header = `{"batch":${batch.number},"first_seq":${batch.firstSeq}}\n`;
-  const payload = Buffer.allocUnsafe(header.length + batch.bytes);
-  let at = payload.write(header, 'latin1');
-  for (const { text, bytes } of batch.entries) {
-    at += payload.write(text, at, bytes === text.length ? 'latin1' : 'utf8');
-    payload[at++] = LINE_END;
+  const frame = allocateFrame(FrameType.batch, header.length + batch.bytes);
+  let at = FRAME_HEADER_BYTES;
+  at += frame.write(header, at, 'latin1');
+  let run: Line | null = null;
+  let end = 0;
+  for (const { event: line } of batch.entries) {
+    if (run !== null && (line.bytes !== run.bytes || line.start !== end)) {
+      at += run.bytes.copy(frame, at, run.start, end);
+      run = null;
+    }
+    run ??= line;
+    end = line.end + 1;
   }
-  return payload;
+  run?.bytes.copy(frame, at, run.start, end);
+  return frame;
 }

@@ -36,7 +36,7 @@ export interface ConnectionOptions {
 }
 
 export interface Connection {
-  sendBatch(payload: Uint8Array): void;
+  send(frame: Uint8Array): void;
   /** Ends it for the given reason, which is reported. */
   abort(end: ConnectionEnd): void;
   /** Ends it without a report. */
@@ -121,7 +121,7 @@ export function openConnection(
   });
 
   return {
-    sendBatch: (payload) => void socket.write(encodeFrame(FrameType.batch, payload)),
+    send: (frame) => void socket.write(frame),
     abort: finish,
     close: () => finish(null),
     hold: (alive) => void (alive ? socket.ref() : socket.unref()),

@@ -108,7 +108,7 @@ export function createDelivery(
       const batch = outbox.takeBatch(nextBatch, limits);
       if (batch === null) return;
       nextBatch += 1;
-      connection.sendBatch(encodeBatch(batch));
+      connection.send(encodeBatch(batch));
     }
   }
 

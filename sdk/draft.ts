@@ -3,6 +3,8 @@
  * check it, redact it, serialize it, all within the caller's turn. The raw draft is not kept:
  * what the caller changes afterwards cannot reach the queue, and no secret waits in it.
  */
+import type { Redactor } from '../redaction/redaction.ts';
+import { canonicalize } from '../schemas/canonical.ts';
 import { checkEvent } from '../schemas/event-check.ts';
 import { SCHEMA_VERSION } from '../schemas/event.ts';
 import type {
@@ -17,10 +19,11 @@ import type {
 import { suggest } from '../schemas/suggest.ts';
 import type { FailPolicy, Vocabulary } from '../schemas/vocabulary.ts';
 import { EVENT_BYTES_MAX } from '../schemas/wire.ts';
+import { createArena, type Line } from './arena.ts';
 import { currentContext, currentCorrelation } from './context.ts';
 import type { ActorDraft, AuditContext } from './context.ts';
 import { AuditError, AuditErrorCode } from './errors.ts';
-import { formatEvent } from './event-text.ts';
+import { createEventWriter } from './event-text.ts';
 
 /** What the application says happened; everything else is filled in. */
 export interface EventDraft {
@@ -49,15 +52,11 @@ export interface EventDraft {
   readonly event_id?: string;
 }
 
-/** An event ready to be sent. */
-export interface PreparedEvent {
+/** An event ready to be sent: the line of its redacted form, RFC 8785. */
+export interface PreparedEvent extends Line {
   readonly event_id: string;
   readonly action: string;
   readonly fail_policy: FailPolicy;
-  /** RFC 8785 text of the redacted event. */
-  readonly text: string;
-  /** Length of the text in UTF-8. */
-  readonly bytes: number;
 }
 
 export interface Preparation {
@@ -65,8 +64,7 @@ export interface Preparation {
   readonly serviceVersion: string | null;
   readonly tenant: string;
   readonly vocabulary: Vocabulary;
-  /** Returns a redacted copy. */
-  redactEvent(event: AuditEvent): AuditEvent;
+  readonly redactor: Redactor;
   nextEventId(timeMs: number): string;
   nowMs(): number;
 }
@@ -78,6 +76,30 @@ export interface Preparation {
  */
 export function createPreparer(using: Preparation): (draft: EventDraft) => PreparedEvent {
   const timestamp = createTimestamps();
+  const arena = createArena();
+  const propose = createEventWriter();
+  const { redactEvent, readPlain } = using.redactor;
+
+  /** Nearly every event needs no more than to be written down, and to be read back as plain. */
+  function writePlain(event: AuditEvent): Line | null {
+    const proposed = propose(event);
+    if (proposed === null || proposed.text.length > EVENT_BYTES_MAX) return null;
+    const line = arena.write(proposed.text);
+    return readPlain(line.bytes, line.start, line.end)?.strings === proposed.strings ? line : null;
+  }
+
+  /** Finds what is wrong with an event, or what has to go. */
+  function writeChecked(event: AuditEvent): Line {
+    const checked = checkEvent(event);
+    if (!checked.ok) {
+      const { kind, message, field } = checked.error;
+      throw new AuditError(kind, message, field === undefined ? {} : { field });
+    }
+    const line = arena.write(canonicalize(redactEvent(checked.value)));
+    const bytes = line.end - line.start;
+    if (bytes > EVENT_BYTES_MAX) throw tooLarge(bytes);
+    return line;
+  }
 
   return (draft) => {
     const context = currentContext();
@@ -87,7 +109,6 @@ export function createPreparer(using: Preparation): (draft: EventDraft) => Prepa
     if (definition === undefined) throw unknownAction(using.vocabulary, draft.action);
     const nowMs = using.nowMs();
     const event: AuditEvent = {
-      // Members in canonical order, which spares a sort.
       actor: completeActor(actor),
       ...(draft.changes === undefined ? {} : { changes: draft.changes }),
       correlation: completeCorrelation(draft, context),
@@ -103,16 +124,16 @@ export function createPreparer(using: Preparation): (draft: EventDraft) => Prepa
       schema_version: SCHEMA_VERSION,
       source: completeSource(draft, context, using),
     };
-    const checked = checkEvent(event);
-    if (!checked.ok) {
-      const { kind, message, field } = checked.error;
-      throw new AuditError(kind, message, field === undefined ? {} : { field });
-    }
-    const text = formatEvent(using.redactEvent(checked.value));
-    const bytes = Buffer.byteLength(text);
-    if (bytes > EVENT_BYTES_MAX) throw tooLarge(bytes);
-    const { event_id } = event;
-    return { event_id, action: draft.action, fail_policy: definition.fail_policy, text, bytes };
+    const line = writePlain(event) ?? writeChecked(event);
+    arena.keep(line);
+    return {
+      event_id: event.event_id,
+      action: draft.action,
+      fail_policy: definition.fail_policy,
+      bytes: line.bytes,
+      start: line.start,
+      end: line.end,
+    };
   };
 }
 

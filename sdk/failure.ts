@@ -65,7 +65,7 @@ export interface WaitedState {
   readonly place: OutboxEntry['state'];
   readonly mayBeRecorded: boolean;
   /** Why the agent put the event off. */
-  readonly putOffFor: RefusalText | undefined;
+  readonly putOffFor: RefusalText | null;
   readonly connected: boolean;
   /** Why the last connection ended. */
   readonly lastEnd: ConnectionEnd | null;
@@ -79,7 +79,7 @@ export function decideTimeoutError(state: WaitedState): AuditError {
   const recorded = place === 'sent' || state.mayBeRecorded ? 'unknown' : 'no';
   const waited = `no ack within ${state.timeoutMs} ms`;
   const refused = place === 'put_off' ? state.putOffFor : refusalOfAll(state);
-  if (refused !== undefined) {
+  if (refused !== null) {
     const message = `${refused.message} (${waited})`;
     return errorOfRefusal({ kind: refused.kind, message }, recorded);
   }
@@ -95,7 +95,7 @@ export function decideTimeoutError(state: WaitedState): AuditError {
 }
 
 /** An agent that takes nothing at all for now has said why to those before this event. */
-function refusalOfAll({ place, connected, lastEnd }: WaitedState): RefusalText | undefined {
-  if (place !== 'queued' || connected || lastEnd?.refusalKind === undefined) return undefined;
+function refusalOfAll({ place, connected, lastEnd }: WaitedState): RefusalText | null {
+  if (place !== 'queued' || connected || lastEnd?.refusalKind === undefined) return null;
   return { kind: lastEnd.refusalKind, message: lastEnd.message };
 }

@@ -14,8 +14,9 @@ import { RETRYABLE_KINDS, type Refusal } from '../schemas/refusal.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import type { Ack, Rejection } from '../schemas/wire.ts';
 import { readAck } from './ack.ts';
-import { batchOfOne, joinNext } from './batch.ts';
-import type { Batch, BatchLimits, OutboxEntry } from './batch.ts';
+import { batchOfOne, joinNext, lineBytes } from './batch.ts';
+import type { Batch, BatchLimits, OutboxEntry, RecordReceipt } from './batch.ts';
+import type { AuditError } from './errors.ts';
 import { errorOfRefusal } from './failure.ts';
 import { createFifo } from './fifo.ts';
 
@@ -58,8 +59,10 @@ export interface Outbox {
 /** Refused numbers told to the agent at most; beyond, the oldest show as a gap. */
 const REFUSED_NUMBERS_MAX = 10_000;
 
-/** Creates an empty outbox. */
-export function createOutbox(): Outbox {
+/** Creates an empty outbox; `answer` is called once for each entry that is not answered otherwise. */
+export function createOutbox(
+  answer: (entry: OutboxEntry, outcome: RecordReceipt | AuditError) => void,
+): Outbox {
   const queue = createFifo<OutboxEntry>();
   const inFlight = createFifo<Batch>();
   /** By rising number. What is put off stands alone in its batch until it is sent again. */
@@ -74,14 +77,14 @@ export function createOutbox(): Outbox {
 
   function add(entry: OutboxEntry): void {
     size += 1;
-    bytesHeld += entry.bytes;
+    bytesHeld += lineBytes(entry);
     queue.push(entry);
   }
 
   function discard(entry: OutboxEntry): void {
     entry.state = 'gone';
     size -= 1;
-    bytesHeld -= entry.bytes;
+    bytesHeld -= lineBytes(entry);
   }
 
   function drop(entry: OutboxEntry): void {
@@ -112,10 +115,10 @@ export function createOutbox(): Outbox {
     while (entries.length < limits.eventsMax) {
       const entry = nextQueued();
       if (entry === undefined) break;
-      if (entries.length > 0 && bytes + entry.bytes + 1 > limits.bytesMax) break;
+      if (entries.length > 0 && bytes + lineBytes(entry) > limits.bytesMax) break;
       queue.shift();
       entries.push(entry);
-      bytes += entry.bytes + 1;
+      bytes += lineBytes(entry);
     }
     if (entries.length === 0) return null;
     const batch = { firstSeq: nextSeq, entries, bytes, number: 0, resent: false };
@@ -154,8 +157,13 @@ export function createOutbox(): Outbox {
       discard(entry);
       if (entry.settled) continue;
       const [stream, seq, this_hash] = receipt;
-      const whole = { event_id: entry.event_id, stream: ack.streams[stream] ?? '', seq, this_hash };
-      entry.answer(receipt.length === 4 ? { ...whole, duplicate: true } : whole);
+      const whole = {
+        event_id: entry.event.event_id,
+        stream: ack.streams[stream] ?? '',
+        seq,
+        this_hash,
+      };
+      answer(entry, receipt.length === 4 ? { ...whole, duplicate: true } : whole);
     }
     if (accepted > 0 && refused.length > 0) refused = refused.filter((seq) => seq > lastAccepted);
     return accepted;
@@ -188,7 +196,7 @@ export function createOutbox(): Outbox {
       count += 1;
       discard(entry);
       const recorded = entry.mayBeRecorded ? 'unknown' : 'no';
-      if (!entry.settled) entry.answer(errorOfRefusal(rejection, recorded));
+      if (!entry.settled) answer(entry, errorOfRefusal(rejection, recorded));
     }
     queue.prepend(renumbered);
     if (putOff.length > 0) {
@@ -217,7 +225,7 @@ export function createOutbox(): Outbox {
     for (const [index, entry] of (batch?.entries ?? []).entries()) {
       noteRefused((batch?.firstSeq ?? 0) + index);
       discard(entry);
-      if (!entry.settled) entry.answer(errorOfRefusal(why, 'unknown'));
+      if (!entry.settled) answer(entry, errorOfRefusal(why, 'unknown'));
     }
   }
 
