@@ -41,13 +41,6 @@ export async function runIngest(
     say(HEADER);
     const agent = await startAgent(join(dir, 'agent'), '', benchVocabulary);
     try {
-      // Two seconds of load first: what is measured is compiled code.
-      await measure(
-        agent.target,
-        8,
-        { mode: 'pipeline', seconds: 2, window: 512, rate: 0 },
-        agent.pid,
-      );
       for (const clients of CLIENTS)
         for (const mode of ['await', 'pipeline'] as const) await row(agent, clients, mode);
       await row(agent, 8, 'paced');

@@ -1,7 +1,8 @@
 /**
  * The load that a client process puts on a target. Loaded by client.ts in a process of its own, so
  * that the target's CPU is not ours. Modes: `await` records one by one; `pipeline` keeps a window
- * open; `paced` records at a fixed rate and measures from the moment that was due.
+ * open; `paced` records at random moments at a fixed mean rate, whatever became of those before, as
+ * the users of a service do (Poisson arrivals), and measures from the moment that was due.
  */
 
 export type Mode = 'await' | 'pipeline' | 'paced';
@@ -70,6 +71,11 @@ async function runWindow(
   await earlier;
 }
 
+/** Exponentially distributed. */
+function gapMs(rate: number): number {
+  return (-Math.log(1 - Math.random()) * 1000) / rate;
+}
+
 async function runPaced(
   one: (dueMs: number) => Promise<void>,
   startedMs: number,
@@ -77,7 +83,7 @@ async function runPaced(
   rate: number,
 ): Promise<void> {
   const open: Promise<void>[] = [];
-  for (let due = startedMs; due < endMs; due += 1000 / rate) {
+  for (let due = startedMs + gapMs(rate); due < endMs; due += gapMs(rate)) {
     const waitMs = due - performance.now();
     if (waitMs > 0) await new Promise((done) => setTimeout(done, waitMs));
     open.push(one(due));

@@ -4,9 +4,11 @@
  */
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { fdatasync, ftruncate, write } from 'node:fs';
+import { fdatasync, ftruncate, write, writeSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+
+const SYNC_BYTES_MAX = 64 * 1024;
 
 const writeAsync = promisify(write);
 const fdatasyncAsync = promisify(fdatasync);
@@ -49,8 +51,11 @@ function fileOf(handle: fs.FileHandle): LedgerFile {
     append: async (bytes) => {
       // A short write is no error to the kernel: go on until it refuses.
       for (let at = 0; at < bytes.length;) {
-        const { bytesWritten } = await writeAsync(fd, bytes, at, bytes.length - at, null);
-        at += bytesWritten;
+        // A little goes to the page cache in less time than to another thread and back.
+        at +=
+          bytes.length <= SYNC_BYTES_MAX
+            ? writeSync(fd, bytes, at)
+            : (await writeAsync(fd, bytes, at, bytes.length - at, null)).bytesWritten;
       }
     },
     datasync: () => fdatasyncAsync(fd),

@@ -5,7 +5,6 @@
  */
 import type { Socket } from 'node:net';
 import { refusal, RETRYABLE_KINDS, type Refusal } from '../../schemas/refusal.ts';
-import { messageOf } from '../../schemas/result.ts';
 import { createFrameDecoder, encodeFrame } from '../../schemas/wire-codec.ts';
 import { FRAME_BYTES_MAX, FrameType, type AgentHello, type Frame } from '../../schemas/wire.ts';
 import type {
@@ -53,6 +52,10 @@ export function serveConnection(options: ConnectionOptions): Connection {
   /** Something was refused for now: later numbers must not overtake it, so nothing more is taken. */
   let blocked = false;
   let unanswered = 0;
+  /** Read and not yet taken. */
+  const frames: Frame[] = [];
+  let isWaiting = false;
+  let hasEnded = false;
   /** ACKs leave in the order of the batches: each waits for the one before. */
   let answered: Promise<void> = Promise.resolve();
 
@@ -133,36 +136,49 @@ export function serveConnection(options: ConnectionOptions): Connection {
 
   const isOver = (): boolean => ended || stopping || blocked;
 
-  /** Waits until the client may have another batch in the queue. */
+  /** Whether the client may have another batch in the queue. */
+  const hasTurn = (): boolean =>
+    appender.hasRoom() &&
+    unanswered < UNANSWERED_MAX &&
+    socket.writableLength <= UNREAD_BYTES_MAX;
+
   async function awaitTurn(): Promise<void> {
-    while (!isOver()) {
+    while (!isOver() && !hasTurn()) {
       if (!appender.hasRoom()) await appender.whenRoom();
       else if (unanswered >= UNANSWERED_MAX) await answered;
-      else if (socket.writableLength > UNREAD_BYTES_MAX) await drained(socket);
-      else return;
+      else await drained(socket);
     }
   }
 
-  async function read(): Promise<void> {
-    try {
-      // Not destroyed when the loop is left: the last answer is still to be written.
-      for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
-        const frames = decoder.push(chunk as Buffer);
-        if (!frames.ok) end(frames.error);
-        for (const frame of frames.ok ? frames.value : []) {
-          await awaitTurn();
-          if (!isOver()) take(frame);
-        }
-        if (isOver()) break;
+  /** Takes what was read, as far as the client has its turn; meanwhile nothing more is read. */
+  async function takeAll(): Promise<void> {
+    if (isWaiting) return;
+    for (let frame = frames.shift(); frame !== undefined; frame = frames.shift()) {
+      if (!hasTurn()) {
+        isWaiting = true;
+        socket.pause();
+        await awaitTurn();
+        isWaiting = false;
+        if (!stopping) socket.resume();
       }
-    } catch (error) {
-      log.debug({ error: messageOf(error) }, 'a client connection broke');
+      // What comes in behind an end is thrown away.
+      if (isOver()) frames.length = 0;
+      else take(frame);
     }
-    await answered;
-    if (!ended && !stopping) hangUp();
-    // What still comes in is thrown away.
-    socket.resume();
+    if (hasEnded) void answered.then(() => !isOver() && hangUp());
   }
+
+  socket.on('data', (bytes: Buffer) => {
+    if (isOver()) return;
+    const decoded = decoder.push(bytes);
+    if (!decoded.ok) return end(decoded.error);
+    for (const frame of decoded.value) frames.push(frame);
+    void takeAll();
+  });
+  socket.once('end', () => {
+    hasEnded = true;
+    void takeAll();
+  });
 
   function stop(): void {
     stopping = true;
@@ -173,7 +189,6 @@ export function serveConnection(options: ConnectionOptions): Connection {
     });
   }
 
-  void read();
   return { stop };
 }
 
