@@ -8,17 +8,16 @@ interface Job {
   readonly load: LoadOptions;
 }
 
-const WARM_UP_WINDOW = 64;
+const WARM_UP_SECONDS = 2;
 
 async function work(job: Job): Promise<void> {
   const targets = await Promise.all(
     Array.from({ length: job.clients }, () => openTarget(job.target)),
   );
   // Unmeasured load first: code that is still being compiled, here or there, says little.
-  for (const mode of ['pipeline', job.load.mode] as const) {
-    const warmUp: LoadOptions = { ...job.load, mode, window: WARM_UP_WINDOW, seconds: 1 };
-    await Promise.all(targets.map((target) => runLoad(target, warmUp)));
-  }
+  const mode = job.load.mode === 'pipeline' ? 'pipeline' : 'await';
+  const warmUp: LoadOptions = { ...job.load, mode, seconds: WARM_UP_SECONDS };
+  await Promise.all(targets.map((target) => runLoad(target, warmUp)));
   process.send?.({ ready: true });
   await new Promise((go) => process.once('message', go));
   const cpuBefore = process.cpuUsage();

@@ -43,11 +43,15 @@ async function openPostgresql(url: string): Promise<Target> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   const clientId = randomUUID();
+  let rows = 0;
+  let last: Promise<unknown> = Promise.resolve();
   const insert = { name: 'insert', text: 'INSERT INTO bench_audit (id, payload) VALUES ($1, $2)' };
   return {
     record: (n) => {
       const payload = JSON.stringify({ event_id: `bench-${n}`, ...benchDraft(n) });
-      return client.query({ ...insert, values: [`${clientId}-${n}`, payload] });
+      const values = [`${clientId}-${rows++}`, payload];
+      last = last.then(() => client.query({ ...insert, values }));
+      return last;
     },
     close: () => client.end(),
   };
