@@ -1,0 +1,201 @@
+/**
+ * A place in the bytes of JSON text, and what can be read from there without building a value. What a
+ * `read` does not find plain it answers with false, and the cursor is of no use after that.
+ */
+import { EVENT_DEPTH_MAX } from '../schemas/json-check.ts';
+import type { KeyClass } from './keys.ts';
+import {
+  CLOSE_LIST,
+  CLOSE_OBJECT,
+  COLON,
+  COMMA,
+  DIGIT,
+  FALSE,
+  NULL,
+  NUMBER,
+  OPEN_LIST,
+  OPEN_OBJECT,
+  QUOTE,
+  TRUE,
+} from './plain-layout.ts';
+import type { Suspicion } from './suspicion.ts';
+
+export interface PlainRules {
+  readonly classifyKey: (name: string) => KeyClass;
+  readonly suspicion: Suspicion;
+}
+
+/** From here on redaction takes a number for that of a card. */
+const NUMBER_LIMIT = 1e12;
+/** With so many digits it is an integer below that, and written in the one way there is. */
+const SMALL_DIGITS_MAX = 12;
+const NAMES_KEPT_MAX = 4096;
+const ZERO = 0x30;
+
+/** A class, for the fields are what the hot path lives on. */
+export class PlainCursor {
+  bytes: Buffer = Buffer.alloc(0);
+  at = 0;
+  /** Strings read so far. */
+  strings = 0;
+  private readonly rules: PlainRules;
+  private readonly plainNames = new Set<string>();
+
+  constructor(rules: PlainRules) {
+    this.rules = rules;
+  }
+
+  /** Moves over exactly this text, or stays. */
+  skip(text: Uint8Array): boolean {
+    const { bytes, at } = this;
+    const { length } = text;
+    for (let index = 0; index < length; index++) {
+      if (bytes[at + index] !== text[index]) return false;
+    }
+    this.at = at + length;
+    return true;
+  }
+
+  /** Whether a string begins here. */
+  isAtString(): boolean {
+    return this.bytes[this.at] === QUOTE;
+  }
+
+  /** The string that ends here and began there. */
+  stringFrom(start: number): string {
+    return this.bytes.toString('latin1', start + 1, this.at - 1);
+  }
+
+  /** A string of `min` to `max` characters in which redaction finds nothing. */
+  readText(min: number, max: number, keepEmails = false): boolean {
+    const { bytes, at } = this;
+    if (bytes[at] !== QUOTE) return false;
+    // For one that is not clean -1: shorter than any text.
+    const end = this.rules.suspicion.endOfCleanText(bytes, at + 1, keepEmails);
+    const length = end - at - 1;
+    if (length < min || length > max) return false;
+    this.at = end + 1;
+    this.strings++;
+    return true;
+  }
+
+  readTextOrNull(min: number, max: number): boolean {
+    return this.isAtString() ? this.readText(min, max) : this.skip(NULL);
+  }
+
+  /** A string of `min` to `max` characters out of a set. */
+  readWord(set: Uint8Array, min: number, max: number): boolean {
+    const { bytes, at } = this;
+    if (bytes[at] !== QUOTE) return false;
+    let end = at + 1;
+    while (set[bytes[end] ?? 0] === 1) end++;
+    const length = end - at - 1;
+    if (length < min || length > max || bytes[end] !== QUOTE) return false;
+    this.at = end + 1;
+    this.strings++;
+    return true;
+  }
+
+  readOneOf(words: readonly Uint8Array[]): boolean {
+    for (const word of words) {
+      if (this.skip(word)) {
+        this.strings++;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** A list of texts. */
+  readTexts(max: number, itemsMax: number): boolean {
+    const { bytes } = this;
+    if (bytes[this.at++] !== OPEN_LIST) return false;
+    if (bytes[this.at] === CLOSE_LIST) {
+      this.at++;
+      return true;
+    }
+    for (let items = 1; items <= itemsMax; items++) {
+      if (!this.readText(1, max)) return false;
+      const next = bytes[this.at++];
+      if (next === CLOSE_LIST) return true;
+      if (next !== COMMA) return false;
+    }
+    return false;
+  }
+
+  /** Any object; `depth` is its level in the event. */
+  readObject(depth: number): boolean {
+    const { bytes } = this;
+    if (bytes[this.at] !== OPEN_OBJECT || depth > EVENT_DEPTH_MAX) return false;
+    this.at++;
+    if (bytes[this.at] === CLOSE_OBJECT) {
+      this.at++;
+      return true;
+    }
+    // Names rise, and so none stands there twice. An empty one is left to the longer way.
+    let previous = '';
+    for (;;) {
+      const start = this.at;
+      if (!this.readText(1, Infinity)) return false;
+      const name = this.stringFrom(start);
+      if (name <= previous || !this.isPlainName(name) || bytes[this.at] !== COLON) return false;
+      previous = name;
+      this.at++;
+      if (!this.readValue(depth + 1)) return false;
+      const next = bytes[this.at++];
+      if (next === CLOSE_OBJECT) return true;
+      if (next !== COMMA) return false;
+    }
+  }
+
+  private isPlainName(name: string): boolean {
+    if (this.plainNames.has(name)) return true;
+    const nameClass = this.rules.classifyKey(name);
+    if (nameClass !== 'none' && nameClass !== 'free_text') return false;
+    if (name === '__proto__' || this.rules.suspicion.isSuspicious(name, false)) return false;
+    if (this.plainNames.size >= NAMES_KEPT_MAX) this.plainNames.clear();
+    this.plainNames.add(name);
+    return true;
+  }
+
+  private readValue(depth: number): boolean {
+    const first = this.bytes[this.at];
+    if (first === QUOTE) return this.readText(0, Infinity);
+    if (first === OPEN_OBJECT) return this.readObject(depth);
+    if (first === OPEN_LIST) return this.readList(depth);
+    return this.skip(TRUE) || this.skip(FALSE) || this.skip(NULL) || this.readNumber();
+  }
+
+  private readList(depth: number): boolean {
+    if (depth > EVENT_DEPTH_MAX) return false;
+    const { bytes } = this;
+    this.at++;
+    if (bytes[this.at] === CLOSE_LIST) {
+      this.at++;
+      return true;
+    }
+    for (;;) {
+      if (!this.readValue(depth + 1)) return false;
+      const next = bytes[this.at++];
+      if (next === CLOSE_LIST) return true;
+      if (next !== COMMA) return false;
+    }
+  }
+
+  /** ECMAScript's own form of a number is the canonical one. */
+  private readNumber(): boolean {
+    const { bytes, at: start } = this;
+    let at = start;
+    while (DIGIT[bytes[at] ?? 0] === 1) at++;
+    const digits = at - start;
+    if (NUMBER[bytes[at] ?? 0] === 0) {
+      this.at = at;
+      return digits === 1 || (digits > 1 && digits <= SMALL_DIGITS_MAX && bytes[start] !== ZERO);
+    }
+    while (NUMBER[bytes[at] ?? 0] === 1) at++;
+    this.at = at;
+    const written = bytes.toString('latin1', start, at);
+    const value = Number(written);
+    return String(value) === written && value < NUMBER_LIMIT && value > -NUMBER_LIMIT;
+  }
+}
