@@ -138,9 +138,7 @@ export function serveConnection(options: ConnectionOptions): Connection {
 
   /** Whether the client may have another batch in the queue. */
   const hasTurn = (): boolean =>
-    appender.hasRoom() &&
-    unanswered < UNANSWERED_MAX &&
-    socket.writableLength <= UNREAD_BYTES_MAX;
+    appender.hasRoom() && unanswered < UNANSWERED_MAX && socket.writableLength <= UNREAD_BYTES_MAX;
 
   async function awaitTurn(): Promise<void> {
     while (!isOver() && !hasTurn()) {
