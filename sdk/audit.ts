@@ -1,11 +1,11 @@
 /**
  * createAudit: the one way to record. record() does everything that concerns the event's content
- * within the caller's turn (draft.ts), then leaves the text to the outbox and its delivery.
+ * within the caller's turn (draft.ts), then leaves the text to the send queue and its delivery.
  */
 import { performance } from 'node:perf_hooks';
 import { ulid } from 'ulid';
 import { createRedactor } from '../redaction/redaction.ts';
-import type { OutboxEntry, RecordReceipt } from './batch.ts';
+import type { QueueEntry, RecordReceipt } from './batch.ts';
 import { currentContext, runInContext } from './context.ts';
 import { createDeadlines } from './deadlines.ts';
 import { createDelivery, type DeliveryCounts } from './delivery.ts';
@@ -14,7 +14,7 @@ import { AuditError, AuditErrorCode } from './errors.ts';
 import { createEventIds } from './event-id.ts';
 import { asAuditError, decideTimeoutError, reportFailure, type AuditFailure } from './failure.ts';
 import { resolveOptions, type AuditOptions, type ResolvedOptions } from './options.ts';
-import { createOutbox } from './outbox.ts';
+import { createSendQueue } from './send-queue.ts';
 import { loadVocabulary } from './vocabulary-source.ts';
 
 /** What an Audit has done so far. */
@@ -59,12 +59,12 @@ export interface Audit {
 export function createAudit(options: AuditOptions): Audit {
   const resolved = resolveOptions(options, process.env);
   const prepare = createPreparerOf(options, resolved);
-  const outbox = createOutbox(answer);
-  const deadlines = createDeadlines<OutboxEntry>(expire);
+  const sendQueue = createSendQueue(answer);
+  const deadlines = createDeadlines<QueueEntry>(expire);
   const { socketPath, timeoutMs } = resolved;
   const delivery = createDelivery(
     { socketPath, service: options.service, producer: ulid(), stallMs: timeoutMs },
-    outbox,
+    sendQueue,
     { onProgress: deadlines.forgetSettled, isAwaited: deadlines.hasOpen },
   );
   let failures = 0;
@@ -86,7 +86,7 @@ export function createAudit(options: AuditOptions): Audit {
     const refused = admit();
     if (refused !== null) return Promise.reject(fail(refused, failingOf(event)));
     return new Promise((resolve, reject) => {
-      const entry: OutboxEntry = {
+      const entry: QueueEntry = {
         event,
         deadlineMs: performance.now() + timeoutMs,
         state: 'queued',
@@ -97,13 +97,13 @@ export function createAudit(options: AuditOptions): Audit {
         resolve,
         reject,
       };
-      outbox.add(entry);
+      sendQueue.add(entry);
       deadlines.watch(entry);
       delivery.notify();
     });
   }
 
-  function answer(entry: OutboxEntry, outcome: RecordReceipt | AuditError): void {
+  function answer(entry: QueueEntry, outcome: RecordReceipt | AuditError): void {
     entry.settled = true;
     if (!(outcome instanceof AuditError)) return entry.resolve(outcome);
     // Answers come in from a timer or the socket; the hook logs for the request that recorded.
@@ -112,7 +112,7 @@ export function createAudit(options: AuditOptions): Audit {
 
   function admit(): AuditError | null {
     if (closing !== null) return new AuditError(AuditErrorCode.closed, 'the audit is closed');
-    const [events, bytes] = [outbox.size(), outbox.bytes()];
+    const [events, bytes] = [sendQueue.size(), sendQueue.bytes()];
     if (events < resolved.queueEventsMax && bytes < resolved.queueBytesMax) return null;
     const message = `${events} events (${bytes} bytes) wait for an ack, which is the bound`;
     return new AuditError(AuditErrorCode.queueFull, message, {
@@ -120,8 +120,8 @@ export function createAudit(options: AuditOptions): Audit {
     });
   }
 
-  /** A caller has waited long enough. What was sent stays in the outbox: it may be recorded. */
-  function expire(entry: OutboxEntry): void {
+  /** A caller has waited long enough. What was sent stays in the send queue: it may be recorded. */
+  function expire(entry: QueueEntry): void {
     const error = decideTimeoutError({
       place: entry.state,
       mayBeRecorded: entry.mayBeRecorded,
@@ -132,7 +132,7 @@ export function createAudit(options: AuditOptions): Audit {
       socketPath,
     });
     const sent = entry.state === 'sent';
-    if (!sent) outbox.drop(entry);
+    if (!sent) sendQueue.drop(entry);
     answer(entry, error);
     if (sent) delivery.checkStall();
   }
@@ -153,7 +153,7 @@ export function createAudit(options: AuditOptions): Audit {
     stats: () => ({
       ...delivery.counts(),
       connected: delivery.isConnected(),
-      pending: outbox.size(),
+      pending: sendQueue.size(),
       failures,
       lastError: delivery.lastEnd()?.message ?? null,
     }),

@@ -1,5 +1,5 @@
 /**
- * What the outbox holds and the connection carries: entries (one event each, with the caller who
+ * What the send queue holds and the connection carries: entries (one event each, with the caller who
  * waits) and batches of them with adjoining producer numbers.
  */
 import { allocateFrame } from '../schemas/wire-codec.ts';
@@ -18,7 +18,7 @@ export interface RecordReceipt extends Receipt {
   readonly duplicate?: true;
 }
 
-export interface OutboxEntry {
+export interface QueueEntry {
   readonly event: PreparedEvent;
   /** On the monotonic clock, in milliseconds. */
   readonly deadlineMs: number;
@@ -36,13 +36,13 @@ export interface OutboxEntry {
 }
 
 /** Bytes of an entry's line, newline included. */
-export function lineBytes({ event }: OutboxEntry): number {
+export function lineBytes({ event }: QueueEntry): number {
   return event.end - event.start + 1;
 }
 
 export interface Batch {
   readonly firstSeq: number;
-  readonly entries: readonly OutboxEntry[];
+  readonly entries: readonly QueueEntry[];
   /** Bytes of the events, with their line ends. */
   readonly bytes: number;
   /** Number of the batch on its connection. */
@@ -57,7 +57,7 @@ export interface BatchLimits {
 }
 
 /** A batch for an event that is tried again with its number. */
-export function batchOfOne(seq: number, entry: OutboxEntry): Batch {
+export function batchOfOne(seq: number, entry: QueueEntry): Batch {
   return { firstSeq: seq, entries: [entry], bytes: lineBytes(entry), number: 0, resent: true };
 }
 

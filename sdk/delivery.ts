@@ -1,6 +1,6 @@
 /**
- * Delivery: moves the outbox over a connection. It decides when to connect, when to send, when
- * to try again, and when a caller has waited long enough. Nothing leaves the outbox but by an
+ * Delivery: moves the send queue over a connection. It decides when to connect, when to send, when
+ * to try again, and when a caller has waited long enough. Nothing leaves the send queue but by an
  * ack, a refusal, or a caller that was told.
  */
 import { performance } from 'node:perf_hooks';
@@ -9,7 +9,7 @@ import { FRAME_HEADER_BYTES, type AgentHello } from '../schemas/wire.ts';
 import { decideBackoffMs } from './backoff.ts';
 import { encodeBatch, type BatchLimits } from './batch.ts';
 import { openConnection, type Connection, type ConnectionEnd } from './connection.ts';
-import type { Outbox } from './outbox.ts';
+import type { SendQueue } from './send-queue.ts';
 
 /** Batches sent and not yet acked: enough to keep the agent's next group commit full. */
 const IN_FLIGHT_BATCHES_MAX = 16;
@@ -40,7 +40,7 @@ export interface DeliveryCounts {
 }
 
 export interface Delivery {
-  /** The outbox has something new; sends it in this turn's microtask or the next turn. */
+  /** The send queue has something new; sends it in this turn's microtask or the next turn. */
   notify(): void;
   /** Why the last connection ended; null while all is well. */
   lastEnd(): ConnectionEnd | null;
@@ -48,7 +48,7 @@ export interface Delivery {
   /** Replaces a connection that has stopped answering. */
   checkStall(): void;
   counts(): Readonly<DeliveryCounts>;
-  /** Stops; what is still in the outbox stays there. */
+  /** Stops; what is still in the send queue stays there. */
   stop(): void;
 }
 
@@ -59,10 +59,10 @@ export interface Callers {
   isAwaited(): boolean;
 }
 
-/** Creates the delivery of an outbox; connects when there is something to send. */
+/** Creates the delivery of a send queue; connects when there is something to send. */
 export function createDelivery(
   options: DeliveryOptions,
-  outbox: Outbox,
+  sendQueue: SendQueue,
   callers: Callers,
 ): Delivery {
   const counts: DeliveryCounts = { reconnects: 0, protocolErrors: 0, acked: 0, refused: 0 };
@@ -86,13 +86,13 @@ export function createDelivery(
     if (scheduled || limits === null || isFull()) return;
     scheduled = true;
     // Idle: what this turn records goes out at once. Busy: one batch a turn of the event loop.
-    if (outbox.inFlightBatches() === 0) queueMicrotask(sendScheduled);
+    if (sendQueue.inFlightBatches() === 0) queueMicrotask(sendScheduled);
     else setImmediate(sendScheduled);
   }
 
   /** After a failure one batch goes ahead: an agent that takes nothing is not flooded with resends. */
   function isFull(): boolean {
-    return outbox.inFlightBatches() >= (failures === 0 ? IN_FLIGHT_BATCHES_MAX : 1);
+    return sendQueue.inFlightBatches() >= (failures === 0 ? IN_FLIGHT_BATCHES_MAX : 1);
   }
 
   function sendScheduled(): void {
@@ -103,9 +103,9 @@ export function createDelivery(
   function send(): void {
     while (connection !== null && limits !== null) {
       if (isFull()) return;
-      if (outbox.mustTellRefused()) return tellRefused(connection);
-      if (outbox.inFlightBatches() === 0) lastAckMs = performance.now();
-      const batch = outbox.takeBatch(nextBatch, limits);
+      if (sendQueue.mustTellRefused()) return tellRefused(connection);
+      if (sendQueue.inFlightBatches() === 0) lastAckMs = performance.now();
+      const batch = sendQueue.takeBatch(nextBatch, limits);
       if (batch === null) return;
       nextBatch += 1;
       connection.send(encodeBatch(batch));
@@ -114,7 +114,7 @@ export function createDelivery(
 
   /** HELLO is the place to say it, so what is under way is awaited, and then a new one said. */
   function tellRefused(current: Connection): void {
-    if (outbox.inFlightBatches() > 0) return;
+    if (sendQueue.inFlightBatches() > 0) return;
     current.abort({ kind: 'lost', message: 'given up numbers are told in a new HELLO' });
   }
 
@@ -128,12 +128,12 @@ export function createDelivery(
   }
 
   function connectNow(): void {
-    if (stopped || outbox.size() === 0) return;
+    if (stopped || sendQueue.size() === 0) return;
     connections += 1;
     if (connections > 1) counts.reconnects += 1;
     nextBatch = 1;
     lastAckMs = performance.now();
-    const refused = outbox.tellRefused();
+    const refused = sendQueue.tellRefused();
     connection = openConnection(
       { ...options, refused, helloTimeoutMs: HELLO_TIMEOUT_MS },
       { onReady, onAck, onEnd },
@@ -151,7 +151,7 @@ export function createDelivery(
   }
 
   function onAck(ack: unknown): string | null {
-    const effect = outbox.applyAck(ack);
+    const effect = sendQueue.applyAck(ack);
     if (!effect.ok) return effect.error;
     counts.acked += effect.value.accepted;
     counts.refused += effect.value.refused;
@@ -160,8 +160,8 @@ export function createDelivery(
       failures = 0;
       end = null;
     }
-    if (outbox.isPaused()) resumeWhenDue();
-    else if (outbox.hasWork()) notify();
+    if (sendQueue.isPaused()) resumeWhenDue();
+    else if (sendQueue.hasWork()) notify();
     callers.onProgress();
     hold();
     return null;
@@ -169,9 +169,9 @@ export function createDelivery(
 
   /** What was put off waits for everything under way to be answered, then for the backoff. */
   function resumeWhenDue(): void {
-    if (outbox.inFlightBatches() > 0 || timer !== null) return;
+    if (sendQueue.inFlightBatches() > 0 || timer !== null) return;
     afterBackoff(() => {
-      outbox.resume();
+      sendQueue.resume();
       send();
     });
   }
@@ -180,7 +180,7 @@ export function createDelivery(
     connection = null;
     limits = null;
     end = reason;
-    outbox.disconnected();
+    sendQueue.disconnected();
     if (reason.kind === 'protocol') counts.protocolErrors += 1;
     if (reason.kind === 'refused') giveUpPoisonedHead(reason);
     callers.onProgress();
@@ -203,13 +203,15 @@ export function createDelivery(
 
   /** A batch over which the agent ends every connection must not block those behind it. */
   function giveUpPoisonedHead(reason: ConnectionEnd): void {
-    const head = outbox.resendHead();
+    const head = sendQueue.resendHead();
     if (reason.refusalKind !== 'protocol_error' || head === null) return;
     // Before a batch was sent it was not about a batch: too many connections, another version.
     if (nextBatch === 1) return;
     headErrors = { seq: head, count: headErrors.seq === head ? headErrors.count + 1 : 1 };
     if (headErrors.count < HEAD_ERRORS_MAX) return;
-    outbox.refuseHead(refusal('protocol_error', `the agent refuses this batch: ${reason.message}`));
+    sendQueue.refuseHead(
+      refusal('protocol_error', `the agent refuses this batch: ${reason.message}`),
+    );
     failures = 0;
   }
 
@@ -219,7 +221,7 @@ export function createDelivery(
     isConnected: () => limits !== null,
     checkStall() {
       const silentMs = performance.now() - lastAckMs;
-      if (outbox.inFlightBatches() === 0 || silentMs < options.stallMs) return;
+      if (sendQueue.inFlightBatches() === 0 || silentMs < options.stallMs) return;
       connection?.abort({ kind: 'lost', message: `no ack for ${Math.round(silentMs)} ms` });
     },
     counts: () => counts,

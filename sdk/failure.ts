@@ -4,7 +4,7 @@
  */
 import { messageOf } from '../schemas/result.ts';
 import type { FailPolicy } from '../schemas/vocabulary.ts';
-import type { OutboxEntry } from './batch.ts';
+import type { QueueEntry } from './batch.ts';
 import type { ConnectionEnd } from './connection.ts';
 import { AuditError, AuditErrorCode, codeOfRefusal } from './errors.ts';
 
@@ -62,7 +62,7 @@ interface RefusalText {
 
 /** What stands when a caller has waited long enough. */
 export interface WaitedState {
-  readonly place: OutboxEntry['state'];
+  readonly place: QueueEntry['state'];
   readonly mayBeRecorded: boolean;
   /** Why the agent put the event off. */
   readonly putOffFor: RefusalText | null;

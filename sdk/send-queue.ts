@@ -1,5 +1,5 @@
 /**
- * The outbox: every event between record() and its ack, in order, with the producer's numbers.
+ * The send queue: every event between record() and its ack, in order, with the producer's numbers.
  * No I/O and no timers; delivery.ts drives it.
  *
  *   queued --takeBatch--> in flight --ack--> gone
@@ -15,7 +15,7 @@ import { err, ok, type Result } from '../schemas/result.ts';
 import type { Ack, Rejection } from '../schemas/wire.ts';
 import { readAck } from './ack.ts';
 import { batchOfOne, joinNext, lineBytes } from './batch.ts';
-import type { Batch, BatchLimits, OutboxEntry, RecordReceipt } from './batch.ts';
+import type { Batch, BatchLimits, QueueEntry, RecordReceipt } from './batch.ts';
 import type { AuditError } from './errors.ts';
 import { errorOfRefusal } from './failure.ts';
 import { createFifo } from './fifo.ts';
@@ -26,7 +26,7 @@ export interface AckEffect {
   readonly refused: number;
 }
 
-export interface Outbox {
+export interface SendQueue {
   /** Events held here: queued, in flight, or to be sent again. */
   size(): number;
   /** Bytes of their texts. */
@@ -36,9 +36,9 @@ export interface Outbox {
   hasWork(): boolean;
   /** Whether the agent put something off: nothing leaves until resume() or disconnected(). */
   isPaused(): boolean;
-  add(entry: OutboxEntry): void;
+  add(entry: QueueEntry): void;
   /** Removes an entry that is queued or put off: its caller was told that it is not recorded. */
-  drop(entry: OutboxEntry): void;
+  drop(entry: QueueEntry): void;
   /** The next batch to send, now in flight; null when there is none. */
   takeBatch(batchNumber: number, limits: BatchLimits): Batch | null;
   /** Applies an ACK to the oldest batch in flight, whole or (on an error) not at all. */
@@ -59,11 +59,11 @@ export interface Outbox {
 /** Refused numbers told to the agent at most; beyond, the oldest show as a gap. */
 const REFUSED_NUMBERS_MAX = 10_000;
 
-/** Creates an empty outbox; `answer` is called once for each entry that is not answered otherwise. */
-export function createOutbox(
-  answer: (entry: OutboxEntry, outcome: RecordReceipt | AuditError) => void,
-): Outbox {
-  const queue = createFifo<OutboxEntry>();
+/** Creates an empty queue; `answer` is called once for each entry that is not answered otherwise. */
+export function createSendQueue(
+  answer: (entry: QueueEntry, outcome: RecordReceipt | AuditError) => void,
+): SendQueue {
+  const queue = createFifo<QueueEntry>();
   const inFlight = createFifo<Batch>();
   /** By rising number. What is put off stands alone in its batch until it is sent again. */
   let resend: Batch[] = [];
@@ -75,19 +75,19 @@ export function createOutbox(
   let size = 0;
   let bytesHeld = 0;
 
-  function add(entry: OutboxEntry): void {
+  function add(entry: QueueEntry): void {
     size += 1;
     bytesHeld += lineBytes(entry);
     queue.push(entry);
   }
 
-  function discard(entry: OutboxEntry): void {
+  function discard(entry: QueueEntry): void {
     entry.state = 'gone';
     size -= 1;
     bytesHeld -= lineBytes(entry);
   }
 
-  function drop(entry: OutboxEntry): void {
+  function drop(entry: QueueEntry): void {
     if (entry.state === 'put_off') {
       const at = resend.findIndex(({ entries }) => entries[0] === entry);
       for (const { firstSeq } of resend.splice(at, 1)) noteRefused(firstSeq);
@@ -104,13 +104,13 @@ export function createOutbox(
   }
 
   /** Skips what timed out while it waited; it has no number yet, so this leaves no gap. */
-  function nextQueued(): OutboxEntry | undefined {
+  function nextQueued(): QueueEntry | undefined {
     while (queue.peek()?.state === 'gone') queue.shift();
     return queue.peek();
   }
 
   function numberBatch(limits: BatchLimits): Batch | null {
-    const entries: OutboxEntry[] = [];
+    const entries: QueueEntry[] = [];
     let bytes = 0;
     while (entries.length < limits.eventsMax) {
       const entry = nextQueued();
@@ -171,7 +171,7 @@ export function createOutbox(
 
   /** Returns how many were refused for good. */
   function settleRejected(batch: Batch, rejected: readonly Rejection[]): number {
-    const renumbered: OutboxEntry[] = [];
+    const renumbered: QueueEntry[] = [];
     const putOff: Batch[] = [];
     let count = 0;
     for (const rejection of rejected) {
