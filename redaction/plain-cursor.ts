@@ -3,7 +3,6 @@
  * `read` does not find plain it answers with false, and the cursor is of no use after that.
  */
 import { EVENT_DEPTH_MAX } from '../schemas/json-check.ts';
-import type { KeyClass } from './keys.ts';
 import {
   CLOSE_LIST,
   CLOSE_OBJECT,
@@ -13,36 +12,28 @@ import {
   FALSE,
   NULL,
   NUMBER,
+  NUMBER_LIMIT,
   OPEN_LIST,
   OPEN_OBJECT,
   QUOTE,
   TRUE,
 } from './plain-layout.ts';
-import type { Suspicion } from './suspicion.ts';
+import { createPlainNames, type PlainRules } from './plain-names.ts';
 
-export interface PlainRules {
-  readonly classifyKey: (name: string) => KeyClass;
-  readonly suspicion: Suspicion;
-}
-
-/** From here on redaction takes a number for that of a card. */
-const NUMBER_LIMIT = 1e12;
 /** With so many digits it is an integer below that, and written in the one way there is. */
 const SMALL_DIGITS_MAX = 12;
-const NAMES_KEPT_MAX = 4096;
 const ZERO = 0x30;
 
 /** A class, for the fields are what the hot path lives on. */
 export class PlainCursor {
   bytes: Buffer = Buffer.alloc(0);
   at = 0;
-  /** Strings read so far. */
-  strings = 0;
   private readonly rules: PlainRules;
-  private readonly plainNames = new Set<string>();
+  private readonly isPlainName: (name: string) => boolean;
 
   constructor(rules: PlainRules) {
     this.rules = rules;
+    this.isPlainName = createPlainNames(rules);
   }
 
   /** Moves over exactly this text, or stays. */
@@ -75,7 +66,6 @@ export class PlainCursor {
     const length = end - at - 1;
     if (length < min || length > max) return false;
     this.at = end + 1;
-    this.strings++;
     return true;
   }
 
@@ -92,17 +82,11 @@ export class PlainCursor {
     const length = end - at - 1;
     if (length < min || length > max || bytes[end] !== QUOTE) return false;
     this.at = end + 1;
-    this.strings++;
     return true;
   }
 
-  readOneOf(words: readonly Uint8Array[]): boolean {
-    for (const word of words) {
-      if (this.skip(word)) {
-        this.strings++;
-        return true;
-      }
-    }
+  readOneOf(words: ReadonlyMap<string, Uint8Array>): boolean {
+    for (const word of words.values()) if (this.skip(word)) return true;
     return false;
   }
 
@@ -146,16 +130,6 @@ export class PlainCursor {
       if (next === CLOSE_OBJECT) return true;
       if (next !== COMMA) return false;
     }
-  }
-
-  private isPlainName(name: string): boolean {
-    if (this.plainNames.has(name)) return true;
-    const nameClass = this.rules.classifyKey(name);
-    if (nameClass !== 'none' && nameClass !== 'free_text') return false;
-    if (name === '__proto__' || this.rules.suspicion.isSuspicious(name, false)) return false;
-    if (this.plainNames.size >= NAMES_KEPT_MAX) this.plainNames.clear();
-    this.plainNames.add(name);
-    return true;
   }
 
   private readValue(depth: number): boolean {

@@ -7,7 +7,7 @@
  */
 import type { CanonicalEvent } from '../schemas/canonical-event.ts';
 import { isEventTime } from '../schemas/event-check.ts';
-import { PlainCursor, type PlainRules } from './plain-cursor.ts';
+import { PlainCursor } from './plain-cursor.ts';
 import {
   ACTION,
   ACTOR_ID,
@@ -20,10 +20,11 @@ import {
   COMMA_TYPE,
   END,
   EVENT_ID,
-  FIXED_STRINGS,
   HEX,
   IP,
+  IPV4,
   METADATA,
+  METADATA_DEPTH,
   NAME,
   NULL,
   ON_BEHALF_OF,
@@ -46,6 +47,7 @@ import {
   USER_AGENT,
   WORKFLOW_ID,
 } from './plain-layout.ts';
+import type { PlainRules } from './plain-names.ts';
 
 /** What admission decides by. */
 export interface PlainEvent extends CanonicalEvent {
@@ -54,16 +56,10 @@ export interface PlainEvent extends CanonicalEvent {
   /** The form of these two is not checked: they have to stand in the vocabulary anyway. */
   readonly action: string;
   readonly category: string;
-  /** Strings in the event, names of members included: half of its quotes. */
-  readonly strings: number;
 }
 
 /** Reads the event in bytes [start, end); null unless it is plain. A newline MUST stand at `end`. */
 export type ReadPlainEvent = (bytes: Buffer, start: number, end: number) => PlainEvent | null;
-
-/** Level of metadata in an event. */
-const METADATA_DEPTH = 2;
-const IPV4 = /^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;
 
 /** Creates a reader. */
 export function createPlainEventReader(rules: PlainRules): ReadPlainEvent {
@@ -75,7 +71,6 @@ export function createPlainEventReader(rules: PlainRules): ReadPlainEvent {
     if (!cursor.readText(1, 512, true)) return false;
     if (!cursor.skip(COMMA_NAME) || !cursor.readText(1, 512, true)) return false;
     if (!cursor.skip(COMMA_TYPE) || !cursor.readOneOf(ACTOR_TYPES)) return false;
-    cursor.strings += 3;
     return cursor.skip(CLOSE);
   }
 
@@ -86,7 +81,6 @@ export function createPlainEventReader(rules: PlainRules): ReadPlainEvent {
     if (!cursor.readWord(IP, 2, 45)) return false;
     if (IPV4.test(cursor.stringFrom(start))) return true;
     cursor.at = start;
-    cursor.strings--;
     return cursor.readText(2, 45, true);
   }
 
@@ -102,31 +96,23 @@ export function createPlainEventReader(rules: PlainRules): ReadPlainEvent {
     return true;
   }
 
-  /** A member that may be missing. */
-  function has(name: Uint8Array): boolean {
-    if (!cursor.skip(name)) return false;
-    cursor.strings++;
-    return true;
-  }
-
   return (bytes, start, end) => {
     cursor.bytes = bytes;
     cursor.at = start;
-    cursor.strings = FIXED_STRINGS;
     if (!cursor.skip(ACTOR_ID) || !cursor.readText(1, 512, true)) return null;
     if (!cursor.skip(COMMA_NAME) || !cursor.readText(1, 512, true)) return null;
     if (!cursor.skip(ON_BEHALF_OF) || !readPrincipal()) return null;
-    if (has(ROLES) && !cursor.readTexts(128, 64)) return null;
-    if (has(SESSION_ID) && !cursor.readText(1, 512)) return null;
+    if (cursor.skip(ROLES) && !cursor.readTexts(128, 64)) return null;
+    if (cursor.skip(SESSION_ID) && !cursor.readText(1, 512)) return null;
     if (!cursor.skip(COMMA_TYPE) || !cursor.readOneOf(ACTOR_TYPES) || !cursor.skip(CLOSE))
       return null;
     const chainAt = cursor.at;
-    if (has(CHANGES) && !cursor.readTexts(256, 1024)) return null;
+    if (cursor.skip(CHANGES) && !cursor.readTexts(256, 1024)) return null;
     if (!cursor.skip(REQUEST_ID) || !cursor.readTextOrNull(1, 256)) return null;
-    if (has(SPAN_ID) && !cursor.readWord(HEX, 16, 16)) return null;
+    if (cursor.skip(SPAN_ID) && !cursor.readWord(HEX, 16, 16)) return null;
     if (!cursor.skip(TRACE_ID)) return null;
     if (!cursor.readWord(HEX, 32, 32) && !cursor.skip(NULL)) return null;
-    if (has(WORKFLOW_ID) && !cursor.readText(1, 256)) return null;
+    if (cursor.skip(WORKFLOW_ID) && !cursor.readText(1, 256)) return null;
     if (!cursor.skip(ACTION)) return null;
     const actionAt = cursor.at;
     if (!cursor.readWord(NAME, 1, 128)) return null;
@@ -143,7 +129,7 @@ export function createPlainEventReader(rules: PlainRules): ReadPlainEvent {
     const event_id = cursor.stringFrom(eventIdAt);
     if (event_id > '8' || !cursor.skip(METADATA) || !cursor.readObject(METADATA_DEPTH)) return null;
     if (!cursor.skip(RESOURCE_ID) || !cursor.readText(1, 1024, true)) return null;
-    if (has(COMMA_NAME) && !cursor.readText(1, 1024, true)) return null;
+    if (cursor.skip(COMMA_NAME) && !cursor.readText(1, 1024, true)) return null;
     if (!cursor.skip(TENANT_ID)) return null;
     const tenantAt = cursor.at;
     if (!cursor.readWord(NAME, 1, 128)) return null;
@@ -164,7 +150,6 @@ export function createPlainEventReader(rules: PlainRules): ReadPlainEvent {
       action,
       category,
       tenant,
-      strings: cursor.strings,
     };
   };
 }

@@ -33,19 +33,13 @@ const bytesOf = (text: string): Uint8Array => Buffer.from(text);
 export const TRUE: Uint8Array = bytesOf('true');
 export const FALSE: Uint8Array = bytesOf('false');
 export const NULL: Uint8Array = bytesOf('null');
-export const ACTOR_TYPES: readonly Uint8Array[] = [
-  'user',
-  'service',
-  'admin',
-  'system',
-  'api_key',
-  'anonymous',
-].map(quoted);
-export const OUTCOMES: readonly Uint8Array[] = ['success', 'failure', 'denied'].map(quoted);
-
-function quoted(word: string): Uint8Array {
-  return bytesOf(`"${word}"`);
-}
+/** Words that a field may have, each with its quotes. */
+const quoted = (...words: readonly string[]): ReadonlyMap<string, Uint8Array> =>
+  new Map(words.map((word) => [word, bytesOf(`"${word}"`)]));
+export const ACTOR_TYPES: ReadonlyMap<string, Uint8Array> = quoted(
+  ...['user', 'service', 'admin', 'system', 'api_key', 'anonymous'],
+);
+export const OUTCOMES: ReadonlyMap<string, Uint8Array> = quoted('success', 'failure', 'denied');
 
 /** The fixed text of an event, in the order of RFC 8785. */
 export const ACTOR_ID: Uint8Array = bytesOf('{"actor":{"id":');
@@ -74,5 +68,9 @@ export const SERVICE_VERSION: Uint8Array = bytesOf(',"service_version":');
 export const USER_AGENT: Uint8Array = bytesOf(',"user_agent":');
 export const CLOSE: Uint8Array = bytesOf('}');
 export const END: Uint8Array = bytesOf('}}');
-/** Names of members that every event has, and the version. */
-export const FIXED_STRINGS = 26;
+
+/** Level of metadata in an event. */
+export const METADATA_DEPTH = 2;
+/** From here on redaction takes a number for that of a card. */
+export const NUMBER_LIMIT = 1e12;
+export const IPV4: RegExp = /^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;

@@ -8,6 +8,7 @@ import type { AuditEvent, Principal } from '../schemas/event.ts';
 import { createKeyClassifier } from './keys.ts';
 import { marker } from './markers.ts';
 import { createPlainEventReader, type ReadPlainEvent } from './plain-event.ts';
+import { createPlainEventWriter, type WritePlainEvent } from './plain-writer.ts';
 import { createMetadataRedactor } from './metadata.ts';
 import { createSuspicion } from './suspicion.ts';
 import { redactText, type RedactedText, type Tokenize } from './text.ts';
@@ -32,6 +33,8 @@ export interface Redactor {
   redactEvent(event: AuditEvent): AuditEvent;
   /** Reads an event that needs no redaction from its bytes; null for any other (plain-event.ts). */
   readonly readPlain: ReadPlainEvent;
+  /** Writes such an event (plain-writer.ts). */
+  readonly writePlain: WritePlainEvent;
 }
 
 /** Redacts strings of one tenant. */
@@ -90,6 +93,7 @@ export function createRedactor(options: RedactorOptions): Redactor {
     keyId: tokenizer.keyId,
     redactEvent,
     readPlain: createPlainEventReader({ classifyKey, suspicion }),
+    writePlain: createPlainEventWriter({ classifyKey, suspicion }),
   };
 }
 

@@ -1,8 +1,9 @@
 /**
- * The arena: where the texts of events wait for their ack, as the bytes that are sent, one after the
- * other in chunks. A text kept as a string would be moved by every garbage collection and encoded again
- * for every sending. A chunk is freed with the last event in it.
+ * The arena: where events wait for their ack, as the bytes that are sent, one line after the other in
+ * chunks. A text kept as a string would be moved by every garbage collection and encoded again for every
+ * sending. A chunk is freed with the last event in it.
  */
+import { EVENT_BYTES_MAX } from '../schemas/wire.ts';
 
 /** An event's line: bytes [start, end), and a newline at `end`. */
 export interface Line {
@@ -12,16 +13,17 @@ export interface Line {
 }
 
 export interface Arena {
-  /** Writes a text as a line; the next one is written over it unless it is kept. */
-  write(text: string): Line;
-  /** Keeps the line written last. */
-  keep(line: Line): void;
+  /** Where the next line goes; written over until it is kept. */
+  bytes(): Buffer;
+  at(): number;
+  /** Begins a chunk, in which the largest event has room. */
+  renew(): void;
+  /** Keeps what was written up to `end`, as a line; a byte MUST be left for its newline. */
+  keep(end: number): Line;
 }
 
-const CHUNK_BYTES = 64 * 1024;
+const CHUNK_BYTES: number = 2 * EVENT_BYTES_MAX;
 const NEWLINE = 0x0a;
-/** Bytes of UTF-8 that a UTF-16 unit takes at most. */
-const BYTES_PER_UNIT_MAX = 3;
 
 /** Creates an empty arena. */
 export function createArena(): Arena {
@@ -29,19 +31,17 @@ export function createArena(): Arena {
   let at = 0;
 
   return {
-    write: (text) => {
-      // Most texts are ASCII; where one might not fit if it is not, its length is counted.
-      const room = chunk.length - at - 1;
-      if (room < text.length * BYTES_PER_UNIT_MAX && room < Buffer.byteLength(text)) {
-        chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, Buffer.byteLength(text) + 1));
-        at = 0;
-      }
-      const end = at + chunk.write(text, at);
-      chunk[end] = NEWLINE;
-      return { bytes: chunk, start: at, end };
+    bytes: () => chunk,
+    at: () => at,
+    renew: () => {
+      chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+      at = 0;
     },
-    keep: (line) => {
-      at = line.end + 1;
+    keep: (end) => {
+      const line = { bytes: chunk, start: at, end };
+      chunk[end] = NEWLINE;
+      at = end + 1;
+      return line;
     },
   };
 }

@@ -3,6 +3,7 @@
  * check it, redact it, serialize it, all within the caller's turn. The raw draft is not kept:
  * what the caller changes afterwards cannot reach the queue, and no secret waits in it.
  */
+import { NOT_PLAIN } from '../redaction/plain-writer.ts';
 import type { Redactor } from '../redaction/redaction.ts';
 import { canonicalize } from '../schemas/canonical.ts';
 import { checkEvent } from '../schemas/event-check.ts';
@@ -23,7 +24,6 @@ import { createArena, type Line } from './arena.ts';
 import { currentContext, currentCorrelation } from './context.ts';
 import type { ActorDraft, AuditContext } from './context.ts';
 import { AuditError, AuditErrorCode } from './errors.ts';
-import { createEventWriter } from './event-text.ts';
 
 /** What the application says happened; everything else is filled in. */
 export interface EventDraft {
@@ -77,28 +77,30 @@ export interface Preparation {
 export function createPreparer(using: Preparation): (draft: EventDraft) => PreparedEvent {
   const timestamp = createTimestamps();
   const arena = createArena();
-  const propose = createEventWriter();
-  const { redactEvent, readPlain } = using.redactor;
+  const { redactEvent, writePlain } = using.redactor;
 
-  /** Nearly every event needs no more than to be written down, and to be read back as plain. */
-  function writePlain(event: AuditEvent): Line | null {
-    const proposed = propose(event);
-    if (proposed === null || proposed.text.length > EVENT_BYTES_MAX) return null;
-    const line = arena.write(proposed.text);
-    return readPlain(line.bytes, line.start, line.end)?.strings === proposed.strings ? line : null;
+  /** Nearly every event is plain. */
+  function keepPlain(event: AuditEvent): Line | null {
+    let end = writePlain(event, arena.bytes(), arena.at());
+    if (end >= arena.bytes().length) {
+      arena.renew();
+      end = writePlain(event, arena.bytes(), 0);
+    }
+    return end === NOT_PLAIN || end - arena.at() > EVENT_BYTES_MAX ? null : arena.keep(end);
   }
 
   /** Finds what is wrong with an event, or what has to go. */
-  function writeChecked(event: AuditEvent): Line {
+  function keepChecked(event: AuditEvent): Line {
     const checked = checkEvent(event);
     if (!checked.ok) {
       const { kind, message, field } = checked.error;
       throw new AuditError(kind, message, field === undefined ? {} : { field });
     }
-    const line = arena.write(canonicalize(redactEvent(checked.value)));
-    const bytes = line.end - line.start;
+    const text = canonicalize(redactEvent(checked.value));
+    const bytes = Buffer.byteLength(text);
     if (bytes > EVENT_BYTES_MAX) throw tooLarge(bytes);
-    return line;
+    if (arena.at() + bytes >= arena.bytes().length) arena.renew();
+    return arena.keep(arena.at() + arena.bytes().write(text, arena.at()));
   }
 
   return (draft) => {
@@ -124,8 +126,7 @@ export function createPreparer(using: Preparation): (draft: EventDraft) => Prepa
       schema_version: SCHEMA_VERSION,
       source: completeSource(draft, context, using),
     };
-    const line = writePlain(event) ?? writeChecked(event);
-    arena.keep(line);
+    const line = keepPlain(event) ?? keepChecked(event);
     return {
       event_id: event.event_id,
       action: draft.action,

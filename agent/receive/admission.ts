@@ -18,7 +18,7 @@ import type { Admission, AdmittedEvent, TenantAllowList } from '../ports.ts';
 export interface AdmissionOptions {
   readonly tenants: ReadonlySet<string>;
   readonly vocabulary: Vocabulary;
-  readonly redactor: Redactor;
+  readonly redactor: Omit<Redactor, 'writePlain'>;
 }
 
 const TOO_LARGE: Refusal = refusal(

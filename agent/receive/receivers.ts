@@ -21,7 +21,7 @@ import { createSocketReceiver, type SocketReceiver } from './socket.ts';
 export interface ReceiverOptions {
   readonly config: Config;
   readonly vocabulary: Vocabulary;
-  readonly redactor: Redactor;
+  readonly redactor: Omit<Redactor, 'writePlain'>;
   readonly payloadKey: Uint8Array;
   readonly receipts: ForeignReceipts;
   readonly appender: Appender;

@@ -57,7 +57,6 @@ function expectSameAsWhole(text: string): boolean {
     action: event?.event.action,
     category: event?.event.category,
     tenant: event?.resource.tenant_id,
-    strings: text.split('"').length / 2 - 0.5,
   });
   expect(plain.chainAt - plain.start).toBe(canonicalEvent(text).chainAt);
   return true;
@@ -174,7 +173,9 @@ test('an event with a secret in it is not plain, wherever it stands', () => {
   const planted = fc.oneof(plantedPan, plantedSsn, plantedKey, plantedCredential);
   fc.assert(
     fc.property(planted, fc.constantFrom(...PLACES), (secret, place) => {
-      const event = place(secret.text, (fields) => makeEvent({ ...ordinary(1), ...fields }));
+      const event = place(secret.text, (metadata, over = {}) =>
+        makeEvent({ ...ordinary(1), metadata, ...over }),
+      );
       expectSameAsWhole(canonicalize(event));
     }),
     { numRuns: 5_000 },

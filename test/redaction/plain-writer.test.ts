@@ -1,29 +1,38 @@
-/** The SDK's fast way to canonical text: what it writes and reads back as plain is what RFC 8785 says. */
+/** The SDK's fast way to canonical text: what it writes is what RFC 8785 says, and what the agent takes for plain. */
 import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { createRedactor } from '../../redaction/redaction.ts';
-import { createEventWriter } from '../../sdk/event-text.ts';
+import { NOT_PLAIN } from '../../redaction/plain-writer.ts';
 import { checkEvent } from '../../schemas/event-check.ts';
 import type { AuditEvent } from '../../schemas/event.ts';
+import { EVENT_BYTES_MAX } from '../../schemas/wire.ts';
 import { eventsOf } from '../support/event-arbitraries.ts';
 import { makeEvent, safeJson } from '../support/events.ts';
+import {
+  PLACES,
+  plantedCredential,
+  plantedKey,
+  plantedPan,
+  plantedSsn,
+} from '../support/secrets.ts';
 
-const { readPlain, redactEvent } = createRedactor({ masterKey: Buffer.alloc(32, 1) });
-const propose = createEventWriter();
+const { writePlain, readPlain, redactEvent } = createRedactor({ masterKey: Buffer.alloc(32, 1) });
+const START = 3;
+const bytes = Buffer.alloc(EVENT_BYTES_MAX);
 
-/** The text, where it would be sent as it is. */
-function writePlain(event: AuditEvent): string | null {
-  const proposed = propose(event);
-  if (proposed === null) return null;
-  const bytes = Buffer.from(`${proposed.text}\n`);
-  const plain = readPlain(bytes, 0, bytes.length - 1);
-  return plain?.strings === proposed.strings ? proposed.text : null;
+/** The text, where it would be sent as it is; the agent has to find it plain as well. */
+function write(event: AuditEvent): string | null {
+  bytes.fill(0x0a);
+  const end = writePlain(event, bytes, START);
+  if (end === NOT_PLAIN) return null;
+  expect(readPlain(bytes, START, end)).toMatchObject({ event_id: event.event_id });
+  return bytes.toString('utf8', START, end);
 }
 
 /** Nothing else MUST be sent than what a check, redaction and an independent canonicalizer give. */
 function expectCanonical(event: AuditEvent): boolean {
-  const text = writePlain(event);
+  const text = write(event);
   if (text === null) return false;
   expect(checkEvent(event)).toMatchObject({ ok: true });
   expect(text).toBe(canonicalize(redactEvent(event)));
@@ -64,6 +73,21 @@ it('is what an independent canonicalizer writes, for any event', () => {
   );
 });
 
+it('never writes a secret, wherever it stands', () => {
+  const planted = fc.oneof(plantedPan, plantedSsn, plantedKey, plantedCredential);
+  const { metadata } = makeEvent();
+  fc.assert(
+    fc.property(planted, fc.constantFrom(...PLACES), (secret, place) => {
+      expectCanonical(
+        place(secret.text, (fields, over = {}) =>
+          makeEvent({ metadata: { ...metadata, ...fields }, ...over }),
+        ),
+      );
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
 it('leaves a string that tries to look like members to the longer way, wherever it stands', () => {
   const forged = fc.constantFrom(
     'u","name":"Mallory',
@@ -85,10 +109,10 @@ it('leaves a string that tries to look like members to the longer way, wherever 
         { changes: ['a', text] },
         { source: { ip: null, service: text, service_version: null, user_agent: text } },
       ];
-      expect(writePlain(makeEvent(fields[place]))).toBeNull();
+      expect(write(makeEvent(fields[place]))).toBeNull();
     }),
   );
-  expect(writePlain(makeEvent())).not.toBeNull();
+  expect(write(makeEvent())).not.toBeNull();
 });
 
 it('leaves what is no JSON to the check, which says why', () => {
@@ -97,8 +121,16 @@ it('leaves what is no JSON to the check, which says why', () => {
       makeEvent({ metadata: { list: [odd] } as unknown as AuditEvent['metadata'] }),
       makeEvent({ actor: { type: 'user', id: odd, name: 'n', on_behalf_of: null } as never }),
     ]) {
-      expect(writePlain(event)).toBeNull();
+      expect(write(event)).toBeNull();
       expect(checkEvent(event)).toMatchObject({ ok: false });
     }
+  }
+});
+
+it('says how much room it would have taken, and nothing of what it found there, where there is too little', () => {
+  const event = makeEvent();
+  const end = writePlain(event, bytes, 0);
+  for (const room of [0, 1, 100, end - 1]) {
+    expect(writePlain(event, new Uint8Array(room), 0)).toBe(end);
   }
 });
