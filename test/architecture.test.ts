@@ -24,7 +24,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   redaction: [],
   ledger: ['@noble/hashes'],
   store: ['pg'],
-  sdk: ['ulid', '@opentelemetry/api', '@opentelemetry/api-logs'],
+  sdk: ['ulid', '@opentelemetry/api', '@opentelemetry/api-logs', 'proper-lockfile'],
 };
 
 interface Source {
