@@ -40,6 +40,7 @@ export function createFailureChannel(dir: string, id: string, service: string): 
   const commits = createGroupCommits(commit);
   let file: FileHandle | null = null;
   let bytes = 0;
+  let isBroken = false;
 
   async function commit(lines: readonly Buffer[]): Promise<Written> {
     try {
@@ -53,19 +54,32 @@ export function createFailureChannel(dir: string, id: string, service: string): 
         bytes = (await file.stat()).size;
       }
       bytes += await appendDurably(file, lines);
+      isBroken = false;
       return { ok: true };
     } catch (error) {
+      if (!isBroken) warn(messageOf(error));
+      isBroken = true;
+      await abandon();
       return { ok: false, message: messageOf(error) };
+    }
+  }
+
+  /** Half a line would spoil the next one. */
+  async function abandon(): Promise<void> {
+    const broken = file;
+    file = null;
+    try {
+      await broken?.truncate(bytes);
+      await broken?.close();
+    } catch (error) {
+      warn(messageOf(error));
     }
   }
 
   return {
     write(note, done) {
       const text = JSON.stringify({ time: new Date().toISOString(), service, ...flatten(note) });
-      commits.write(Buffer.from(`${text}\n`), (written) => {
-        if (!written.ok) warn(written.message);
-        done?.();
-      });
+      commits.write(Buffer.from(`${text}\n`), () => done?.());
     },
     whenIdle: () => commits.whenIdle(),
     close: async () => {
