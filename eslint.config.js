@@ -1,4 +1,5 @@
 import tseslint from 'typescript-eslint';
+import { noSwallow } from './scripts/no-swallow.mjs';
 
 export default [
   {
@@ -33,6 +34,11 @@ export default [
   {
     files: ['cli/**', 'bench/**', 'examples/**', 'test/**', 'scripts/**'],
     rules: { 'no-console': 'off' },
+  },
+  {
+    files: ['sdk/**', 'redaction/**', 'schemas/**', 'ledger/**', 'agent/**', 'cli/**'],
+    plugins: { sealtrail: { rules: { 'no-swallow': noSwallow } } },
+    rules: { 'sealtrail/no-swallow': 'error' },
   },
   // Fastify hooks and test callbacks hand promises to frameworks that await them.
   { files: ['test/**'], rules: { '@typescript-eslint/no-non-null-assertion': 'off' } },

@@ -5,36 +5,42 @@
 import { performance } from 'node:perf_hooks';
 import { ulid } from 'ulid';
 import { createRedactor } from '../redaction/redaction.ts';
-import type { QueueEntry, RecordReceipt } from './batch.ts';
-import { currentContext, runInContext } from './context.ts';
+import type { Vocabulary } from '../schemas/vocabulary.ts';
+import { createAudited, type Audited, type Verdict } from './audited.ts';
+import type { QueueEntry, RecordReceipt, SpooledReceipt } from './batch.ts';
+import { currentContext } from './context.ts';
 import { createDeadlines } from './deadlines.ts';
 import { createDelivery, type DeliveryCounts } from './delivery.ts';
 import { createPreparer, type EventDraft, type PreparedEvent } from './draft.ts';
 import { AuditError, AuditErrorCode } from './errors.ts';
 import { createEventIds } from './event-id.ts';
-import { asAuditError, decideTimeoutError, reportFailure, type AuditFailure } from './failure.ts';
-import { resolveOptions, type AuditOptions, type ResolvedOptions } from './options.ts';
+import { createFailPolicies, type FailPolicyStats, type RefusedAction } from './fail-policy.ts';
+import { asAuditError, decideTimeoutError } from './failure.ts';
+import { resolveOptions } from './options.ts';
+import type { AuditOptions, ResolvedOptions, SpoolingAuditOptions } from './options.ts';
 import { createSendQueue } from './send-queue.ts';
 import { loadVocabulary } from './vocabulary-source.ts';
 
 /** What an Audit has done so far. */
-export interface AuditStats extends Readonly<DeliveryCounts> {
+export interface AuditStats extends Readonly<DeliveryCounts>, FailPolicyStats {
   readonly connected: boolean;
   /** Events not yet acked or refused. */
   readonly pending: number;
-  /** record() calls that were rejected, for whatever reason. */
-  readonly failures: number;
   /** Why the last connection ended; null while all is well. */
   readonly lastError: string | null;
 }
 
-export interface Audit {
+/** R is what record() resolves to: a receipt, or with a spool perhaps a SpooledReceipt. */
+export interface Audit<R = RecordReceipt> {
   /**
    * Records one event. Resolves once the agent has it redacted, chained and fsynced; rejects
    * with AuditError otherwise. An incomplete event is rejected before any I/O. Calls need not be
-   * awaited one by one: what is recorded together travels together.
+   * awaited one by one: what is recorded together travels together. With a spool, an event of a
+   * fail-open action that is not acked in time resolves to a SpooledReceipt instead.
    */
-  record(draft: EventDraft): Promise<RecordReceipt>;
+  record(draft: EventDraft): Promise<R>;
+  /** Performs a business action under the fail policy of its action, and records how it ended. */
+  audited: Audited;
   /** Resolves once every record() made so far is answered, for good or bad. */
   flush(): Promise<void>;
   /** Takes no more events, waits for those under way (up to timeoutMs), and disconnects. */
@@ -42,6 +48,8 @@ export interface Audit {
   stats(): AuditStats;
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+type Answer = RecordReceipt | SpooledReceipt;
 
 /**
  * Creates an Audit.
@@ -56,61 +64,78 @@ export interface Audit {
  *   resource: { type: 'customer', id: 'c-4' },
  * });
  */
-export function createAudit(options: AuditOptions): Audit {
+export function createAudit(options: SpoolingAuditOptions): Audit<Answer>;
+export function createAudit(options: AuditOptions): Audit;
+export function createAudit(options: AuditOptions): Audit<Answer> {
   const resolved = resolveOptions(options, process.env);
-  const prepare = createPreparerOf(options, resolved);
+  const vocabulary = loadVocabulary(options.vocabulary);
+  const prepare = createPreparerOf(options, resolved, vocabulary);
   const sendQueue = createSendQueue(answer);
-  const deadlines = createDeadlines<QueueEntry>(expire);
   const { socketPath, timeoutMs } = resolved;
+  const spoolAfterMs = resolved.spool?.afterMs ?? timeoutMs;
+  const deadlines = createDeadlines<QueueEntry>(expire);
+  // All items of one watch wait equally long; with a spool, those of fail-open actions wait less.
+  const early = resolved.spool === null ? deadlines : createDeadlines<QueueEntry>(expire);
+  const [service, instance] = [options.service, ulid()];
+  const policies = createFailPolicies({
+    service,
+    resolved,
+    instance,
+    hook: options.onAuditFailure,
+  });
   const delivery = createDelivery(
-    { socketPath, service: options.service, producer: ulid(), stallMs: timeoutMs },
+    { socketPath, service, producer: instance, stallMs: timeoutMs },
     sendQueue,
-    { onProgress: deadlines.forgetSettled, isAwaited: deadlines.hasOpen },
+    {
+      onProgress() {
+        deadlines.forgetSettled();
+        if (early !== deadlines) early.forgetSettled();
+      },
+      isAwaited: () => deadlines.hasOpen() || (early !== deadlines && early.hasOpen()),
+    },
   );
-  let failures = 0;
   let closing: Promise<void> | null = null;
 
-  function fail(error: AuditError, event: Failing): AuditError {
-    failures += 1;
-    reportFailure(options.onAuditFailure, { error, ...event });
-    return error;
-  }
-
-  function record(draft: EventDraft): Promise<RecordReceipt> {
+  function record(draft: EventDraft, admitted?: Verdict): Promise<Answer> {
     let event: PreparedEvent;
     try {
       event = prepare(draft);
     } catch (thrown) {
-      return Promise.reject(fail(asAuditError(thrown), UNPREPARED));
+      return Promise.reject(policies.refuse(asAuditError(thrown), null));
     }
-    const refused = admit();
-    if (refused !== null) return Promise.reject(fail(refused, failingOf(event)));
+    const nowMs = performance.now();
+    const verdict = roomFor() ?? admitted ?? policies.admit(nowMs);
+    if (verdict instanceof AuditError) return Promise.reject(policies.refuse(verdict, event));
+    const isEarly = event.fail_policy === 'fail_open';
     return new Promise((resolve, reject) => {
       const entry: QueueEntry = {
         event,
-        deadlineMs: performance.now() + timeoutMs,
+        deadlineMs: nowMs + (isEarly ? spoolAfterMs : timeoutMs),
         state: 'queued',
         mayBeRecorded: false,
         settled: false,
         putOffFor: null,
+        isProbe: verdict === 'probe',
+        isWithdrawn: false,
         context: currentContext(),
         resolve,
         reject,
       };
       sendQueue.add(entry);
-      deadlines.watch(entry);
+      (isEarly ? early : deadlines).watch(entry);
       delivery.notify();
     });
   }
 
+  /** Answers come in from a timer or the socket. */
   function answer(entry: QueueEntry, outcome: RecordReceipt | AuditError): void {
     entry.settled = true;
-    if (!(outcome instanceof AuditError)) return entry.resolve(outcome);
-    // Answers come in from a timer or the socket; the hook logs for the request that recorded.
-    entry.reject(runInContext(entry.context, () => fail(outcome, failingOf(entry.event))));
+    if (outcome instanceof AuditError) return policies.failed(entry, outcome);
+    policies.acked();
+    entry.resolve(outcome);
   }
 
-  function admit(): AuditError | null {
+  function roomFor(): AuditError | null {
     if (closing !== null) return new AuditError(AuditErrorCode.closed, 'the audit is closed');
     const [events, bytes] = [sendQueue.size(), sendQueue.bytes()];
     if (events < resolved.queueEventsMax && bytes < resolved.queueBytesMax) return null;
@@ -128,51 +153,85 @@ export function createAudit(options: AuditOptions): Audit {
       putOffFor: entry.putOffFor,
       connected: delivery.isConnected(),
       lastEnd: delivery.lastEnd(),
-      timeoutMs,
+      timeoutMs: entry.event.fail_policy === 'fail_open' ? spoolAfterMs : timeoutMs,
       socketPath,
     });
     const sent = entry.state === 'sent';
-    if (!sent) sendQueue.drop(entry);
-    answer(entry, error);
+    // What goes to the spool is sent from there, and from nowhere else.
+    if (policies.spools(entry)) sendQueue.withdraw(entry);
+    else if (!sent) sendQueue.drop(entry);
+    entry.settled = true;
+    policies.expired(entry, error);
     if (sent) delivery.checkStall();
+  }
+
+  /** What would keep a record from being acked now, as far as that can be known without one. */
+  async function objection(draft: EventDraft): Promise<AuditError | null> {
+    try {
+      prepare(draft);
+    } catch (thrown) {
+      return asAuditError(thrown);
+    }
+    const known = roomFor() ?? policies.objection();
+    if (known !== null) return known;
+    const connected = await delivery.probe(timeoutMs);
+    if (connected && !sendQueue.isPaused()) return null;
+    const [lastEnd, putOffFor] = [delivery.lastEnd(), sendQueue.putOffFor()];
+    const place = putOffFor === null ? 'queued' : 'put_off';
+    const waited = { place, mayBeRecorded: false, putOffFor, connected, lastEnd } as const;
+    return decideTimeoutError({ ...waited, timeoutMs, socketPath });
+  }
+
+  async function flush(): Promise<void> {
+    await Promise.all([deadlines.whenSettled(), early.whenSettled()]);
+    await policies.whenIdle();
   }
 
   /** Every deadline lies within timeoutMs, so this ends by then. */
   function close(): Promise<void> {
-    closing ??= deadlines.whenSettled().then(() => {
+    closing ??= flush().then(() => {
       delivery.stop();
       deadlines.stop();
+      early.stop();
+      return policies.close();
     });
     return closing;
   }
 
   return {
-    record,
-    flush: deadlines.whenSettled,
+    record: (draft) => record(draft),
+    audited: createAudited({
+      record,
+      objection,
+      admit: () => policies.admit(performance.now()),
+      policyOf: (action) => vocabulary.actions.get(action)?.fail_policy,
+      refuse: (error, { action }) => policies.refuse(error, actionOf(action, vocabulary)),
+    }),
+    flush,
     close,
     stats: () => ({
       ...delivery.counts(),
+      ...policies.stats(),
       connected: delivery.isConnected(),
       pending: sendQueue.size(),
-      failures,
       lastError: delivery.lastEnd()?.message ?? null,
     }),
     [Symbol.asyncDispose]: close,
   };
 }
 
-type Failing = Omit<AuditFailure, 'error'>;
-
-/** A draft that failed its checks: what it says is not to be trusted, so nothing of it is told. */
-const UNPREPARED: Failing = { action: undefined, event_id: undefined, fail_policy: undefined };
-
-function failingOf({ action, event_id, fail_policy }: PreparedEvent): Failing {
-  return { action, event_id, fail_policy };
+/** What may be told of an action that did not begin: it has no event, and no other name than a known one. */
+function actionOf(action: string, { actions }: Vocabulary): RefusedAction | null {
+  const definition = actions.get(action);
+  return definition === undefined
+    ? null
+    : { action, event_id: undefined, fail_policy: definition.fail_policy };
 }
 
 function createPreparerOf(
   options: AuditOptions,
   resolved: ResolvedOptions,
+  vocabulary: Vocabulary,
 ): (draft: EventDraft) => PreparedEvent {
   const redactor = createRedactor({
     masterKey: resolved.redactionKey,
@@ -182,7 +241,7 @@ function createPreparerOf(
     service: options.service,
     serviceVersion: options.serviceVersion ?? null,
     tenant: resolved.tenant,
-    vocabulary: loadVocabulary(options.vocabulary),
+    vocabulary,
     redactor,
     nextEventId: createEventIds(),
     nowMs: () => (options.clock === undefined ? Date.now() : options.clock.nowMs()),

@@ -16,6 +16,20 @@ export interface RecordReceipt extends Receipt {
   readonly event_id: string;
   /** True when a resend found the event acked before; it is in the ledger once. */
   readonly duplicate?: true;
+  /** Never there: tells a receipt from a SpooledReceipt. */
+  readonly spooled?: undefined;
+}
+
+/**
+ * What record() resolves to where a spool was asked for and the agent did not take the event of a
+ * fail-open action in time: it is fsynced on this host, and nothing more. It is not chained, nobody else
+ * has it yet, and it has no place and no hash.
+ */
+export interface SpooledReceipt {
+  readonly event_id: string;
+  readonly spooled: true;
+  /** Why it is not acked. */
+  readonly error: AuditError;
 }
 
 export interface QueueEntry {
@@ -29,9 +43,13 @@ export interface QueueEntry {
   /** True once its promise has been answered. */
   settled: boolean;
   putOffFor: Refusal | null;
+  /** Let through by a breaker that is half open: it is not spooled. */
+  readonly isProbe: boolean;
+  /** Kept in the spool by now: not to be sent again under its number. */
+  isWithdrawn: boolean;
   /** The caller's, in which a failure is told. */
   readonly context: AuditContext;
-  readonly resolve: (receipt: RecordReceipt) => void;
+  readonly resolve: (receipt: RecordReceipt | SpooledReceipt) => void;
   readonly reject: (error: AuditError) => void;
 }
 

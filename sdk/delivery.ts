@@ -45,6 +45,8 @@ export interface Delivery {
   /** Why the last connection ended; null while all is well. */
   lastEnd(): ConnectionEnd | null;
   isConnected(): boolean;
+  /** Resolves with whether there is a connection on which the agent said HELLO, within this time. */
+  probe(withinMs: number): Promise<boolean>;
   /** Replaces a connection that has stopped answering. */
   checkStall(): void;
   counts(): Readonly<DeliveryCounts>;
@@ -77,6 +79,7 @@ export function createDelivery(
   let end: ConnectionEnd | null = null;
   let lastAckMs = 0;
   let held = true;
+  const probes = new Set<(isConnected: boolean) => void>();
   let headErrors = { seq: -1, count: 0 };
 
   function notify(): void {
@@ -128,7 +131,8 @@ export function createDelivery(
   }
 
   function connectNow(): void {
-    if (stopped || sendQueue.size() === 0) return;
+    sendQueue.forgetWithdrawn();
+    if (stopped || (sendQueue.size() === 0 && probes.size === 0)) return;
     connections += 1;
     if (connections > 1) counts.reconnects += 1;
     nextBatch = 1;
@@ -147,6 +151,7 @@ export function createDelivery(
       eventsMax: Math.min(BATCH_EVENTS, agent.batch_events_max),
       bytesMax: Math.min(BATCH_BYTES, agent.frame_bytes_max - FRAME_HEADER_BYTES - HEADER_BYTES),
     };
+    for (const answer of [...probes]) answer(true);
     send();
   }
 
@@ -215,8 +220,23 @@ export function createDelivery(
     failures = 0;
   }
 
+  function probe(withinMs: number): Promise<boolean> {
+    if (limits !== null || stopped) return Promise.resolve(limits !== null);
+    return new Promise((resolve) => {
+      const answer = (isConnected: boolean): void => {
+        clearTimeout(deadline);
+        probes.delete(answer);
+        resolve(isConnected);
+      };
+      const deadline = setTimeout(answer, withinMs, false);
+      probes.add(answer);
+      if (connection === null && timer === null) connectNow();
+    });
+  }
+
   return {
     notify,
+    probe,
     lastEnd: () => end,
     isConnected: () => limits !== null,
     checkStall() {
@@ -227,6 +247,7 @@ export function createDelivery(
     counts: () => counts,
     stop() {
       stopped = true;
+      for (const answer of [...probes]) answer(false);
       if (timer !== null) clearTimeout(timer);
       connection?.close();
       connection = null;

@@ -19,6 +19,8 @@ export const AuditErrorCode = {
   agentUnavailable: 'agent_unavailable',
   /** Sent, but not acked within timeoutMs. */
   timeout: 'timeout',
+  /** Audit writes keep failing: no action is let through, whatever its fail policy. */
+  circuitOpen: 'circuit_open',
   /** record() after close(). */
   closed: 'closed',
   /** The agent refused with a kind that this version does not know. */
@@ -60,6 +62,7 @@ interface AuditErrorDetails {
   readonly field?: string;
   readonly cause?: unknown;
   readonly recorded?: 'no' | 'unknown';
+  readonly performed?: 'no' | 'yes';
 }
 
 /** Why an event was not recorded (or is not known to be). */
@@ -73,6 +76,8 @@ export class AuditError extends Error {
   readonly field: string | undefined;
   /** `unknown`: the event was sent and may yet be recorded (once); `no`: it is not. */
   readonly recorded: 'no' | 'unknown';
+  /** Thrown by audited(): whether the business action took place all the same. Else undefined. */
+  readonly performed: 'no' | 'yes' | undefined;
 
   constructor(code: AuditErrorCode, message: string, details: AuditErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -80,5 +85,6 @@ export class AuditError extends Error {
     this.hint = details.hint ?? (isRefusalKind(code) ? REFUSAL_HINTS[code] : undefined);
     this.field = details.field;
     this.recorded = details.recorded ?? 'no';
+    this.performed = details.performed;
   }
 }

@@ -14,8 +14,10 @@ export interface AuditFailure {
   /** Undefined where the draft was too broken to have one. */
   readonly action: string | undefined;
   readonly event_id: string | undefined;
-  /** What the vocabulary says the application should do now; undefined for an unknown action. */
+  /** What the vocabulary says of the action; undefined for an unknown one. */
   readonly fail_policy: FailPolicy | undefined;
+  /** True: the event is in the spool, and the action goes on. False: record() was rejected. */
+  readonly spooled: boolean;
 }
 
 /** Calls the hook, if there is one; never throws. */

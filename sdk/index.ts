@@ -3,15 +3,18 @@
  */
 export { createAudit } from './audit.ts';
 export type { Audit, AuditStats } from './audit.ts';
+export { DeniedError } from './audited.ts';
+export type { Audited, AuditedDraft, AuditedOptions } from './audited.ts';
+export type { BreakerLimits, BreakerState } from './breaker.ts';
 export { currentContext, currentCorrelation, enterContext, runWithContext } from './context.ts';
 export type { ActorDraft, AuditContext, CorrelationIds } from './context.ts';
 export { AuditError, AuditErrorCode } from './errors.ts';
 export type { EventDraft } from './draft.ts';
 export type { AuditFailure } from './failure.ts';
 export { downstreamHeaders } from './http-context.ts';
-export type { AuditOptions } from './options.ts';
+export type { AuditOptions, SpoolingAuditOptions, SpoolOptions } from './options.ts';
 export { createAuditLoggerProvider } from './otel-bridge.ts';
-export type { RecordReceipt } from './batch.ts';
+export type { RecordReceipt, SpooledReceipt } from './batch.ts';
 export type { VocabularySource } from './vocabulary-source.ts';
 export type { AuditEvent, ActorType, Json, Outcome, Principal } from '../schemas/event.ts';
 export type { Receipt } from '../schemas/record.ts';

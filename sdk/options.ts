@@ -2,9 +2,12 @@
  * The options of createAudit, and what stands in for those left out. Everything that can be
  * wrong with them is found here, at start, not at the first event.
  */
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseRedactionKey } from '../redaction/redaction.ts';
+import { messageOf } from '../schemas/result.ts';
 import { AuditError, AuditErrorCode } from './errors.ts';
+import type { BreakerLimits } from './breaker.ts';
 import type { AuditFailure } from './failure.ts';
 import type { VocabularySource } from './vocabulary-source.ts';
 
@@ -32,9 +35,37 @@ export interface AuditOptions {
   readonly queueBytesMax?: number;
   /** Told of each failure, besides the rejection of record(). Default: none. */
   readonly onAuditFailure?: (failure: AuditFailure) => void;
+  /**
+   * When audit writes count as broken down: after so many failures in a row (default 5) that lasted forMs
+   * (default 60,000). Then every action is fail-closed, and one event may try each coolDownMs (5,000).
+   */
+  readonly breaker?: Partial<BreakerLimits>;
+}
+
+/** Options of an Audit that spools; the type of what record() resolves to follows from them. */
+export interface SpoolingAuditOptions extends AuditOptions {
+  /** Keeps events of fail-open actions on this host's disk while the agent is away. */
+  readonly spool: true | SpoolOptions;
+}
+
+export interface SpoolOptions {
+  /** Default: $SEALTRAIL_SPOOL_DIR, $SEALTRAIL_DATA_DIR/spool, ./data/spool. Shared by processes. */
+  readonly dir?: string;
+  /** Bytes of events that wait, of one process; beyond, the breaker opens. Default 64 MiB. */
+  readonly bytesMax?: number;
+  /** How long a fail-open event waits for the ack before it is spooled. Default 1,000, or timeoutMs. */
+  readonly afterMs?: number;
+}
+
+export interface SpoolLimits {
+  readonly dir: string;
+  readonly bytesMax: number;
+  readonly afterMs: number;
 }
 
 export interface ResolvedOptions {
+  readonly spool: SpoolLimits | null;
+  readonly breaker: BreakerLimits;
   readonly socketPath: string;
   readonly tenant: string;
   readonly redactionKey: Uint8Array;
@@ -46,6 +77,9 @@ export interface ResolvedOptions {
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_QUEUE_EVENTS_MAX = 100_000;
 const DEFAULT_QUEUE_BYTES_MAX: number = 64 * 1024 * 1024;
+const DEFAULT_SPOOL_BYTES_MAX: number = 64 * 1024 * 1024;
+const DEFAULT_SPOOL_AFTER_MS = 1000;
+const DEFAULT_BREAKER: BreakerLimits = { failures: 5, forMs: 60_000, coolDownMs: 5000 };
 const TIMER_MS_MAX = 2 ** 31 - 1;
 /** sockaddr_un.sun_path on Linux, without its closing zero. */
 const SOCKET_PATH_BYTES_MAX = 107;
@@ -56,7 +90,10 @@ const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
  * Fills in defaults from the environment.
  * @throws AuditError `options_invalid`, `redaction_key_missing`, `redaction_key_invalid`.
  */
-export function resolveOptions(options: AuditOptions, env: NodeJS.ProcessEnv): ResolvedOptions {
+export function resolveOptions(
+  options: AuditOptions | SpoolingAuditOptions,
+  env: NodeJS.ProcessEnv,
+): ResolvedOptions {
   demand(typeof options === 'object' && options !== null, 'options', 'an object');
   const { service, serviceVersion = '', tenant = 'default', vocabulary } = options;
   const { timeoutMs = DEFAULT_TIMEOUT_MS, socketPath = defaultSocketPath(env) } = options;
@@ -72,8 +109,41 @@ export function resolveOptions(options: AuditOptions, env: NodeJS.ProcessEnv): R
   demand(pathBytes <= SOCKET_PATH_BYTES_MAX, 'socketPath', 'short: at most 107 bytes');
   demand(isCount(queueEventsMax), 'queueEventsMax', 'an integer from 1');
   demand(isCount(queueBytesMax), 'queueBytesMax', 'an integer from 1');
+  const breaker = { ...DEFAULT_BREAKER, ...options.breaker };
+  demand(isCount(breaker.failures), 'breaker.failures', 'an integer from 1');
+  demand(breaker.forMs >= 0, 'breaker.forMs', 'milliseconds, from 0');
+  demand(breaker.coolDownMs >= 1, 'breaker.coolDownMs', 'milliseconds, from 1');
   const redactionKey = redactionKeyOf(options, env);
-  return { redactionKey, socketPath, tenant, timeoutMs, queueEventsMax, queueBytesMax };
+  const spool = resolveSpool(options, env, timeoutMs);
+  const bounds = { timeoutMs, queueEventsMax, queueBytesMax };
+  return { redactionKey, socketPath, tenant, ...bounds, breaker, spool };
+}
+
+function resolveSpool(
+  options: AuditOptions | SpoolingAuditOptions,
+  env: NodeJS.ProcessEnv,
+  timeoutMs: number,
+): SpoolLimits | null {
+  if (!('spool' in options) || options.spool === undefined) return null;
+  const given: SpoolOptions = options.spool === true ? {} : options.spool;
+  const dir =
+    given.dir ?? (env['SEALTRAIL_SPOOL_DIR'] || join(env['SEALTRAIL_DATA_DIR'] || 'data', 'spool'));
+  const { bytesMax = DEFAULT_SPOOL_BYTES_MAX } = given;
+  const { afterMs = Math.min(DEFAULT_SPOOL_AFTER_MS, timeoutMs) } = given;
+  demand(isText(dir, 4096) && dir !== '', 'spool.dir', 'the path of a folder');
+  demand(isCount(bytesMax), 'spool.bytesMax', 'an integer from 1');
+  demand(afterMs >= 1 && afterMs <= timeoutMs, 'spool.afterMs', 'milliseconds, up to timeoutMs');
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    accessSync(dir, constants.W_OK | constants.X_OK);
+  } catch (thrown) {
+    const message = `createAudit: the spool cannot be used: ${messageOf(thrown)}`;
+    throw new AuditError(AuditErrorCode.optionsInvalid, message, {
+      cause: thrown,
+      hint: 'Give spool.dir, or SEALTRAIL_SPOOL_DIR: a folder that this process may write to.',
+    });
+  }
+  return { dir, bytesMax, afterMs };
 }
 
 function demand(holds: unknown, option: string, wanted: string): void {

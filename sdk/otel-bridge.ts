@@ -26,7 +26,7 @@ export interface AuditLoggerOptions {
  * or take loggers from it directly.
  */
 export function createAuditLoggerProvider(
-  audit: Audit,
+  audit: Pick<Audit<unknown>, 'record'>,
   options: AuditLoggerOptions = {},
 ): LoggerProvider {
   const onFailure = options.onFailure ?? warn;

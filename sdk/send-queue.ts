@@ -36,7 +36,16 @@ export interface SendQueue {
   hasWork(): boolean;
   /** Whether the agent put something off: nothing leaves until resume() or disconnected(). */
   isPaused(): boolean;
+  /** Why the agent puts events off; null while it does not. */
+  putOffFor(): Refusal | null;
   add(entry: QueueEntry): void;
+  /**
+   * Removes an entry that is kept elsewhere by now, whatever its state. One under way may be acked yet;
+   * after the connection it is not sent again, and the agent is told of its number.
+   */
+  withdraw(entry: QueueEntry): void;
+  /** Forgets what was withdrawn; call it with no connection open. */
+  forgetWithdrawn(): void;
   /** Removes an entry that is queued or put off: its caller was told that it is not recorded. */
   drop(entry: QueueEntry): void;
   /** The next batch to send, now in flight; null when there is none. */
@@ -72,6 +81,7 @@ export function createSendQueue(
   let isTold = true;
   let nextSeq = 0;
   let lastAccepted = -1;
+  let withdrawn = false;
   let size = 0;
   let bytesHeld = 0;
 
@@ -95,6 +105,29 @@ export function createSendQueue(
     }
     discard(entry);
     nextQueued();
+  }
+
+  function withdraw(entry: QueueEntry): void {
+    if (entry.state !== 'sent') return drop(entry);
+    entry.isWithdrawn = true;
+    withdrawn = true;
+  }
+
+  function forgetWithdrawn(): void {
+    if (!withdrawn) return;
+    withdrawn = false;
+    const left: Batch[] = [];
+    for (const { firstSeq, entries } of resend) {
+      for (const [index, entry] of entries.entries()) {
+        if (!entry.isWithdrawn) {
+          left.push(batchOfOne(firstSeq + index, entry));
+          continue;
+        }
+        noteRefused(firstSeq + index);
+        discard(entry);
+      }
+    }
+    resend = left;
   }
 
   function noteRefused(seq: number): void {
@@ -235,8 +268,11 @@ export function createSendQueue(
     inFlightBatches: () => inFlight.length(),
     hasWork: () => !paused && (resend.length > 0 || nextQueued() !== undefined),
     isPaused: () => paused,
+    putOffFor: () => (paused ? (resend[0]?.entries[0]?.putOffFor ?? null) : null),
     add,
     drop,
+    withdraw,
+    forgetWithdrawn,
     takeBatch,
     applyAck,
     disconnected,

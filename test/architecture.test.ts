@@ -24,7 +24,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   redaction: [],
   ledger: ['@noble/hashes'],
   store: ['pg'],
-  sdk: ['ulid', '@opentelemetry/api', '@opentelemetry/api-logs'],
+  sdk: ['ulid', '@opentelemetry/api', '@opentelemetry/api-logs', 'proper-lockfile'],
 };
 
 interface Source {
@@ -139,7 +139,9 @@ test('no default export, no file beyond its cap', () => {
 });
 
 test('no failed write is swallowed: no catch is empty', () => {
-  const empty = sources.filter(({ text }) =>
+  // That one plants them, to see that the linter finds them.
+  const others = sources.filter(({ path }) => path !== 'test/swallow.test.ts');
+  const empty = others.filter(({ text }) =>
     /catch\s*(\([^)]*\))?\s*\{\s*\}|\.catch\(\(\)\s*=>\s*(\{\s*\}|undefined|null)\)/.test(text),
   );
   expect(empty.map(({ path }) => path)).toEqual([]);

@@ -1,15 +1,17 @@
-/** Task 12: an audit write that fails is never silent. What later steps build is listed, not here. */
+/** Task 12: an audit write that fails is never silent. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer, connect, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
 import { expect } from 'vitest';
-import { createAudit } from '../../sdk/index.ts';
+import { createAudit, type AuditFailure } from '../../sdk/index.ts';
 import { freePort } from '../../bench/processes.ts';
 import { startAgentProcess, VOCABULARY } from '../support/agent-process.ts';
 import { startPostgres } from '../support/postgres.ts';
+import { readRecords } from '../support/outcome.ts';
 import { describeTask } from './criterion.ts';
+import { expectDefence } from './documents.ts';
 import { draft } from './trail.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -74,6 +76,98 @@ describeTask(12, (criterion) => {
     const rules = readFileSync(join(ROOT, 'eslint.config.js'), 'utf8');
     expect(rules).toMatch(/no-floating-promises': \['error'/);
     expect(rules).toMatch(/'no-empty': \['error', \{ allowEmptyCatch: false \}\]/);
+  });
+
+  criterion(
+    'sink down: a fail-open action proceeds, is recorded as audit_failure, and alerts',
+    async (say) => {
+      await using agent = await startAgentProcess({ exporters: {} });
+      const spoolDir = join(agent.dir, 'spool');
+      const alerts: AuditFailure[] = [];
+      await using audit = createAudit({
+        service: 'shop',
+        vocabulary: VOCABULARY,
+        socketPath: agent.socketPath,
+        redactionKey: await agent.redactionKey(),
+        spool: { dir: spoolDir, afterMs: 100 },
+        onAuditFailure: (failure) => alerts.push(failure),
+      });
+      const { outcome: _, ...login } = draft({ action: 'user.login' });
+      const sessions: string[] = [];
+
+      await agent.kill();
+      const startedMs = performance.now();
+      await audit.audited(login, () => sessions.push('s-1'));
+      say(`the action went on after ${(performance.now() - startedMs).toFixed(0)} ms`);
+      expect(sessions).toEqual(['s-1']);
+      expect(alerts).toMatchObject([
+        { action: 'user.login', spooled: true, error: { code: 'agent_unavailable' } },
+      ]);
+      const name = readdirSync(spoolDir).find((one) => one.startsWith('audit_failure-')) ?? '';
+      const text = readFileSync(join(spoolDir, name), 'utf8');
+      expect(JSON.parse(text)).toMatchObject({
+        ...{ kind: 'audit_failure', action: 'user.login', event_id: alerts[0]?.event_id },
+        ...{ fail_policy: 'fail_open', code: 'agent_unavailable', spooled: true },
+      });
+      expect(text).not.toContain(login.actor?.name);
+
+      // And it is in the trail after all.
+      await agent.start();
+      await expect.poll(() => audit.stats().spool?.drained, { timeout: 10_000 }).toBe(1);
+      const records = await readRecords(join(agent.dir, 'ledger'));
+      const found = records.filter(({ event }) => event.event_id === alerts[0]?.event_id);
+      expect(found).toHaveLength(1);
+    },
+  );
+
+  criterion('it is defended, per action, why it fails closed or open', () => {
+    const page = readFileSync(join(ROOT, 'docs/FAIL_POLICY.md'), 'utf8');
+    const rows = [...page.matchAll(/^\| `([a-z_.]+)` \| (open|closed) \| (.+) \|$/gm)];
+    const defended = rows.map(([, action, policy]) => [action, `fail_${policy}`]);
+    const { actions } = JSON.parse(readFileSync(VOCABULARY, 'utf8')) as {
+      actions: { action: string; fail_policy: string }[];
+    };
+    const declared = actions.map(({ action, fail_policy }) => [action, fail_policy]);
+    expect(declared.length).toBeGreaterThan(40);
+    expect(defended.toSorted()).toEqual(declared.toSorted());
+    for (const [, action, , why = ''] of rows)
+      expect([action, why.split(' ').length >= 4]).toEqual([action, true]);
+    expectDefence('docs/FAIL_POLICY.md', 'Per action', {
+      says: [/refused for as long as auditing is down/, /takes power away/, /moves money/],
+      names: ['config/vocabulary.json'],
+    });
+  });
+
+  criterion('repeated failures flip the system to fail-closed', async (say) => {
+    await using agent = await startAgentProcess({ exporters: {} });
+    await using audit = createAudit({
+      service: 'shop',
+      vocabulary: VOCABULARY,
+      socketPath: agent.socketPath,
+      redactionKey: await agent.redactionKey(),
+      timeoutMs: 1000,
+      spool: { dir: join(agent.dir, 'spool'), afterMs: 50 },
+      breaker: { failures: 5, forMs: 0, coolDownMs: 200 },
+    });
+    const { outcome: _, ...login } = draft({ action: 'user.login' });
+    let sessions = 0;
+    const enter = (): Promise<unknown> => audit.audited(login, () => (sessions += 1));
+
+    await enter();
+    await agent.kill();
+    for (let n = 0; n < 5; n++) await enter();
+    // Fail-open until here; now nothing is let through, and nothing is begun.
+    expect([sessions, audit.stats().breaker]).toEqual([6, 'open']);
+    await expect(enter()).rejects.toMatchObject({ code: 'circuit_open', performed: 'no' });
+    await expect(audit.record(draft())).rejects.toMatchObject({ code: 'circuit_open' });
+    expect(sessions).toBe(6);
+
+    await agent.start();
+    await expect.poll(() => audit.stats().breaker, { timeout: 10_000 }).toBe('closed');
+    await enter();
+    expect(sessions).toBe(7);
+    await expect.poll(() => audit.stats().spool?.drained, { timeout: 10_000 }).toBe(5);
+    say('open after 5 failures in a row; closed by the ack of a spooled event, without a call');
   });
 
   criterion('a durable local buffer is drained when the sink recovers', async (say) => {

@@ -1,0 +1,89 @@
+/**
+ * Folders of processes that are gone: found, locked, and their files handed out to be sent. A folder is
+ * removed and let go once all of its files are.
+ */
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isEventId } from './event-id.ts';
+import { lockFolder, type FolderLock } from './spool-owner.ts';
+import type { SealedFile } from './spool-writer.ts';
+
+export interface SpoolClaims {
+  /** Looks once through the spool; hands out the files of each folder that could be locked, in order. */
+  scan(): Promise<readonly SealedFile[]>;
+  /** A file that was handed out is gone. */
+  finished(file: SealedFile): Promise<void>;
+  /** Lets go what is not finished: another process may take it. */
+  close(): Promise<void>;
+}
+
+interface Claim {
+  readonly folder: string;
+  readonly lock: FolderLock;
+  readonly paths: Set<string>;
+}
+
+/** Creates the claims of a process; `isOwn` tells its own folders by name. */
+export function createSpoolClaims(dir: string, isOwn: (name: string) => boolean): SpoolClaims {
+  const claims = new Map<string, Claim>();
+
+  async function scan(): Promise<readonly SealedFile[]> {
+    const found: SealedFile[] = [];
+    const entries = await readdir(dir, { withFileTypes: true });
+    for (const { name } of entries.filter((entry) => entry.isDirectory()).sort(byName)) {
+      if (!isEventId(name) || isOwn(name) || claims.has(name)) continue;
+      found.push(...(await claim(name)));
+    }
+    return found;
+  }
+
+  async function claim(name: string): Promise<readonly SealedFile[]> {
+    const folder = join(dir, name);
+    // Without a note of its owner it may be about to be locked.
+    const names = await readdir(folder);
+    if (!names.some((one) => one === 'owner.json' || one.endsWith('.ndjson'))) return [];
+    const lock = await lockFolder(folder);
+    if (lock === null) return [];
+    const files = await listFiles(folder);
+    claims.set(name, { folder, lock, paths: new Set(files.map(({ path }) => path)) });
+    if (files.length === 0) await finish(name);
+    return files;
+  }
+
+  async function finished(file: SealedFile): Promise<void> {
+    for (const [name, { paths }] of claims) {
+      if (paths.delete(file.path) && paths.size === 0) await finish(name);
+    }
+  }
+
+  async function finish(name: string): Promise<void> {
+    const claimed = claims.get(name);
+    if (claimed === undefined) return;
+    claims.delete(name);
+    if (claimed.lock.isHeld()) await rm(claimed.folder, { recursive: true, force: true });
+    await claimed.lock.release();
+  }
+
+  async function close(): Promise<void> {
+    for (const { lock } of claims.values()) await lock.release();
+    claims.clear();
+  }
+
+  return { scan, finished, close };
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+/** The spool files of a folder, in the order in which they were written; none where it is gone. */
+async function listFiles(folder: string): Promise<readonly SealedFile[]> {
+  try {
+    const names = (await readdir(folder)).filter((name) => name.endsWith('.ndjson')).sort();
+    const paths = names.map((name) => join(folder, name));
+    return await Promise.all(paths.map(async (path) => ({ path, bytes: (await stat(path)).size })));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * The spool of one process: a locked folder with files that are appended to one after the other. A line is
+ * kept once its group is fsynced. A file whose write failed is cut back and never written to again.
+ */
+import { mkdir, open, readdir, rm, rmdir, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { messageOf } from '../schemas/result.ts';
+import { appendDurably, openToAppend, syncFolder, type Written } from './append-file.ts';
+import { createEventIds } from './event-id.ts';
+import { encodeSpoolHeader } from './spool-format.ts';
+import { lockFolder, type FolderLock } from './spool-owner.ts';
+
+/** A file that nobody writes to any more. */
+export interface SealedFile {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+export interface SpoolWriter {
+  /** Makes lines durable, all or none; never rejects. */
+  append(lines: readonly Buffer[]): Promise<Written>;
+  /** Ends the current file, if it has anything in it. */
+  seal(): Promise<void>;
+  /** Bytes and events of the current file. */
+  current(): { readonly bytes: number; readonly events: number };
+  /** Whether another process has taken the folder: nothing can be written there any more. */
+  isLost(): boolean;
+  /** Ends the current file and lets the folder go; it is removed where nothing is left in it. */
+  close(): Promise<void>;
+}
+
+interface Current {
+  readonly path: string;
+  readonly file: FileHandle;
+  bytes: number;
+  events: number;
+}
+
+/** A file is ended at this size, so that what is read into memory to be sent stays small. */
+const FILE_BYTES = 4 * 1024 * 1024;
+
+/** Creates the writer of a folder that does not exist yet; onSealed hears of each file to be sent. */
+export function createSpoolWriter(
+  folder: string,
+  onSealed: (file: SealedFile) => void,
+): SpoolWriter {
+  const nextId = createEventIds();
+  let lock: FolderLock | null = null;
+  let current: Current | null = null;
+
+  async function openFolder(): Promise<void> {
+    if (lock !== null) {
+      if (!lock.isHeld()) throw new Error('the folder of the spool was taken by another process');
+      return;
+    }
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    lock = await lockFolder(folder);
+    if (lock === null) throw new Error('the folder of the spool is held by another process');
+    await syncFolder(dirname(folder));
+  }
+
+  async function openFile(): Promise<Current> {
+    const id = nextId(Date.now());
+    const path = join(folder, `${id}.ndjson`);
+    const file = await openToAppend(path, true);
+    try {
+      return { path, file, bytes: await appendDurably(file, [encodeSpoolHeader(id)]), events: 0 };
+    } catch (error) {
+      await file.close();
+      await rm(path, { force: true });
+      throw error;
+    }
+  }
+
+  async function append(lines: readonly Buffer[]): Promise<Written> {
+    try {
+      await openFolder();
+      current ??= await openFile();
+      current.bytes += await appendDurably(current.file, lines);
+      current.events += lines.length;
+      if (current.bytes >= FILE_BYTES) await seal();
+      return { ok: true };
+    } catch (error) {
+      await abandon();
+      return { ok: false, message: messageOf(error) };
+    }
+  }
+
+  async function seal(): Promise<void> {
+    if (current === null) return;
+    const { path, file, bytes, events } = current;
+    current = null;
+    await file.close();
+    if (events > 0) onSealed({ path, bytes });
+    else await rm(path, { force: true });
+  }
+
+  /** What the failed group left is cut off; where even that fails, a reader finds half a line. */
+  async function abandon(): Promise<void> {
+    if (current === null) return;
+    try {
+      await current.file.truncate(current.bytes);
+      await seal();
+    } catch (error) {
+      warn(messageOf(error));
+      if (current !== null) onSealed({ path: current.path, bytes: current.bytes });
+      current = null;
+    }
+  }
+
+  async function close(): Promise<void> {
+    await seal();
+    await lock?.release();
+    if (lock !== null) await removeEmptyFolder(folder);
+    lock = null;
+  }
+
+  return {
+    append,
+    seal,
+    close,
+    current: () => ({ bytes: current?.bytes ?? 0, events: current?.events ?? 0 }),
+    isLost: () => lock !== null && !lock.isHeld(),
+  };
+}
+
+/** Removes a folder unless something is left in it. */
+export async function removeEmptyFolder(folder: string): Promise<void> {
+  if ((await readdir(folder)).length === 0) await rmdir(folder);
+}
+
+/** Reads a whole file of the spool. */
+export async function readSpoolFile(path: string): Promise<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
+
+function warn(message: string): void {
+  process.emitWarning(`a spool file could not be cut back: ${message}`, {
+    type: 'AuditWarning',
+    code: 'SEALTRAIL_SPOOL_FAILED',
+  });
+}
