@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { ulid } from 'ulid';
 import { createRedactor } from '../redaction/redaction.ts';
+import { err, ok } from '../schemas/result.ts';
 import type { QueueEntry, RecordReceipt } from './batch.ts';
 import { currentContext, runInContext } from './context.ts';
 import { createDeadlines } from './deadlines.ts';
@@ -14,6 +15,7 @@ import { AuditError, AuditErrorCode } from './errors.ts';
 import { createEventIds } from './event-id.ts';
 import { asAuditError, decideTimeoutError, reportFailure, type AuditFailure } from './failure.ts';
 import { resolveOptions, type AuditOptions, type ResolvedOptions } from './options.ts';
+import { openPreparedDoor } from './prepared.ts';
 import { createSendQueue } from './send-queue.ts';
 import { loadVocabulary } from './vocabulary-source.ts';
 
@@ -76,38 +78,49 @@ export function createAudit(options: AuditOptions): Audit {
     return error;
   }
 
-  function record(draft: EventDraft): Promise<RecordReceipt> {
-    let event: PreparedEvent;
+  function prepareLoudly(draft: EventDraft): PreparedEvent {
     try {
-      event = prepare(draft);
+      return prepare(draft);
     } catch (thrown) {
-      return Promise.reject(fail(asAuditError(thrown), UNPREPARED));
+      throw fail(asAuditError(thrown), UNPREPARED);
     }
-    const refused = admit();
-    if (refused !== null) return Promise.reject(fail(refused, failingOf(event)));
+  }
+
+  function record(draft: EventDraft): Promise<RecordReceipt> {
     return new Promise((resolve, reject) => {
-      const entry: QueueEntry = {
-        event,
-        deadlineMs: performance.now() + timeoutMs,
-        state: 'queued',
-        mayBeRecorded: false,
-        settled: false,
-        putOffFor: null,
-        context: currentContext(),
-        resolve,
-        reject,
-      };
-      sendQueue.add(entry);
-      deadlines.watch(entry);
-      delivery.notify();
+      const event = prepareLoudly(draft);
+      enqueue(event, resolve, (error) => reject(fail(error, failingOf(event))));
     });
+  }
+
+  function enqueue(
+    event: PreparedEvent,
+    resolve: QueueEntry['resolve'],
+    reject: QueueEntry['reject'],
+  ): void {
+    const refused = admit();
+    if (refused !== null) return reject(refused);
+    const entry: QueueEntry = {
+      event,
+      deadlineMs: performance.now() + timeoutMs,
+      state: 'queued',
+      mayBeRecorded: false,
+      settled: false,
+      putOffFor: null,
+      context: currentContext(),
+      resolve,
+      reject,
+    };
+    sendQueue.add(entry);
+    deadlines.watch(entry);
+    delivery.notify();
   }
 
   function answer(entry: QueueEntry, outcome: RecordReceipt | AuditError): void {
     entry.settled = true;
     if (!(outcome instanceof AuditError)) return entry.resolve(outcome);
     // Answers come in from a timer or the socket; the hook logs for the request that recorded.
-    entry.reject(runInContext(entry.context, () => fail(outcome, failingOf(entry.event))));
+    runInContext(entry.context, () => entry.reject(outcome));
   }
 
   function admit(): AuditError | null {
@@ -146,7 +159,7 @@ export function createAudit(options: AuditOptions): Audit {
     return closing;
   }
 
-  return {
+  const audit: Audit = {
     record,
     flush: deadlines.whenSettled,
     close,
@@ -159,6 +172,18 @@ export function createAudit(options: AuditOptions): Audit {
     }),
     [Symbol.asyncDispose]: close,
   };
+  openPreparedDoor(audit, {
+    prepare: prepareLoudly,
+    send: (event) =>
+      new Promise((resolve) =>
+        enqueue(
+          event,
+          (receipt) => resolve(ok(receipt)),
+          (error) => resolve(err(error)),
+        ),
+      ),
+  });
+  return audit;
 }
 
 type Failing = Omit<AuditFailure, 'error'>;

@@ -1,0 +1,156 @@
+/**
+ * What has to be looked after in the table: rows that no relay ships, intents without an outcome, and rows
+ * that are done with. Each a function over one connection; reconciler.ts runs them at intervals.
+ */
+import type { AuditEvent } from '../../schemas/event.ts';
+import type { EventDraft } from '../draft.ts';
+import { inTransaction, selectRows, type DatabaseClient } from './client.ts';
+import type { IntentLink, Outbox } from './writer.ts';
+
+export interface StuckRow {
+  readonly id: string;
+  readonly event_id: string;
+  readonly action: string;
+  readonly age_ms: number;
+  readonly attempts: number;
+  /** What the agent or the connection to it said last; no event contents. */
+  readonly last_error: string | null;
+}
+
+export interface StuckReport {
+  /** Rows unshipped for longer than the threshold; those set aside are not among them. */
+  readonly count: number;
+  /** Rows set aside, however old. */
+  readonly set_aside: number;
+  /** Age of the oldest of both. */
+  readonly oldest_ms: number;
+  /** The oldest of both, up to 100. */
+  readonly rows: readonly StuckRow[];
+}
+
+/** An intent that has no outcome after its time. */
+export interface DanglingIntent extends IntentLink {
+  readonly action: string;
+  readonly age_ms: number;
+  /** The event of the intent, as it was recorded. */
+  readonly event: AuditEvent;
+}
+
+const ROWS_MAX = 100;
+const PRUNE_ROWS = 1000;
+const AGE_MS = `(extract(epoch FROM clock_timestamp() - recorded_at) * 1000)::float8`;
+/** An interval of milliseconds given as the parameter. */
+const agoOf = (parameter: string): string =>
+  `clock_timestamp() - CAST(${parameter} AS float8) * interval '1 millisecond'`;
+
+/** Finds what waits for longer than `afterMs`, and what was set aside. */
+export async function findStuck(
+  client: DatabaseClient,
+  table: string,
+  afterMs: number,
+): Promise<StuckReport> {
+  const rows = await selectRows<StuckRow & { readonly stuck: number; readonly aside: number }>(
+    client,
+    `SELECT id, event_id, action, attempts, last_error, ${AGE_MS} AS age_ms,
+       (count(*) FILTER (WHERE set_aside_at IS NULL) OVER ())::int AS stuck,
+       (count(*) FILTER (WHERE set_aside_at IS NOT NULL) OVER ())::int AS aside
+     FROM ${table}
+     WHERE (shipped_at IS NULL AND set_aside_at IS NULL AND recorded_at < ${agoOf('$1')})
+       OR set_aside_at IS NOT NULL
+     ORDER BY recorded_at LIMIT ${ROWS_MAX}`,
+    [afterMs],
+  );
+  return {
+    count: rows[0]?.stuck ?? 0,
+    set_aside: rows[0]?.aside ?? 0,
+    oldest_ms: rows[0]?.age_ms ?? 0,
+    rows: rows.map(({ stuck: _, aside: __, ...row }) => row),
+  };
+}
+
+/** Asked about each dangling intent; the outcome's draft, or null while it cannot be told. */
+export type DecideOutcome = (
+  intent: DanglingIntent,
+) => EventDraft | null | Promise<EventDraft | null>;
+
+/**
+ * Asks about each intent that is older than `afterMs` and has no outcome, and records the answer. An intent
+ * is locked while it is asked about: several reconcilers do not ask twice. Returns how many there were, and
+ * how many have an outcome now.
+ */
+export async function reconcileIntents(
+  client: DatabaseClient,
+  outbox: Outbox,
+  afterMs: number,
+  decide: DecideOutcome,
+): Promise<{ readonly found: number; readonly settled: number }> {
+  let [found, settled, last] = [0, 0, '0'];
+  const next = (): Promise<DanglingRow | null> => lockNext(client, outbox.table, last, afterMs);
+  for (;;) {
+    const row = await inTransaction(client, async () => {
+      const locked = await next();
+      if (locked === null) return null;
+      found += 1;
+      const intent = intentOf(locked);
+      const draft = await decide(intent);
+      if (draft === null) return locked;
+      await outbox.recordOutcome(client, intent, draft);
+      settled += 1;
+      return locked;
+    });
+    if (row === null) return { found, settled };
+    last = row.id;
+  }
+}
+
+interface DanglingRow {
+  readonly id: string;
+  readonly event_id: string;
+  readonly action: string;
+  readonly line: string;
+  readonly age_ms: number;
+}
+
+async function lockNext(
+  client: DatabaseClient,
+  table: string,
+  afterId: string,
+  afterMs: number,
+): Promise<DanglingRow | null> {
+  const rows = await selectRows<DanglingRow>(
+    client,
+    `SELECT id, event_id, action, line, ${AGE_MS} AS age_ms FROM ${table}
+     WHERE intent_id = event_id AND settled_at IS NULL AND id > CAST($1 AS bigint)
+       AND recorded_at < ${agoOf('$2')}
+     ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED`,
+    [afterId, afterMs],
+  );
+  return rows[0] ?? null;
+}
+
+function intentOf({ event_id, action, line, age_ms }: DanglingRow): DanglingIntent {
+  const event = JSON.parse(line) as AuditEvent;
+  const workflow_id = event.correlation.workflow_id ?? event_id;
+  return { intent_id: event_id, workflow_id, action, age_ms, event };
+}
+
+/** Deletes rows shipped longer than `afterMs` ago, open intents left out; returns how many. */
+export async function pruneShipped(
+  client: DatabaseClient,
+  table: string,
+  afterMs: number,
+): Promise<number> {
+  for (let pruned = 0; ;) {
+    const rows = await selectRows<{ readonly id: string }>(
+      client,
+      `DELETE FROM ${table} WHERE id IN (
+         SELECT id FROM ${table} WHERE shipped_at < ${agoOf('$1')}
+           AND (intent_id IS DISTINCT FROM event_id OR settled_at IS NOT NULL)
+         ORDER BY shipped_at LIMIT ${PRUNE_ROWS} FOR UPDATE SKIP LOCKED)
+       RETURNING id`,
+      [afterMs],
+    );
+    pruned += rows.length;
+    if (rows.length < PRUNE_ROWS) return pruned;
+  }
+}
