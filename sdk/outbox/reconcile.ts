@@ -4,7 +4,9 @@
  */
 import type { AuditEvent } from '../../schemas/event.ts';
 import type { EventDraft } from '../draft.ts';
+import { AuditError } from '../errors.ts';
 import { inTransaction, selectRows, type DatabaseClient } from './client.ts';
+import { asError } from './hook.ts';
 import type { IntentLink, Outbox } from './writer.ts';
 
 export interface StuckRow {
@@ -68,10 +70,12 @@ export async function findStuck(
   };
 }
 
-/** Asked about each dangling intent; the outcome's draft, or null while it cannot be told. */
-export type DecideOutcome = (
-  intent: DanglingIntent,
-) => EventDraft | null | Promise<EventDraft | null>;
+export interface Inquiry {
+  /** Asked about each dangling intent; the outcome's draft, or null while it cannot be told. */
+  decide(intent: DanglingIntent): EventDraft | null | Promise<EventDraft | null>;
+  /** Told why an intent stays open: decide threw, or its draft has a fault. */
+  onFault(error: Error): void;
+}
 
 /**
  * Asks about each intent that is older than `afterMs` and has no outcome, and records the answer. An intent
@@ -82,24 +86,48 @@ export async function reconcileIntents(
   client: DatabaseClient,
   outbox: Outbox,
   afterMs: number,
-  decide: DecideOutcome,
+  inquiry: Inquiry,
 ): Promise<{ readonly found: number; readonly settled: number }> {
   let [found, settled, last] = [0, 0, '0'];
-  const next = (): Promise<DanglingRow | null> => lockNext(client, outbox.table, last, afterMs);
   for (;;) {
-    const row = await inTransaction(client, async () => {
-      const locked = await next();
-      if (locked === null) return null;
+    const id = await inTransaction(client, async () => {
+      const row = await lockNext(client, outbox.table, last, afterMs);
+      if (row === null) return null;
       found += 1;
-      const intent = intentOf(locked);
-      const draft = await decide(intent);
-      if (draft === null) return locked;
-      await outbox.recordOutcome(client, intent, draft);
-      settled += 1;
-      return locked;
+      if (await settle(client, outbox, intentOf(row), inquiry)) settled += 1;
+      return row.id;
     });
-    if (row === null) return { found, settled };
-    last = row.id;
+    if (id === null) return { found, settled };
+    last = id;
+  }
+}
+
+/** One that cannot be settled MUST NOT keep those behind it waiting; a database error ends the pass. */
+async function settle(
+  client: DatabaseClient,
+  outbox: Outbox,
+  intent: DanglingIntent,
+  inquiry: Inquiry,
+): Promise<boolean> {
+  const draft = await decideOutcome(intent, inquiry);
+  if (draft === null) return false;
+  try {
+    await outbox.recordOutcome(client, intent, draft);
+    return true;
+  } catch (thrown) {
+    // Found before any statement, so the transaction is whole.
+    if (!(thrown instanceof AuditError)) throw thrown;
+    inquiry.onFault(thrown);
+    return false;
+  }
+}
+
+async function decideOutcome(intent: DanglingIntent, inquiry: Inquiry): Promise<EventDraft | null> {
+  try {
+    return await inquiry.decide(intent);
+  } catch (thrown) {
+    inquiry.onFault(asError(thrown));
+    return null;
   }
 }
 

@@ -35,7 +35,7 @@ export interface ReconcilerOptions {
   readonly onDangling?: (intent: DanglingIntent) => EventDraft | null | Promise<EventDraft | null>;
   /** How long shipped rows are kept, in milliseconds; null keeps them. Default seven days. */
   readonly keepShippedMs?: number | null;
-  /** Told of a pass that failed; the next one comes all the same. */
+  /** Told of a pass that failed, or of an intent that could not be settled; the next pass comes. */
   readonly onError?: (error: Error) => void;
 }
 
@@ -51,7 +51,7 @@ export interface ReconcileReport {
 }
 
 export interface Reconciler {
-  /** One pass now; rejects with what the database or onDangling throws. */
+  /** One pass now; rejects with what the database throws. */
   pass(): Promise<ReconcileReport>;
   /** Ends the passes at intervals; waits for the one under way. */
   stop(): Promise<void>;
@@ -90,7 +90,10 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       client,
       outbox,
       options.danglingAfterMs ?? DEFAULT_DANGLING_MS,
-      options.onDangling ?? (() => null),
+      {
+        decide: options.onDangling ?? (() => null),
+        onFault: (error) => tell('onError', options.onError, error),
+      },
     );
     const { keepShippedMs = DEFAULT_KEEP_MS } = options;
     const pruned =
