@@ -58,7 +58,8 @@ export async function selectRows<Row>(
 
 /** Runs work in a transaction. After an error the connection is in doubt: the caller MUST end it. */
 export async function inTransaction<T>(client: DatabaseClient, work: () => Promise<T>): Promise<T> {
-  await client.query('BEGIN');
+  // Whatever the database's default: rows that others have marked meanwhile are to be seen as marked.
+  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
   const result = await work();
   await client.query('COMMIT');
   return result;

@@ -88,18 +88,56 @@ export async function reconcileIntents(
   afterMs: number,
   inquiry: Inquiry,
 ): Promise<{ readonly found: number; readonly settled: number }> {
+  const { table } = outbox;
   let [found, settled, last] = [0, 0, '0'];
+  await settleAnswered(client, table);
   for (;;) {
     const id = await inTransaction(client, async () => {
-      const row = await lockNext(client, outbox.table, last, afterMs);
+      const row = await lockNext(client, table, last, afterMs);
       if (row === null) return null;
+      // Asked once more under the lock: another reconciler may have been faster.
+      if (await hasOutcome(client, table, row.event_id)) return row.id;
       found += 1;
-      if (await settle(client, outbox, intentOf(row), inquiry)) settled += 1;
+      if (await settle(client, outbox, intentOf(row), inquiry)) {
+        settled += 1;
+        await client.query(
+          `UPDATE ${table} SET settled_at = clock_timestamp() WHERE id = CAST($1 AS bigint)`,
+          [row.id],
+        );
+      }
       return row.id;
     });
     if (id === null) return { found, settled };
     last = id;
   }
+}
+
+/**
+ * Marks intents that have their outcome. Not done where the outcome is written: the application would
+ * wait there for a relay that holds the intent's row.
+ */
+async function settleAnswered(client: DatabaseClient, table: string): Promise<void> {
+  await client.query(
+    `UPDATE ${table} SET settled_at = clock_timestamp() WHERE id IN (
+       SELECT i.id FROM ${table} AS i WHERE i.intent_id = i.event_id AND i.settled_at IS NULL
+         AND EXISTS (SELECT FROM ${table} AS o
+           WHERE o.intent_id = i.event_id AND o.intent_id <> o.event_id)
+       FOR UPDATE OF i SKIP LOCKED)`,
+    [],
+  );
+}
+
+async function hasOutcome(
+  client: DatabaseClient,
+  table: string,
+  intentId: string,
+): Promise<boolean> {
+  const rows = await selectRows(
+    client,
+    `SELECT 1 FROM ${table} WHERE intent_id = $1 AND intent_id <> event_id LIMIT 1`,
+    [intentId],
+  );
+  return rows.length > 0;
 }
 
 /** One that cannot be settled MUST NOT keep those behind it waiting; a database error ends the pass. */
@@ -162,7 +200,7 @@ function intentOf({ event_id, action, line, age_ms }: DanglingRow): DanglingInte
   return { intent_id: event_id, workflow_id, action, age_ms, event };
 }
 
-/** Deletes rows shipped longer than `afterMs` ago, open intents left out; returns how many. */
+/** Deletes rows shipped longer than `afterMs` ago, but open intents and their outcomes; returns how many. */
 export async function pruneShipped(
   client: DatabaseClient,
   table: string,
@@ -172,8 +210,9 @@ export async function pruneShipped(
     const rows = await selectRows<{ readonly id: string }>(
       client,
       `DELETE FROM ${table} WHERE id IN (
-         SELECT id FROM ${table} WHERE shipped_at < ${agoOf('$1')}
-           AND (intent_id IS DISTINCT FROM event_id OR settled_at IS NOT NULL)
+         SELECT id FROM ${table} AS o WHERE shipped_at < ${agoOf('$1')}
+           AND NOT EXISTS (SELECT FROM ${table} AS i
+             WHERE i.event_id = o.intent_id AND i.intent_id = i.event_id AND i.settled_at IS NULL)
          ORDER BY shipped_at LIMIT ${PRUNE_ROWS} FOR UPDATE SKIP LOCKED)
        RETURNING id`,
       [afterMs],

@@ -51,7 +51,7 @@ export interface ReconcileReport {
 }
 
 export interface Reconciler {
-  /** One pass now; rejects with what the database throws. */
+  /** One pass, now or after the one under way; rejects with what the database throws. */
   pass(): Promise<ReconcileReport>;
   /** Ends the passes at intervals; waits for the one under way. */
   stop(): Promise<void>;
@@ -68,8 +68,16 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   const { outbox, connect, everyMs = DEFAULT_EVERY_MS } = options;
   const bell = createBell();
   let stopping = false;
+  let turn: Promise<unknown> = Promise.resolve();
 
-  async function pass(): Promise<ReconcileReport> {
+  /** One at a time, in the order of asking. */
+  function pass(): Promise<ReconcileReport> {
+    const mine = turn.then(passNow, passNow);
+    turn = mine;
+    return mine;
+  }
+
+  async function passNow(): Promise<ReconcileReport> {
     const client = await connect();
     let gone: Error | null = null;
     client.on('error', (error) => (gone = error));

@@ -30,7 +30,7 @@ export function outboxSchema(options: OutboxSchemaOptions = {}): string {
   lane text COLLATE "C",
   -- Of an intent its own event_id, of an outcome that of its intent.
   intent_id text COLLATE "C",
-  -- When an intent got its outcome.
+  -- When the reconciler saw that an intent has its outcome.
   settled_at timestamptz,
   recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   -- When the agent had it fsynced.
@@ -47,6 +47,7 @@ CREATE INDEX IF NOT EXISTS ${name}_lane ON ${table} (lane, id)
   WHERE lane IS NOT NULL AND shipped_at IS NULL AND set_aside_at IS NULL;
 CREATE INDEX IF NOT EXISTS ${name}_open_intent ON ${table} (event_id)
   WHERE intent_id = event_id AND settled_at IS NULL;
+CREATE INDEX IF NOT EXISTS ${name}_outcome ON ${table} (intent_id) WHERE intent_id <> event_id;
 CREATE INDEX IF NOT EXISTS ${name}_set_aside ON ${table} (id) WHERE set_aside_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS ${name}_shipped ON ${table} (shipped_at) WHERE shipped_at IS NOT NULL;
 `;

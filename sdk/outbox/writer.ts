@@ -53,8 +53,8 @@ export interface Outbox {
     options?: RowOptions,
   ): Promise<IntentLink>;
   /**
-   * Inserts what became of it and settles the intent, in one statement. An outcome for an intent that is
-   * settled already is kept as well: what contradicts is for people to see.
+   * Inserts what became of it. A second outcome of the same intent is kept as well: what contradicts is
+   * for people to see.
    */
   recordOutcome(
     client: TransactionClient,
@@ -83,7 +83,11 @@ export interface Outbox {
 export function createOutbox(audit: Audit, options: OutboxOptions = {}): Outbox {
   const { prepare } = preparedDoorOf(audit);
   const table = tableNameOf(options.table);
-  const statements = statementsOf(table);
+  const insert = `INSERT INTO ${table} (event_id, action, occurred_at, line, lane, intent_id)
+    VALUES (CAST($1 AS text), CAST($2 AS text), CAST(CAST($3 AS text) AS timestamptz),
+      CAST($4 AS text), CAST($5 AS text), CAST($6 AS text))`;
+  const retry = `UPDATE ${table} SET set_aside_at = NULL, attempts = 0
+    WHERE set_aside_at IS NOT NULL`;
 
   /** Called in the caller's turn, so what the caller changes afterwards is not in it. */
   function rowOf(draft: EventDraft, lane: string | undefined, intentId: string | null): unknown[] {
@@ -96,53 +100,27 @@ export function createOutbox(audit: Audit, options: OutboxOptions = {}): Outbox 
     table,
     recordInTransaction: async (client, draft, { lane } = {}) => {
       const row = rowOf(draft, lane, null);
-      await queryOf(client)(statements.insert, row);
+      await queryOf(client)(insert, row);
       return String(row[0]);
     },
     recordIntent: async (client, draft, { lane } = {}) => {
       const intent_id = draft.event_id ?? ulid();
       const link = { intent_id, workflow_id: workflowOf(draft) ?? intent_id };
       const whole: EventDraft = { ...linked(draft, link, 'intent'), event_id: intent_id };
-      await queryOf(client)(statements.insert, rowOf(whole, lane, intent_id));
+      await queryOf(client)(insert, rowOf(whole, lane, intent_id));
       return link;
     },
     recordOutcome: async (client, intent, draft, { lane } = {}) => {
       const whole: EventDraft = { ...linked(draft, intent, 'outcome'), outcome: draft.outcome };
       const row = rowOf(whole, lane, intent.intent_id);
-      await queryOf(client)(statements.settle, [intent.intent_id, ...row]);
+      await queryOf(client)(insert, row);
       return String(row[0]);
     },
     retrySetAside: async (client, ids) => {
       const some = ids === undefined ? '' : ' AND id = ANY(CAST($1 AS bigint[]))';
       const values = ids === undefined ? [] : [[...ids]];
-      await queryOf(client)(statements.retry + some, values);
+      await queryOf(client)(retry + some, values);
     },
-  };
-}
-
-interface Statements {
-  readonly insert: string;
-  /** One statement, so that neither half can be lost even outside of a transaction. */
-  readonly settle: string;
-  readonly retry: string;
-}
-
-function statementsOf(table: string): Statements {
-  const insertFrom = (first: number): string => {
-    const [id, action, time, line, lane, intent] = [0, 1, 2, 3, 4, 5].map(
-      (offset) => `CAST($${first + offset} AS text)`,
-    );
-    return `INSERT INTO ${table} (event_id, action, occurred_at, line, lane, intent_id)
-      VALUES (${id}, ${action}, CAST(${time} AS timestamptz), ${line}, ${lane}, ${intent})`;
-  };
-  return {
-    insert: insertFrom(1),
-    settle: `WITH settled AS (
-      UPDATE ${table} SET settled_at = clock_timestamp()
-      WHERE event_id = CAST($1 AS text) AND intent_id = event_id AND settled_at IS NULL)
-      ${insertFrom(2)}`,
-    retry: `UPDATE ${table} SET set_aside_at = NULL, attempts = 0
-      WHERE set_aside_at IS NOT NULL`,
   };
 }
 

@@ -162,14 +162,25 @@ it('pruning takes what was shipped long ago, and nothing else', async () => {
   const waiting = await shop.outbox.recordInTransaction(shop.db, deletion('c-waiting'));
   await age(`event_id IN ('${aside}', '${waiting}')`, 24 * 8);
   await using reconciler = open();
-  await until(() => true, 'nothing');
   const before = (await shop.rows()).map(({ event_id }) => event_id);
   expect(before).toEqual(expect.arrayContaining([open_.intent_id, fresh, aside, waiting]));
   await reconciler.pass();
   const left = (await shop.rows()).map(({ event_id }) => event_id);
   expect(left).toEqual([open_.intent_id, fresh, aside, waiting]);
   expect(left).not.toContain(old);
+  // Its outcome arrived after all, and is kept as long as the intent: neither may be taken for half a pair.
+  await shop.outbox.recordOutcome(shop.db, open_, {
+    ...payment('payment.charge'),
+    outcome: 'failure',
+  });
+  await age('true', 24 * 8);
+  await shop.db.query(
+    `UPDATE audit_outbox SET shipped_at = recorded_at WHERE intent_id IS NOT NULL`,
+  );
+  await reconciler.pass();
+  expect((await shop.rows()).map(({ event_id }) => event_id)).toEqual([aside, waiting]);
   // With null everything stays.
+  await shop.db.query(`UPDATE audit_outbox SET shipped_at = recorded_at`);
   await age('true', 24 * 8);
   await using keeping = open({ keepShippedMs: null });
   expect((await keeping.pass()).pruned).toBe(0);
@@ -209,6 +220,22 @@ it('an intent and its outcome are two events, linked in the store by one id', as
       workflow: 'checkout-7',
     },
   ]);
+});
+
+it('an outcome does not wait for a relay that holds the row of its intent', async () => {
+  const intent = await intend();
+  const relay = await shop.connect();
+  await relay.query('BEGIN; SELECT * FROM audit_outbox FOR UPDATE');
+  await shop.db.query(`SET statement_timeout = '2s'`);
+  const outcome = { ...payment('payment.charge'), outcome: 'success' } as const;
+  await shop.outbox.recordOutcome(shop.db, intent, outcome);
+  await shop.db.query('RESET statement_timeout');
+  await relay.query('COMMIT');
+  await relay.end();
+  await age();
+  await using reconciler = open({ onDangling: askProvider });
+  expect((await reconciler.pass()).dangling).toEqual({ found: 0, settled: 0 });
+  expect((await shop.rows())[0]?.settled_at).toBeInstanceOf(Date);
 });
 
 it('an intent that was left dangling gets the outcome that the other side knows, once', async () => {
