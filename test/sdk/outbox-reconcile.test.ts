@@ -197,14 +197,11 @@ it('an intent and its outcome are two events, linked in the store by one id', as
   await using _relay = shop.startRelay();
   await shop.shipped();
   await shop.agent.delivered();
-  const store = new (await import('pg')).default.Client(await shop.agent.databaseUrl('auditor'));
-  await store.connect();
-  const { rows } = await store.query(
+  const { rows } = await shop.store.query(
     `SELECT action, outcome, payload->'metadata' AS metadata, payload->'correlation'->>'workflow_id' AS workflow
      FROM audit.events WHERE payload->'metadata'->>'intent_id' = $1 ORDER BY event_id`,
     [intent.intent_id],
   );
-  await store.end();
   const { intent_id } = intent;
   expect(rows).toEqual([
     {

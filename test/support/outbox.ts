@@ -42,6 +42,8 @@ export interface Shop extends AsyncDisposable {
   readonly url: string;
   /** A connection in use by the test itself. */
   readonly db: pg.Client;
+  /** The store of record, as an auditor. */
+  readonly store: pg.Client;
   connect(): Promise<DatabaseClient & pg.Client>;
   openAudit(options?: Partial<AuditOptions>): Promise<Audit>;
   /** Starts a relay in this process; stopped with the shop. */
@@ -129,6 +131,7 @@ export async function openShop(ownUrl?: string): Promise<Shop> {
     outbox: createOutbox(audit),
     url,
     db,
+    store,
     connect,
     openAudit,
     startRelay: (options = {}) => {
