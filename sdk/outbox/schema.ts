@@ -1,5 +1,5 @@
 /**
- * The outbox table as SQL text, for the application's own migrations. PostgreSQL 14 or newer, a database in
+ * The outbox table as SQL text, for the application's own migrations. PostgreSQL 15 or newer, a database in
  * UTF8. Running it again changes nothing.
  */
 import { tableNameOf } from './client.ts';

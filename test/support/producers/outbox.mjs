@@ -8,7 +8,7 @@ import pg from 'pg';
 import { createAudit } from '../../../dist/sdk/index.js';
 import { createOutbox, createRelay } from '../../../dist/sdk/outbox.js';
 
-const { mode, url, id, stopAtMark, ...options } = JSON.parse(process.argv[2]);
+const { mode, url, id, stopAtMark, batchRows = 200, ...options } = JSON.parse(process.argv[2]);
 const say = (what) => writeSync(1, `${what}\n`);
 const audit = createAudit({ ...options, tenant: 'acme' });
 
@@ -33,6 +33,7 @@ if (mode === 'delete') {
 } else {
   const relay = createRelay({
     audit,
+    batchRows,
     pollMs: 100,
     connect: async () => {
       const client = await connect();
