@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { ulid } from 'ulid';
 import { createRedactor } from '../redaction/redaction.ts';
+import { err, ok, type Result } from '../schemas/result.ts';
 import type { Vocabulary } from '../schemas/vocabulary.ts';
 import { createAudited, type Audited, type Verdict } from './audited.ts';
 import type { QueueEntry, RecordReceipt, SpooledReceipt } from './batch.ts';
@@ -18,6 +19,7 @@ import { createFailPolicies, type FailPolicyStats, type RefusedAction } from './
 import { asAuditError, decideTimeoutError } from './failure.ts';
 import { resolveOptions } from './options.ts';
 import type { AuditOptions, ResolvedOptions, SpoolingAuditOptions } from './options.ts';
+import { openPreparedDoor } from './prepared.ts';
 import { createSendQueue } from './send-queue.ts';
 import { loadVocabulary } from './vocabulary-source.ts';
 
@@ -108,7 +110,7 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
     if (verdict instanceof AuditError) return Promise.reject(policies.refuse(verdict, event));
     const isEarly = event.fail_policy === 'fail_open';
     return new Promise((resolve, reject) => {
-      const entry: QueueEntry = {
+      enqueue({
         event,
         deadlineMs: nowMs + (isEarly ? spoolAfterMs : timeoutMs),
         state: 'queued',
@@ -116,21 +118,59 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
         settled: false,
         putOffFor: null,
         isProbe: verdict === 'probe',
+        isRelayed: false,
         isWithdrawn: false,
         context: currentContext(),
         resolve,
         reject,
-      };
-      sendQueue.add(entry);
-      (isEarly ? early : deadlines).watch(entry);
-      delivery.notify();
+      });
     });
+  }
+
+  /** Sends what the outbox has kept: it is safe there, so no fail policy concerns it. */
+  function relay(event: PreparedEvent): Promise<Result<RecordReceipt, AuditError>> {
+    const refused = roomFor();
+    if (refused !== null) return Promise.resolve(err(refused));
+    return new Promise((resolve) => {
+      enqueue({
+        event,
+        deadlineMs: performance.now() + timeoutMs,
+        state: 'queued',
+        mayBeRecorded: false,
+        settled: false,
+        putOffFor: null,
+        isProbe: false,
+        isRelayed: true,
+        isWithdrawn: false,
+        context: currentContext(),
+        // What is relayed is never spooled.
+        resolve: (receipt) => resolve(ok(receipt as RecordReceipt)),
+        reject: (error) => resolve(err(error)),
+      });
+    });
+  }
+
+  function enqueue(entry: QueueEntry): void {
+    sendQueue.add(entry);
+    const isEarly = entry.event.fail_policy === 'fail_open' && !entry.isRelayed;
+    (isEarly ? early : deadlines).watch(entry);
+    delivery.notify();
+  }
+
+  function prepareLoudly(draft: EventDraft): PreparedEvent {
+    try {
+      return prepare(draft);
+    } catch (thrown) {
+      throw policies.refuse(asAuditError(thrown), null);
+    }
   }
 
   /** Answers come in from a timer or the socket. */
   function answer(entry: QueueEntry, outcome: RecordReceipt | AuditError): void {
     entry.settled = true;
-    if (outcome instanceof AuditError) return policies.failed(entry, outcome);
+    if (outcome instanceof AuditError) {
+      return entry.isRelayed ? entry.reject(outcome) : policies.failed(entry, outcome);
+    }
     policies.acked();
     entry.resolve(outcome);
   }
@@ -153,15 +193,17 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
       putOffFor: entry.putOffFor,
       connected: delivery.isConnected(),
       lastEnd: delivery.lastEnd(),
-      timeoutMs: entry.event.fail_policy === 'fail_open' ? spoolAfterMs : timeoutMs,
+      timeoutMs:
+        entry.event.fail_policy === 'fail_open' && !entry.isRelayed ? spoolAfterMs : timeoutMs,
       socketPath,
     });
     const sent = entry.state === 'sent';
     // What goes to the spool is sent from there, and from nowhere else.
-    if (policies.spools(entry)) sendQueue.withdraw(entry);
+    if (!entry.isRelayed && policies.spools(entry)) sendQueue.withdraw(entry);
     else if (!sent) sendQueue.drop(entry);
     entry.settled = true;
-    policies.expired(entry, error);
+    if (entry.isRelayed) entry.reject(error);
+    else policies.expired(entry, error);
     if (sent) delivery.checkStall();
   }
 
@@ -198,7 +240,7 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
     return closing;
   }
 
-  return {
+  const audit: Audit<Answer> = {
     record: (draft) => record(draft),
     audited: createAudited({
       record,
@@ -218,6 +260,8 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
     }),
     [Symbol.asyncDispose]: close,
   };
+  openPreparedDoor(audit, { prepare: prepareLoudly, send: relay });
+  return audit;
 }
 
 /** What may be told of an action that did not begin: it has no event, and no other name than a known one. */

@@ -45,6 +45,8 @@ export interface QueueEntry {
   putOffFor: Refusal | null;
   /** Let through by a breaker that is half open: it is not spooled. */
   readonly isProbe: boolean;
+  /** From the outbox, which tries again itself. */
+  readonly isRelayed: boolean;
   /** Kept in the spool by now: not to be sent again under its number. */
   isWithdrawn: boolean;
   /** The caller's, in which a failure is told. */

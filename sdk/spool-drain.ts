@@ -87,6 +87,7 @@ function entryOf(event: SpooledEvent): QueueEntry {
     settled: false,
     putOffFor: null,
     isProbe: false,
+    isRelayed: false,
     isWithdrawn: false,
     context: {},
     // Whoever recorded it has been told that it is spooled.

@@ -6,7 +6,7 @@ import { mkdtemp, chmod, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { startEmbeddedPostgres } from '../../store/embedded.ts';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../store/embedded.ts';
 
 export type TestRole = 'owner' | 'writer' | 'auditor' | 'admin';
 
@@ -15,6 +15,8 @@ export interface TestPostgres {
   url(role?: TestRole): string;
   readonly port: number;
   readonly pid: number;
+  /** Stops the server, connections and all, and starts it again on its port. */
+  restart(): Promise<void>;
   /** Stops the server and removes its directory. */
   stop(): Promise<void>;
 }
@@ -23,12 +25,13 @@ export interface TestPostgres {
 export async function startPostgres(): Promise<TestPostgres> {
   const root = await mkdtemp(join(tmpdir(), 'sealtrail-pg-'));
   await chmod(root, 0o755);
-  const started = await startEmbeddedPostgres({ dir: join(root, 'postgres'), port: 0 });
-  if (!started.ok) {
+  const start = async (port: number): Promise<EmbeddedPostgres> => {
+    const started = await startEmbeddedPostgres({ dir: join(root, 'postgres'), port });
+    if (started.ok) return started.value;
     await rm(root, { recursive: true, force: true });
     throw new Error(`${started.error.kind}: ${started.error.message}`);
-  }
-  const server = started.value;
+  };
+  let server = await start(0);
   const urls = {
     owner: server.ownerUrl,
     writer: server.writerUrl,
@@ -39,6 +42,12 @@ export async function startPostgres(): Promise<TestPostgres> {
     url: (role = 'owner') => urls[role],
     port: server.port,
     pid: server.pid,
+    restart: async () => {
+      const { port } = server;
+      await server.stop();
+      server = await start(port);
+      if (server.port !== port) throw new Error('the port was taken meanwhile');
+    },
     stop: async () => {
       await server.stop();
       await rm(root, { recursive: true, force: true });
