@@ -176,6 +176,13 @@ for (const [what, name, text] of PROGRAMS) {
   });
 }
 
+it("prints the outbox's table for a migration, with no driver installed", async () => {
+  const page = readFileSync(join(ROOT, 'docs/OUTBOX.md'), 'utf8');
+  const script = /^node -e "(import\('@sealtrail\/sdk\/outbox'\).*)" >/m.exec(page)?.[1] ?? '';
+  const { stdout } = await run(process.execPath, ['-e', script], { cwd: app });
+  expect(stdout).toMatch(/^CREATE TABLE IF NOT EXISTS audit_outbox \(\n/);
+});
+
 it('says what is missing, in words, when there is no key', async () => {
   const text = `import('@sealtrail/sdk').then(({ createAudit }) => createAudit({ service: 'x', vocabulary: {} }));`;
   await writeFile(join(app, 'keyless.cjs'), text);
