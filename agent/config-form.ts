@@ -6,11 +6,14 @@ import type {
   Config,
   ElasticsearchExporterConfig,
   FileExporterConfig,
+  OtlpExporterConfig,
   OtlpReceiverConfig,
   PostgresqlExporterConfig,
   RetryConfig,
   SocketReceiverConfig,
+  SplunkExporterConfig,
   TlsClientConfig,
+  WebhookExporterConfig,
 } from '../schemas/config.ts';
 import { validate, type ValidationError } from '../schemas/generated/config.js';
 import { err, ok, type Result } from '../schemas/result.ts';
@@ -31,6 +34,13 @@ type Exporter<T, K extends keyof T = never> = Omit<
 export type PostgresqlForm = Exporter<PostgresqlExporterConfig>;
 export type FileForm = Exporter<FileExporterConfig, 'path' | 'format'>;
 export type ElasticsearchForm = Exporter<ElasticsearchExporterConfig, 'endpoints'>;
+export type SplunkForm = Exporter<SplunkExporterConfig, 'endpoints' | 'token'>;
+export type OtlpForm = Exporter<OtlpExporterConfig, 'endpoints'>;
+export type WebhookForm = Exporter<WebhookExporterConfig, 'endpoints' | 'secret'>;
+
+/** Of one exporter, whatever its type; null where everything is a default. */
+export type ExporterForm =
+  PostgresqlForm | FileForm | ElasticsearchForm | SplunkForm | OtlpForm | WebhookForm | null;
 
 /** The one pipeline; a list left out means everything that is defined. */
 export interface PipelineForm {
@@ -52,7 +62,7 @@ export interface ConfigForm {
   }>;
   /** Named type or type/name; the type says which form. */
   readonly exporters: {
-    readonly [name: string]: PostgresqlForm | FileForm | ElasticsearchForm | null;
+    readonly [name: string]: ExporterForm;
   };
   readonly ledger?: Section<Config['ledger']>;
   readonly keys?: Section<Config['keys']>;
