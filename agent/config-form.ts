@@ -162,9 +162,12 @@ function describe(error: ValidationError): Described {
       return message('is empty; give it a value, or remove the key');
     case 'maxLength':
     case 'maxItems':
+    case 'maxProperties':
       return message(`is too long; at most ${params['limit']} are taken`);
     case 'pattern':
       return message(`has another form than it must: ${expectationOf(error)}`);
+    case 'propertyNames':
+      return message('has a key of another form than it must');
     default:
       return message(error.message ?? 'has a wrong form');
   }
