@@ -200,6 +200,8 @@ async function deliver(base: Base, ledger: OpenedLedger): Promise<Result<Deliver
       metrics.onDelivery(report);
       traces.onDelivery(report);
     },
+    recordSkip: ({ sink, ...skipped }) =>
+      ledger.append.recordOwn('delivery.skipped', 'failure', { type: 'sink', id: sink }, skipped),
     onWorkerFailed: base.fail,
   });
   if (!delivery.ok) return err(delivery.error.message);

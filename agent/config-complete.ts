@@ -14,15 +14,26 @@ import {
   KEYS_DEFAULTS,
   LEDGER_DEFAULTS,
   OTLP_DEFAULTS,
+  OTLP_SINK_DEFAULTS,
   POSTGRESQL_DEFAULTS,
   RETENTION_CLASSES_DEFAULT,
   RETRY_DEFAULTS,
   SHUTDOWN_TIMEOUT_MS_DEFAULT,
   SOCKET_DEFAULTS,
+  SPLUNK_DEFAULTS,
   TELEMETRY_DEFAULTS,
   VOCABULARY_FILE_DEFAULT,
+  WEBHOOK_DEFAULTS,
 } from './config-defaults.ts';
-import type { ConfigForm, ElasticsearchForm, FileForm, PostgresqlForm } from './config-form.ts';
+import type {
+  ConfigForm,
+  ElasticsearchForm,
+  FileForm,
+  OtlpForm,
+  PostgresqlForm,
+  SplunkForm,
+  WebhookForm,
+} from './config-form.ts';
 
 /** Fills in defaults. Paths are relative to data_dir, but for the two that lead there. */
 export function completeConfig(form: ConfigForm, configFile: string): Config {
@@ -92,6 +103,33 @@ function completeExporter(
       const { tls, ...form } = given as ElasticsearchForm;
       const type = 'elasticsearch';
       return { ...ELASTICSEARCH_DEFAULTS, ...form, ...clientTls(tls, inData), name, type, retry };
+    }
+    case 'splunk': {
+      const { tls, ...form } = given as SplunkForm;
+      return {
+        ...SPLUNK_DEFAULTS,
+        ...form,
+        ...clientTls(tls, inData),
+        name,
+        type: 'splunk',
+        retry,
+      };
+    }
+    case 'otlp': {
+      const { tls, ...form } = given as OtlpForm;
+      return {
+        ...OTLP_SINK_DEFAULTS,
+        ...form,
+        ...clientTls(tls, inData),
+        name,
+        type: 'otlp',
+        retry,
+      };
+    }
+    case 'webhook': {
+      const { tls, ...form } = given as WebhookForm;
+      const type = 'webhook';
+      return { ...WEBHOOK_DEFAULTS, ...form, ...clientTls(tls, inData), name, type, retry };
     }
     default: {
       const { tls, ...form } = (given ?? {}) as PostgresqlForm;

@@ -6,8 +6,11 @@ import type {
   Config,
   ElasticsearchExporterConfig,
   FileExporterConfig,
+  OtlpExporterConfig,
   OtlpReceiverConfig,
   PostgresqlExporterConfig,
+  SplunkExporterConfig,
+  WebhookExporterConfig,
 } from '../schemas/config.ts';
 
 const KIB = 1024;
@@ -78,6 +81,44 @@ export const ELASTICSEARCH_DEFAULTS: DeliveryDefaults &
   data_stream: 'logs-sealtrail.audit-default',
   format: 'ecs',
   gzip: true,
+};
+
+export const SPLUNK_DEFAULTS: DeliveryDefaults &
+  Pick<
+    SplunkExporterConfig,
+    'format' | 'source' | 'sourcetype' | 'acknowledge' | 'ack_timeout_ms' | 'gzip'
+  > = {
+  ...DELIVERY_DEFAULTS,
+  batch_records_max: 1_000,
+  batch_bytes_max: MIB,
+  format: 'ecs',
+  source: 'sealtrail',
+  sourcetype: '_json',
+  acknowledge: true,
+  ack_timeout_ms: 120_000,
+  gzip: true,
+};
+
+export const OTLP_SINK_DEFAULTS: DeliveryDefaults &
+  Pick<OtlpExporterConfig, 'encoding' | 'format' | 'headers' | 'gzip'> = {
+  ...DELIVERY_DEFAULTS,
+  batch_records_max: 1_000,
+  batch_bytes_max: 2 * MIB,
+  encoding: 'protobuf',
+  format: 'ecs',
+  headers: {},
+  gzip: true,
+};
+
+export const WEBHOOK_DEFAULTS: DeliveryDefaults &
+  Pick<WebhookExporterConfig, 'encoding' | 'format' | 'headers' | 'gzip'> = {
+  ...DELIVERY_DEFAULTS,
+  batch_records_max: 500,
+  batch_bytes_max: MIB,
+  encoding: 'ndjson',
+  format: 'native',
+  headers: {},
+  gzip: false,
 };
 
 /** The classes of the example vocabulary, each with the longest rule that asks for it. Leap days count. */

@@ -27,6 +27,7 @@ export function checkExporters(context: CheckContext): readonly FieldFault[] {
   const { exporters } = context.config;
   const faults = exporters.flatMap((exporter) => [
     ...checkRetry(exporter),
+    ...checkBound(exporter),
     ...checkByType(exporter, context),
   ]);
   const [first] = exporters;
@@ -44,6 +45,14 @@ function checkRetry({ name, retry }: ExporterConfig): readonly FieldFault[] {
   return [{ field, message: `initial_ms is more than max_ms (${retry.max_ms}); lower it` }];
 }
 
+/** Only what may be lost may be skipped. */
+function checkBound({ name, bound, required }: ExporterConfig): readonly FieldFault[] {
+  if (bound === undefined || !required) return [];
+  const field = `${pointerTo('/exporters', name)}/bound`;
+  const message = 'a required sink skips nothing; remove it, or set required: false';
+  return [{ field, onKey: true, message }];
+}
+
 function checkByType(exporter: ExporterConfig, context: CheckContext): readonly FieldFault[] {
   const at = pointerTo('/exporters', exporter.name);
   switch (exporter.type) {
@@ -53,6 +62,11 @@ function checkByType(exporter: ExporterConfig, context: CheckContext): readonly 
       return checkFile(exporter.path, exporter.name, `${at}/path`, context);
     case 'elasticsearch':
       return checkElasticsearch(exporter, at);
+    case 'splunk':
+      return checkEndpoints(exporter.endpoints, true, at);
+    case 'otlp':
+    case 'webhook':
+      return checkEndpoints(exporter.endpoints, Object.keys(exporter.headers).length > 0, at);
   }
 }
 
@@ -129,14 +143,26 @@ function checkElasticsearch(
       field: `${at}/username`,
       message: 'goes with password, not with api_key; keep one',
     });
-  for (const [index, endpoint] of exporter.endpoints.entries()) {
+  return [
+    ...faults,
+    ...checkEndpoints(exporter.endpoints, (api_key ?? username) !== undefined, at),
+  ];
+}
+
+function checkEndpoints(
+  endpoints: readonly string[],
+  hasCredentials: boolean,
+  at: string,
+): readonly FieldFault[] {
+  const faults: FieldFault[] = [];
+  for (const [index, endpoint] of endpoints.entries()) {
     const field = `${at}/endpoints/${index}`;
     const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
     if (url === null)
       faults.push({ field, message: 'is no URL, such as https://siem.example:9200' });
     else if (
       url.protocol === 'http:' &&
-      (api_key ?? username) !== undefined &&
+      hasCredentials &&
       !isLoopback(url.hostname.replace(/^\[|\]$/g, ''))
     )
       faults.push({ field, message: 'sends credentials in the clear; use https' });

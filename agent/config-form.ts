@@ -6,11 +6,14 @@ import type {
   Config,
   ElasticsearchExporterConfig,
   FileExporterConfig,
+  OtlpExporterConfig,
   OtlpReceiverConfig,
   PostgresqlExporterConfig,
   RetryConfig,
   SocketReceiverConfig,
+  SplunkExporterConfig,
   TlsClientConfig,
+  WebhookExporterConfig,
 } from '../schemas/config.ts';
 import { validate, type ValidationError } from '../schemas/generated/config.js';
 import { err, ok, type Result } from '../schemas/result.ts';
@@ -31,6 +34,13 @@ type Exporter<T, K extends keyof T = never> = Omit<
 export type PostgresqlForm = Exporter<PostgresqlExporterConfig>;
 export type FileForm = Exporter<FileExporterConfig, 'path' | 'format'>;
 export type ElasticsearchForm = Exporter<ElasticsearchExporterConfig, 'endpoints'>;
+export type SplunkForm = Exporter<SplunkExporterConfig, 'endpoints' | 'token'>;
+export type OtlpForm = Exporter<OtlpExporterConfig, 'endpoints'>;
+export type WebhookForm = Exporter<WebhookExporterConfig, 'endpoints' | 'secret'>;
+
+/** Of one exporter, whatever its type; null where everything is a default. */
+export type ExporterForm =
+  PostgresqlForm | FileForm | ElasticsearchForm | SplunkForm | OtlpForm | WebhookForm | null;
 
 /** The one pipeline; a list left out means everything that is defined. */
 export interface PipelineForm {
@@ -52,7 +62,7 @@ export interface ConfigForm {
   }>;
   /** Named type or type/name; the type says which form. */
   readonly exporters: {
-    readonly [name: string]: PostgresqlForm | FileForm | ElasticsearchForm | null;
+    readonly [name: string]: ExporterForm;
   };
   readonly ledger?: Section<Config['ledger']>;
   readonly keys?: Section<Config['keys']>;
@@ -152,9 +162,12 @@ function describe(error: ValidationError): Described {
       return message('is empty; give it a value, or remove the key');
     case 'maxLength':
     case 'maxItems':
+    case 'maxProperties':
       return message(`is too long; at most ${params['limit']} are taken`);
     case 'pattern':
       return message(`has another form than it must: ${expectationOf(error)}`);
+    case 'propertyNames':
+      return message('has a key of another form than it must');
     default:
       return message(error.message ?? 'has a wrong form');
   }

@@ -132,6 +132,17 @@ export interface DeliveryReport {
   readonly outcome: 'delivered' | 'partial' | 'failed';
 }
 
+/** Records that a best-effort sink with a bound does not get; some of them may have arrived before. */
+export interface SkippedRecords {
+  readonly sink: string;
+  /** Numbers of the first and the last. */
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
+  /** The limit of the bound that was passed. */
+  readonly limit: 'records' | 'bytes' | 'age_ms';
+}
+
 /** A record that a sink will not take. */
 export interface DeadLetter {
   /** When it was set aside, ISO 8601. */

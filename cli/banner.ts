@@ -61,6 +61,10 @@ function describeSink(exporter: ExporterConfig): string {
       return `${shown(exporter.path)}   (${exporter.format.toUpperCase()}, NDJSON)`;
     case 'elasticsearch':
       return `${exporter.endpoints.join(', ')}   (${exporter.format.toUpperCase()}, ${exporter.data_stream})`;
+    case 'splunk':
+    case 'otlp':
+    case 'webhook':
+      return `${exporter.endpoints.join(', ')}   (${exporter.format.toUpperCase()})`;
   }
 }
 

@@ -12,7 +12,15 @@ export interface ConfigCheckOptions {
 }
 
 /** Members that config.schema.json marks as writeOnly. */
-const SECRETS: ReadonlySet<string> = new Set(['api_key', 'owner_url', 'password', 'token', 'url']);
+const SECRETS: ReadonlySet<string> = new Set([
+  'api_key',
+  'headers',
+  'owner_url',
+  'password',
+  'secret',
+  'token',
+  'url',
+]);
 
 /** Checks a file and prints the result. Exit code: 0 valid, 1 faults, 2 the file cannot be read. */
 export async function runConfigCheck(options: ConfigCheckOptions): Promise<number> {
@@ -39,7 +47,12 @@ export function formatFault(path: string, fault: ConfigFault): string {
 }
 
 function maskSecret(key: string, value: unknown): unknown {
-  return SECRETS.has(key) && typeof value === 'string' ? '***' : value;
+  if (!SECRETS.has(key)) return value;
+  if (typeof value === 'string') return '***';
+  // Names of headers are no secret, what they carry is.
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.keys(value).map((name) => [name, '***']))
+    : value;
 }
 
 async function describeConfig(path: string, config: Config): Promise<string> {
@@ -99,5 +112,9 @@ function describeTarget(config: Config, exporter: ExporterConfig): string {
       return `${exporter.path} (${exporter.format})`;
     case 'elasticsearch':
       return `${exporter.endpoints.join(', ')}, ${exporter.data_stream} (${exporter.format})`;
+    case 'splunk':
+    case 'otlp':
+    case 'webhook':
+      return `${exporter.endpoints.join(', ')} (${exporter.format})`;
   }
 }

@@ -30,6 +30,13 @@ const FACTS: Readonly<Record<AgentActionName, Facts>> = {
     ocsf: { class_uid: 6002, activity_id: 99 },
     ecs: STORAGE,
   },
+  'delivery.skipped': {
+    description:
+      'A best-effort sink did not get records: more waited for it than its bound allows.',
+    sensitivity: 'critical',
+    ocsf: { class_uid: 6002, activity_id: 99 },
+    ecs: STORAGE,
+  },
   'ledger.disk_full': {
     description: 'The ledger had no space left (failure), or has space again (success).',
     sensitivity: 'high',

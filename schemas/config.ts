@@ -62,6 +62,15 @@ export interface RetryConfig {
   readonly attempts_max: number;
 }
 
+/** How far a best-effort sink may fall behind before it skips; each limit counts by itself. */
+export interface BoundConfig {
+  readonly records?: number;
+  /** Of the records' text in the ledger. */
+  readonly bytes?: number;
+  /** Since the agent received the oldest record that is not delivered. */
+  readonly age_ms?: number;
+}
+
 interface ExporterBase {
   /** As named in the file: `postgresql`, `file/ecs`, … */
   readonly name: string;
@@ -71,6 +80,8 @@ interface ExporterBase {
   readonly retry: RetryConfig;
   /** A required sink holds back segment deletion; a best-effort one does not. */
   readonly required: boolean;
+  /** Only of a best-effort sink; absent: it never skips. */
+  readonly bound?: BoundConfig;
 }
 
 /** The store of record. */
@@ -107,9 +118,53 @@ export interface ElasticsearchExporterConfig extends ExporterBase {
   readonly tls?: TlsClientConfig;
 }
 
+/** What sinks over HTTP have in common. */
+export interface HttpExporterConfig extends ExporterBase {
+  readonly endpoints: readonly string[];
+  readonly gzip: boolean;
+  readonly tls?: TlsClientConfig;
+}
+
+/** Splunk, over its HTTP Event Collector. */
+export interface SplunkExporterConfig extends HttpExporterConfig {
+  readonly type: 'splunk';
+  readonly token: string;
+  readonly format: 'ecs' | 'ocsf' | 'native';
+  readonly index?: string;
+  readonly source: string;
+  readonly sourcetype: string;
+  readonly host?: string;
+  /** Whether a batch is confirmed by the indexers, or as soon as it is in a queue. */
+  readonly acknowledge: boolean;
+  readonly ack_timeout_ms: number;
+}
+
+/** An OpenTelemetry Collector, or what takes its logs. */
+export interface OtlpExporterConfig extends HttpExporterConfig {
+  readonly type: 'otlp';
+  readonly encoding: 'protobuf' | 'json';
+  /** Form of the record's body. */
+  readonly format: 'ecs' | 'ocsf' | 'native';
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Signed batches to anybody's endpoint. */
+export interface WebhookExporterConfig extends HttpExporterConfig {
+  readonly type: 'webhook';
+  readonly secret: string;
+  readonly encoding: 'ndjson' | 'json';
+  readonly format: 'ecs' | 'ocsf' | 'native';
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** Any exporter, told apart by `type`. */
 export type ExporterConfig =
-  PostgresqlExporterConfig | FileExporterConfig | ElasticsearchExporterConfig;
+  | PostgresqlExporterConfig
+  | FileExporterConfig
+  | ElasticsearchExporterConfig
+  | SplunkExporterConfig
+  | OtlpExporterConfig
+  | WebhookExporterConfig;
 
 /** A tenant whose events the agent takes. */
 export interface TenantConfig {

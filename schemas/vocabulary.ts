@@ -44,6 +44,7 @@ export const AGENT_ACTION_NAMES = [
   'agent.started',
   'agent.stopped',
   'audit.failure',
+  'delivery.skipped',
   'ledger.disk_full',
   'ledger.genesis',
   'ledger.recovered',

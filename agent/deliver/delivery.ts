@@ -3,7 +3,14 @@
  * on what is durable and keeps the newest status. Nothing here waits for a sink.
  */
 import { err, ok, type Result } from '../../schemas/result.ts';
-import type { DeadLetter, DeadLetterRetry, DeliveryReport, Logger, SinkStatus } from '../ports.ts';
+import type {
+  DeadLetter,
+  DeadLetterRetry,
+  DeliveryReport,
+  Logger,
+  SinkStatus,
+  SkippedRecords,
+} from '../ports.ts';
 import { statusOf, type SinkReport } from './progress.ts';
 import type { WorkerStart } from './protocol.ts';
 import { startThread, type DeliveryThread } from './thread.ts';
@@ -13,6 +20,8 @@ export interface DeliveryOptions extends WorkerStart {
   readonly log: Logger;
   /** Called once a batch that was sent, whatever came of it. */
   readonly onReport?: (report: DeliveryReport) => void;
+  /** Puts a skip of a best-effort sink into the ledger; absent: none is skipped. */
+  readonly recordSkip?: (skipped: SkippedRecords) => Promise<boolean>;
   /** Called once when the thread ends without being told to. */
   readonly onWorkerFailed: (reason: string) => void;
   /** The compiled worker.ts; tests that run from source name it. */
@@ -57,6 +66,7 @@ export async function startDelivery(
     start: { dataDir, exporters, vocabulary, agent, durable },
     log: options.log,
     onReport: (report) => options.onReport?.(report),
+    onSkip: (skipped) => options.recordSkip?.(skipped) ?? Promise.resolve(false),
     onSinks: (reports) => {
       sinks = reports;
       onSinks();

@@ -19,6 +19,8 @@ export interface FeedOptions {
 export interface Feed {
   /** The next batch below `upTo`, which MUST be beyond the last one's end. An error may pass. */
   read(upTo: number): Promise<Result<readonly DeliveryRecord[], string>>;
+  /** Goes to a record, back or ahead: the next batch begins there. */
+  seek(number: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -30,7 +32,7 @@ export function createFeed(options: FeedOptions): Feed {
   let reader = createLedgerReader(options);
   let ahead: Promise<Batch> | null = null;
 
-  /** Goes back to a record that was read and is not handed out. */
+  /** Reads on from a record, whatever was read before. */
   async function returnTo(number: number): Promise<void> {
     await reader.close();
     reader = createLedgerReader({ dir, filesystem, from: number });
@@ -60,6 +62,11 @@ export function createFeed(options: FeedOptions): Feed {
       const isBehind = batch.ok && upTo - reader.position() >= recordsMax;
       ahead = isBehind ? readBatch(upTo) : null;
       return batch;
+    },
+    seek: async (number) => {
+      await ahead;
+      ahead = null;
+      await returnTo(number);
     },
     close: async () => {
       await ahead;

@@ -12,8 +12,10 @@ import type {
   DeliveryReport,
   Logger,
   Sink,
+  SkippedRecords,
 } from '../ports.ts';
 import { decideBackoffMs } from './backoff.ts';
+import { createBacklog } from './backlog.ts';
 import { createCursorKeeper, cursorPath, isSameMark, type CursorKeeper } from './cursor.ts';
 import { createFeed, type Feed } from './feed.ts';
 import { openSinkFiles, type Opened } from './opening.ts';
@@ -21,13 +23,14 @@ import { createProgress, type Progress, type SinkReport } from './progress.ts';
 import { redrive } from './redrive.ts';
 import type { Sender } from './sending.ts';
 import { settle } from './settling.ts';
+import { createSkipping, type Skipping } from './skipping.ts';
 import { pause, type Timing } from './timing.ts';
 import { createTurns } from './turns.ts';
 
 /** The part of an exporter's configuration that its loop follows. */
 export type LoopConfig = Pick<
   ExporterConfig,
-  'name' | 'type' | 'required' | 'batch_records_max' | 'batch_bytes_max' | 'retry'
+  'name' | 'type' | 'required' | 'batch_records_max' | 'batch_bytes_max' | 'retry' | 'bound'
 >;
 
 export interface LoopOptions {
@@ -42,6 +45,8 @@ export interface LoopOptions {
   readonly log: Logger;
   readonly onChange: (isNewState: boolean) => void;
   readonly onReport: (report: DeliveryReport) => void;
+  /** Puts a skip into the ledger before it happens; false when it is not there. */
+  readonly recordSkip: (skipped: SkippedRecords) => Promise<boolean>;
 }
 
 export interface DeliveryLoop {
@@ -101,6 +106,29 @@ function runLoop(
     recordsMax: exporter.batch_records_max,
     bytesMax: exporter.batch_bytes_max,
   });
+  const backlog =
+    exporter.bound === undefined || exporter.required
+      ? null
+      : createBacklog({
+          dir: options.ledgerDir,
+          filesystem,
+          bound: exporter.bound,
+          from: cursor.next,
+          nowMs: timing.nowMs,
+        });
+  const skipping: Skipping | null =
+    backlog === null
+      ? null
+      : createSkipping({
+          ...options,
+          sink: exporter.name,
+          backlog,
+          keeper,
+          feed,
+          progress,
+          nowMs: timing.nowMs,
+          durable: () => durable,
+        });
   let durable = options.durable;
   let wake: () => void = () => undefined;
   let isReady = false;
@@ -170,8 +198,11 @@ function runLoop(
       log: options.log,
       turn,
       onSettled,
+      ...(skipping === null ? {} : { isOver: skipping.isOver }),
     };
     for (await whenMore(); !signal.aborted; await whenMore()) {
+      if (skipping !== null) await insist(() => turn(skipping.skip));
+      if (keeper.current().next >= durable) continue;
       const records = await insist(() => feed.read(durable));
       const oldest = records?.[0];
       if (records === null || oldest === undefined) continue;
@@ -179,6 +210,8 @@ function runLoop(
       progress.change({ state: 'delivering', oldest_ms: Date.parse(receivedAt) });
       const before = letters.count();
       const isSettled = await settle(settling, records);
+      // Given back because too much waits: what is left of it is read again.
+      if (!isSettled && !signal.aborted) await feed.seek(keeper.current().next);
       if (isSettled && letters.count() > before) await keeper.save();
     }
   }
@@ -197,6 +230,7 @@ function runLoop(
       await keeper.save();
       keeper.stop();
       await feed.close();
+      await backlog?.close();
       await sink.close();
     });
   }

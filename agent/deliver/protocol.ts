@@ -2,7 +2,13 @@
 import type { ExporterConfig } from '../../schemas/config.ts';
 import type { MappingAgent } from '../../schemas/mapping.ts';
 import type { Vocabulary } from '../../schemas/vocabulary.ts';
-import type { DeadLetter, DeadLetterRetry, DeliveryReport, Logger } from '../ports.ts';
+import type {
+  DeadLetter,
+  DeadLetterRetry,
+  DeliveryReport,
+  Logger,
+  SkippedRecords,
+} from '../ports.ts';
 import type { SinkReport } from './progress.ts';
 
 /** What the thread starts with. */
@@ -19,6 +25,8 @@ export type ToWorker =
   | { readonly kind: 'durable'; readonly records: number }
   | { readonly kind: 'list'; readonly id: number; readonly sink?: string; readonly limit: number }
   | { readonly kind: 'retry'; readonly id: number; readonly sink?: string }
+  /** What came of the skip with that number. */
+  | { readonly kind: 'skip_recorded'; readonly id: number; readonly isRecorded: boolean }
   | { readonly kind: 'stop' };
 
 export type FromWorker =
@@ -32,6 +40,8 @@ export type FromWorker =
       readonly fields: object;
       readonly message: string;
     }
+  /** A skip to be recorded in the ledger before it happens. */
+  | { readonly kind: 'skip'; readonly id: number; readonly skipped: SkippedRecords }
   | Answer;
 
 /** Answers carry the number of their question. */

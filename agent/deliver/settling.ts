@@ -22,9 +22,11 @@ export interface SettleOptions {
   readonly turn: <T>(work: () => Promise<T>) => Promise<T>;
   /** Called within the last try's turn, when the whole batch is settled. */
   readonly onSettled: (records: readonly DeliveryRecord[]) => void;
+  /** Whether more waits than a bound allows: then the batch is given back unsettled after a failed try. */
+  readonly isOver?: () => Promise<boolean>;
 }
 
-/** Settles a batch, however long it takes; false when the signal ended it before. */
+/** Settles a batch, however long it takes; false when the signal or a bound ended it before. */
 export async function settle(
   options: SettleOptions,
   records: readonly DeliveryRecord[],
@@ -40,6 +42,7 @@ export async function settle(
     });
     pending = tried.pending;
     if (pending.length === 0) return true;
+    if ((await options.isOver?.()) === true) return false;
     await pause(sender.timing, tried.waitMs, sender.signal);
   }
   return false;

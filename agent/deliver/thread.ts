@@ -1,7 +1,7 @@
 /** The delivery thread from outside: its start and end, its messages, its answers. */
 import { Worker } from 'node:worker_threads';
 import { assertNever } from '../../schemas/result.ts';
-import type { DeliveryReport, Logger } from '../ports.ts';
+import type { DeliveryReport, Logger, SkippedRecords } from '../ports.ts';
 import type { SinkReport } from './progress.ts';
 import type { Answer, FromWorker, ToWorker, WorkerStart } from './protocol.ts';
 
@@ -12,6 +12,8 @@ export interface ThreadOptions {
   readonly log: Logger;
   readonly onReport: (report: DeliveryReport) => void;
   readonly onSinks: (sinks: readonly SinkReport[]) => void;
+  /** Puts a skip into the ledger; false when it is not there. */
+  readonly onSkip: (skipped: SkippedRecords) => Promise<boolean>;
   /** Called once when the thread ends by itself after it was ready. */
   readonly onFailed: (reason: string) => void;
 }
@@ -50,6 +52,11 @@ export function startThread(options: ThreadOptions): DeliveryThread {
     questions.delete(answer.id);
   }
 
+  async function recordSkip(id: number, skipped: SkippedRecords): Promise<void> {
+    const isRecorded = await options.onSkip(skipped);
+    worker.postMessage({ kind: 'skip_recorded', id, isRecorded } satisfies ToWorker);
+  }
+
   function hear(message: FromWorker): void {
     switch (message.kind) {
       case 'ready':
@@ -61,6 +68,9 @@ export function startThread(options: ThreadOptions): DeliveryThread {
         return;
       case 'report':
         options.onReport(message.report);
+        return;
+      case 'skip':
+        void recordSkip(message.id, message.skipped);
         return;
       case 'log':
         options.log[message.level](message.fields, message.message);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
 import { assert, assertNever, messageOf } from '../../schemas/result.ts';
-import type { DeadLetter, DeadLetterRetry, Logger } from '../ports.ts';
+import type { DeadLetter, DeadLetterRetry, Logger, SkippedRecords } from '../ports.ts';
 import { startLoop, type DeliveryLoop } from './loop.ts';
 import type { Answer, FromWorker, ToWorker, WorkerStart } from './protocol.ts';
 import { openSink } from './sinks/open.ts';
@@ -37,6 +37,23 @@ const status = createThrottle(realTiming, STATUS_INTERVAL_MS, () =>
   tell({ kind: 'sinks', sinks: loops.map((loop) => loop.report()) }),
 );
 
+const skips = new Map<number, (isRecorded: boolean) => void>();
+let lastSkip = 0;
+
+/** Only the main thread writes the ledger. */
+function recordSkip(skipped: SkippedRecords): Promise<boolean> {
+  const id = ++lastSkip;
+  return new Promise((settle) => {
+    skips.set(id, settle);
+    tell({ kind: 'skip', id, skipped });
+  });
+}
+
+function settleSkip(id: number, isRecorded: boolean): void {
+  skips.get(id)?.(isRecorded);
+  skips.delete(id);
+}
+
 async function startLoops(): Promise<readonly DeliveryLoop[]> {
   for (const folder of ['cursors', 'dead-letter'])
     await nodeFilesystem.makeDir(join(start.dataDir, folder));
@@ -54,6 +71,7 @@ async function startLoops(): Promise<readonly DeliveryLoop[]> {
         log,
         onChange: (isNewState) => (isNewState ? status.callNow() : status.call()),
         onReport: (report) => tell({ kind: 'report', report }),
+        recordSkip,
       }),
     ),
   );
@@ -109,6 +127,9 @@ async function obey(message: ToWorker): Promise<void> {
       await answer(id, async () => ({ kind: 'retried', id, result: await retry(sink) }));
       return;
     }
+    case 'skip_recorded':
+      settleSkip(message.id, message.isRecorded);
+      return;
     case 'stop':
       await stop();
       return;

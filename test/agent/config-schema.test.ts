@@ -8,13 +8,16 @@ import {
   KEYS_DEFAULTS,
   LEDGER_DEFAULTS,
   OTLP_DEFAULTS,
+  OTLP_SINK_DEFAULTS,
   POSTGRESQL_DEFAULTS,
   RETENTION_CLASSES_DEFAULT,
   RETRY_DEFAULTS,
   SHUTDOWN_TIMEOUT_MS_DEFAULT,
   SOCKET_DEFAULTS,
+  SPLUNK_DEFAULTS,
   TELEMETRY_DEFAULTS,
   VOCABULARY_FILE_DEFAULT,
+  WEBHOOK_DEFAULTS,
 } from '../../agent/config-defaults.ts';
 import { checkForm } from '../../agent/config-form.ts';
 import { resolveReferences } from '../../agent/config-references.ts';
@@ -48,6 +51,31 @@ const WHOLE = {
       username: 'u',
       password: 'p',
       gzip: false,
+    },
+    splunk: {
+      endpoints: ['https://a.example:8088'],
+      token: 'a-token-of-20-letters',
+      format: 'native',
+      index: 'audit',
+      source: 's',
+      sourcetype: 't',
+      host: 'h',
+      acknowledge: false,
+      ack_timeout_ms: 100,
+      required: false,
+      bound: { records: 100, bytes: 65536, age_ms: 1000 },
+    },
+    otlp: {
+      endpoints: ['https://a.example:4318'],
+      encoding: 'json',
+      format: 'ocsf',
+      headers: { authorization: 'Bearer x' },
+    },
+    webhook: {
+      endpoints: ['https://a.example/hook'],
+      secret: 'whsec_MDEyMzQ1Njc4OWFiY2RlZg==',
+      encoding: 'json',
+      format: 'ecs',
     },
   },
   ledger: {
@@ -144,6 +172,12 @@ function defaultsOf(node: SchemaNode): Readonly<Record<string, unknown>> {
   return Object.fromEntries(members);
 }
 
+/** An empty section is described as none. */
+function withoutHeaders({ headers, ...rest }: { readonly headers: object }): object {
+  expect(headers).toEqual({});
+  return rest;
+}
+
 test('the schema states the defaults that the loader fills in', async () => {
   const { properties = {}, $defs = {} } = SCHEMA;
   expect(defaultsOf(SCHEMA)).toEqual({ data_dir: DATA_DIR_DEFAULT });
@@ -158,6 +192,9 @@ test('the schema states the defaults that the loader fills in', async () => {
     [$defs['postgresql'], POSTGRESQL_DEFAULTS],
     [$defs['file'], FILE_DEFAULTS],
     [$defs['elasticsearch'], ELASTICSEARCH_DEFAULTS],
+    [$defs['splunk'], SPLUNK_DEFAULTS],
+    [$defs['otlp_sink'], withoutHeaders(OTLP_SINK_DEFAULTS)],
+    [$defs['webhook'], withoutHeaders(WEBHOOK_DEFAULTS)],
     [$defs['retry'], RETRY_DEFAULTS],
   ];
   for (const [node, defaults] of sections) expect(defaultsOf(node ?? {})).toEqual(defaults);

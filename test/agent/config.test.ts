@@ -194,7 +194,7 @@ exporters:
     format: csv
   filee/ocsf:
     path: ocsf.ndjson
-  splunk: {}
+  sentinel: {}
 tenants: []
 service:
   telemetry:
@@ -231,8 +231,8 @@ service:
       {
         line: 12,
         column: 3,
-        field: '/exporters/splunk',
-        message: expect.stringContaining('type is postgresql, file or elasticsearch'),
+        field: '/exporters/sentinel',
+        message: expect.stringContaining('type is postgresql, file, elasticsearch'),
       },
       { line: 13, column: 10, field: '/tenants', message: 'is empty; it needs at least one' },
       {

@@ -7,7 +7,10 @@ import { generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:cry
 export interface Authority {
   /** PEM, what a client is to trust. */
   readonly cert: string;
-  issue(name: string): { readonly cert: string; readonly key: string };
+  issue(
+    name: string,
+    options?: { readonly daysLeft?: number; readonly host?: string },
+  ): { readonly cert: string; readonly key: string };
 }
 
 const tlv = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
@@ -44,6 +47,7 @@ function certify(
   publicKey: KeyObject,
   issuer: { readonly name: string; readonly key: KeyObject },
   extension: Buffer,
+  daysLeft = 1,
 ): string {
   const serial = Buffer.concat([Buffer.from([1]), randomBytes(8)]);
   const body = sequence(
@@ -51,7 +55,10 @@ function certify(
     tlv(0x02, serial),
     ECDSA_SHA256,
     nameOf(issuer.name),
-    sequence(utcTime(new Date(Date.now() - DAY_MS)), utcTime(new Date(Date.now() + DAY_MS))),
+    sequence(
+      utcTime(new Date(Date.now() + Math.min(-1, daysLeft - 1) * DAY_MS)),
+      utcTime(new Date(Date.now() + daysLeft * DAY_MS)),
+    ),
     nameOf(subject),
     publicKey.export({ type: 'spki', format: 'der' }),
     tlv(0xa3, sequence(extension)),
@@ -66,16 +73,18 @@ export function createAuthority(name = 'sealtrail test authority'): Authority {
   const own = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const issuer = { name, key: own.privateKey };
   const isAuthority = sequence(BASIC_CONSTRAINTS, TRUE, octets(sequence(TRUE)));
-  const hosts = sequence(
-    SUBJECT_ALT_NAME,
-    octets(sequence(tlv(0x82, Buffer.from('localhost')), tlv(0x87, Buffer.from([127, 0, 0, 1])))),
-  );
+  const local = [tlv(0x82, Buffer.from('localhost')), tlv(0x87, Buffer.from([127, 0, 0, 1]))];
+  const hosts = (host?: string): Buffer =>
+    sequence(
+      SUBJECT_ALT_NAME,
+      octets(sequence(...(host === undefined ? local : [tlv(0x82, Buffer.from(host))]))),
+    );
   return {
     cert: certify(name, own.publicKey, issuer, isAuthority),
-    issue: (subject) => {
+    issue: (subject, { daysLeft, host } = {}) => {
       const leaf = generateKeyPairSync('ec', { namedCurve: 'P-256' });
       return {
-        cert: certify(subject, leaf.publicKey, issuer, hosts),
+        cert: certify(subject, leaf.publicKey, issuer, hosts(host), daysLeft),
         key: leaf.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
       };
     },

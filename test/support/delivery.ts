@@ -120,6 +120,7 @@ export function startTestLoop(
     log: silentLog,
     onChange: () => undefined,
     onReport: () => undefined,
+    recordSkip: () => Promise.resolve(false),
     ...over,
     exporter: {
       name: sink.name,

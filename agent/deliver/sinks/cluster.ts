@@ -12,13 +12,21 @@ export interface Answer {
   readonly status: number;
   readonly retryAfter: string | undefined;
   readonly text: string;
+  /** The same before it was decoded. */
+  readonly bytes: Buffer;
+  /** Which of the endpoints answered, for requests that must go there again. */
+  readonly endpoint: number;
 }
 
 export interface PostRequest {
-  /** Below the endpoint's own path; begins with a slash. */
+  /** Below the endpoint's own path; begins with a slash, or is empty for the endpoint itself. */
   readonly path: string;
+  /** Default: POST. */
+  readonly method?: 'GET' | 'POST' | 'PUT';
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Buffer;
+  /** Only this endpoint will do; default: the next one. */
+  readonly endpoint?: number;
 }
 
 export interface Cluster {
@@ -46,6 +54,7 @@ const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 const CONNECTIONS = 2;
 
 interface Endpoint {
+  readonly index: number;
   readonly url: URL;
   pool: Pool | null;
   downUntilMs: number;
@@ -54,15 +63,17 @@ interface Endpoint {
 /** Creates a cluster; connects at the first request. */
 export function createCluster(options: ClusterOptions): Cluster {
   const { timeoutMs, nowMs } = options;
-  const endpoints: readonly Endpoint[] = options.endpoints.map((text) => ({
+  const endpoints: readonly Endpoint[] = options.endpoints.map((text, index) => ({
+    index,
     url: new URL(text),
     pool: null,
     downUntilMs: 0,
   }));
   let turn = 0;
 
-  /** All of them, the next one in turn first, those that were down last. */
-  function inOrder(): Endpoint[] {
+  /** All of them, the next one in turn first, those that were down last; or the only one that will do. */
+  function inOrder(only: number | undefined): Endpoint[] {
+    if (only !== undefined) return endpoints.filter(({ index }) => index === only);
     const first = turn++ % endpoints.length;
     const rotated = [...endpoints.slice(first), ...endpoints.slice(0, first)];
     const isDown = (endpoint: Endpoint): number => Number(endpoint.downUntilMs > nowMs());
@@ -87,31 +98,33 @@ export function createCluster(options: ClusterOptions): Cluster {
 
   async function postTo(
     endpoint: Endpoint,
-    { path, headers, body }: PostRequest,
+    { path, method = 'POST', headers, body }: PostRequest,
     signal: AbortSignal,
   ): Promise<Answer> {
     const pool = await poolOf(endpoint);
     const prefix = endpoint.url.pathname.replace(/\/$/, '');
     const response = await pool.request({
-      path: prefix + path,
-      method: 'POST',
+      path: prefix + path || '/',
+      method,
       headers,
-      body,
+      ...(method === 'GET' ? {} : { body }),
       signal,
     });
     const { 'retry-after': retryAfter } = response.headers;
-    const text = await readText(response.body);
+    const bytes = await readAll(response.body);
     return {
       status: response.statusCode,
       retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
-      text,
+      text: bytes.toString('utf8'),
+      bytes,
+      endpoint: endpoint.index,
     };
   }
 
   return {
     post: async (request, signal) => {
       const failures: string[] = [];
-      for (const endpoint of inOrder()) {
+      for (const endpoint of inOrder(request.endpoint)) {
         if (signal.aborted) break;
         const deadline = createDeadline(timeoutMs, signal);
         try {
@@ -160,7 +173,7 @@ function createDeadline(timeoutMs: number, signal: AbortSignal): Deadline {
   };
 }
 
-async function readText(body: AsyncIterable<Buffer>): Promise<string> {
+async function readAll(body: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body) {
@@ -168,7 +181,7 @@ async function readText(body: AsyncIterable<Buffer>): Promise<string> {
     if (bytes > ANSWER_BYTES_MAX) throw new Error('the answer is too large');
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 /** System and TLS errors say what is wrong by code; undici wraps the reason of a lost connection. */

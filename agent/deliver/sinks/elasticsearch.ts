@@ -2,11 +2,8 @@
  * The Elasticsearch sink: one `_bulk` request a batch into a data stream. Confirmed is what the answer
  * names as stored, item by item; anything less than a whole answer confirms nothing.
  */
-import { promisify } from 'node:util';
-import { constants, gzip } from 'node:zlib';
 import type { ElasticsearchExporterConfig } from '../../../schemas/config.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
-import { parseRetryAfter } from '../backoff.ts';
 import { mapRecords, type DocumentFormat } from '../documents.ts';
 import {
   BULK_FILTER,
@@ -15,9 +12,7 @@ import {
   summarizeVerdicts,
   type Verdict,
 } from './bulk.ts';
-import { createCluster, type Answer } from './cluster.ts';
-
-const compress = promisify(gzip);
+import { createHttpSender, failedBy, type HttpAnswer } from './http.ts';
 
 /** Creates the sink; connects at the first batch. */
 export function createElasticsearchSink(
@@ -26,19 +21,10 @@ export function createElasticsearchSink(
   nowMs: () => number,
 ): Sink {
   const { name } = config;
-  const cluster = createCluster({
-    endpoints: config.endpoints,
-    ...(config.tls === undefined ? {} : { tls: config.tls }),
-    timeoutMs: config.timeout_ms,
-    nowMs,
-  });
+  const http = createHttpSender(config, authorizationOf(config), nowMs);
   const path = `/${encodeURIComponent(config.data_stream)}/_bulk?filter_path=${BULK_FILTER}`;
   const formatLine = config.format === 'ecs' ? format : stampLines(format);
-  const headers = {
-    'content-type': 'application/x-ndjson',
-    ...authorizationOf(config),
-    ...(config.gzip ? { 'content-encoding': 'gzip' } : {}),
-  };
+  const headers = { 'content-type': 'application/x-ndjson' };
 
   async function deliver(
     records: readonly DeliveryRecord[],
@@ -53,11 +39,9 @@ export function createElasticsearchSink(
     const text = records
       .map((record, index) => (lines[index] ? formatCreate(record, lines[index]) : ''))
       .join('');
-    // The cheapest level already takes nine tenths off; a higher one would cost a core.
-    const body = config.gzip ? await compress(text, { level: constants.Z_BEST_SPEED }) : text;
-    const answer = await cluster.post({ path, headers, body }, signal);
+    const answer = await http.send({ path, headers, body: text }, signal);
     if (!answer.ok) return { kind: 'failed', reason: answer.error };
-    const refused = judgeStatus(answer.value, nowMs());
+    const refused = judgeStatus(answer.value);
     if (refused !== null) return refused;
 
     const ids = sent.map((record) => record.event.event_id);
@@ -68,41 +52,32 @@ export function createElasticsearchSink(
       verdicts.map((verdict) =>
         verdict.kind === 'stored' ? (each.next().value ?? verdict) : verdict,
       ),
-      retryAfterOf(answer.value, nowMs()),
+      answer.value.retryAfterMs,
     );
   }
 
-  return { name, deliver, close: () => cluster.close() };
+  return { name, deliver, close: () => http.close() };
 }
 
 /** What the status of the answer as a whole says; null when its items are to be read. */
-function judgeStatus(answer: Answer, nowMs: number): DeliveryResult | null {
+function judgeStatus(answer: HttpAnswer): DeliveryResult | null {
   const { status } = answer;
   if (status === 200) return null;
   if (status === 413) return { kind: 'too_large', reason: 'too large for Elasticsearch (413)' };
-  const retryAfterMs = retryAfterOf(answer, nowMs);
-  return {
-    kind: 'failed',
-    reason: describeStatus(status),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  };
+  return failedBy(answer, describeStatus(status));
 }
 
-function describeStatus(status: number): string {
-  if (status >= 300 && status < 400)
-    return `answered with a redirect (${status}), which is not followed`;
+function describeStatus(status: number): string | undefined {
   if (status === 401) return 'api_key or password is not accepted (401)';
   if (status === 403) return 'the user may not write to the data stream (403)';
   if (status === 404) return 'there is no such data stream, and none is made by itself (404)';
-  if (status === 429) return 'asks to send less (429)';
-  return `answered ${status}`;
+  return undefined;
 }
 
-function retryAfterOf({ retryAfter }: Answer, nowMs: number): number | undefined {
-  return parseRetryAfter(retryAfter, nowMs) ?? undefined;
-}
-
-function authorizationOf(config: ElasticsearchExporterConfig): Record<string, string> {
+/** Headers that say who sends; `setup` has other credentials for the same endpoints. */
+export function authorizationOf(
+  config: Pick<ElasticsearchExporterConfig, 'api_key' | 'username' | 'password'>,
+): Record<string, string> {
   const { api_key, username, password } = config;
   if (api_key !== undefined) return { authorization: `ApiKey ${api_key}` };
   if (username === undefined) return {};

@@ -7,7 +7,10 @@ import type { Logger, Sink } from '../../ports.ts';
 import { documentFormat } from '../documents.ts';
 import { createElasticsearchSink } from './elasticsearch.ts';
 import { createFileSink } from './file.ts';
+import { createOtlpSink } from './otlp.ts';
 import { openPostgresqlSink } from './postgresql.ts';
+import { createSplunkSink } from './splunk.ts';
+import { createWebhookSink } from './webhook.ts';
 
 export interface SinkContext {
   readonly dataDir: string;
@@ -30,6 +33,25 @@ export function openSink(exporter: ExporterConfig, context: SinkContext): Sink {
       const format = documentFormat(exporter.format, vocabulary, agent);
       return createElasticsearchSink(exporter, format, Date.now);
     }
+    case 'splunk':
+      return createSplunkSink(
+        exporter,
+        documentFormat(exporter.format, vocabulary, agent),
+        Date.now,
+      );
+    case 'otlp':
+      return createOtlpSink(
+        exporter,
+        documentFormat(exporter.format, vocabulary, agent),
+        agent,
+        Date.now,
+      );
+    case 'webhook':
+      return createWebhookSink(
+        exporter,
+        documentFormat(exporter.format, vocabulary, agent),
+        Date.now,
+      );
     default:
       return assertNever(exporter);
   }

@@ -1,0 +1,77 @@
+/**
+ * The OTLP sink: logs over HTTP to a Collector or anything that takes them (OTLP 1.x, "OTLP/HTTP").
+ * A partial success says how many records were rejected, not which: the batch goes in halves until
+ * each is known, so what was accepted arrives more than once and `audit.record.id` tells repeats.
+ */
+import type { OtlpExporterConfig } from '../../../schemas/config.ts';
+import type { MappingAgent } from '../../../schemas/mapping.ts';
+import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
+import type { DocumentFormat } from '../documents.ts';
+import { createHttpSender, failedBy, type HttpAnswer } from './http.ts';
+import { openBatch, type OpenBatch } from './open-batch.ts';
+import { encodeLogs, readRejected } from './otlp-encode.ts';
+import { logsRequest, type LogsRequest } from './otlp-logs.ts';
+
+const REJECTED = 'rejected by the receiver';
+
+/** Creates the sink; connects at the first batch. */
+export function createOtlpSink(
+  config: OtlpExporterConfig,
+  format: DocumentFormat,
+  agent: MappingAgent,
+  nowMs: () => number,
+): Sink {
+  const { name, encoding } = config;
+  const http = createHttpSender(config, config.headers, nowMs);
+  const isJson = encoding === 'json';
+  const headers = { 'content-type': isJson ? 'application/json' : 'application/x-protobuf' };
+
+  function send(
+    request: LogsRequest,
+    signal: AbortSignal,
+  ): ReturnType<ReturnType<typeof createHttpSender>['send']> {
+    const body = isJson ? JSON.stringify(request) : encodeLogs(request);
+    return http.send({ path: '/v1/logs', headers, body }, signal);
+  }
+
+  /** A receiver that refuses a request without records refuses us, and no record. */
+  async function takesRequests(signal: AbortSignal): Promise<boolean> {
+    const answer = await send({ resourceLogs: [] }, signal);
+    return answer.ok && answer.value.status >= 200 && answer.value.status < 300;
+  }
+
+  async function judge(
+    answer: HttpAnswer,
+    batch: OpenBatch,
+    signal: AbortSignal,
+  ): Promise<DeliveryResult> {
+    const { status, bytes } = answer;
+    const count = batch.items().length;
+    if (status === 200) {
+      const rejected = readRejected(bytes, encoding);
+      if (rejected === null) return failedBy(answer, 'the answer is not one of an OTLP receiver');
+      if (rejected === 0) return batch.settle();
+      if (rejected < count) return { kind: 'too_large', reason: `${REJECTED} (partial success)` };
+      batch.reject(batch.items().map((_, at) => ({ at, reason: `${REJECTED} (partial success)` })));
+      return batch.settle();
+    }
+    if (status === 413) return { kind: 'too_large', reason: 'too large for the receiver (413)' };
+    if (status === 400 && (await takesRequests(signal)))
+      return { kind: 'too_large', reason: `${REJECTED} (400)` };
+    return failedBy(answer);
+  }
+
+  async function deliver(
+    records: readonly DeliveryRecord[],
+    signal: AbortSignal,
+  ): Promise<DeliveryResult> {
+    const batch = await openBatch(records, format);
+    const items = batch.items();
+    if (items.length === 0) return batch.settle();
+    const answer = await send(logsRequest(items, agent), signal);
+    if (!answer.ok) return batch.settleFailure({ kind: 'failed', reason: answer.error });
+    return batch.settleFailure(await judge(answer.value, batch, signal));
+  }
+
+  return { name, deliver, close: () => http.close() };
+}

@@ -1,0 +1,156 @@
+import { createRequire } from 'node:module';
+import { expect, test } from 'vitest';
+import { freePort } from '../../../../bench/processes.ts';
+import { documentFormat } from '../../../../agent/deliver/documents.ts';
+import { createOtlpSink } from '../../../../agent/deliver/sinks/otlp.ts';
+import type { DeliveryRecord, DeliveryResult, Sink } from '../../../../agent/ports.ts';
+import type { OtlpExporterConfig } from '../../../../schemas/config.ts';
+import { startHttpPeer } from '../../../support/http-peer.ts';
+import { createSealer } from '../../../store/sealed.ts';
+
+interface LogsRequest {
+  readonly resourceLogs: readonly {
+    readonly resource: { readonly attributes: readonly Attribute[] };
+    readonly scopeLogs: readonly { readonly logRecords: readonly LogRecord[] }[];
+  }[];
+}
+interface Attribute {
+  readonly key: string;
+  readonly value: { readonly stringValue?: string };
+}
+interface LogRecord {
+  readonly eventName?: string;
+  readonly severityText: string;
+  readonly body: { readonly stringValue: string };
+  readonly attributes: readonly Attribute[];
+}
+
+/** The package comes without types. */
+const mock: {
+  readonly MockOtlpServer: new (options: object) => {
+    start(): Promise<void>;
+    close(): Promise<void>;
+  };
+} = createRequire(import.meta.url)('@elastic/mockotlpserver');
+
+const vocabulary = { version: 1, actions: new Map() } as const;
+const agent = { name: 'test', version: '1.0.0' };
+const sealer = createSealer();
+const records: readonly DeliveryRecord[] = Array.from({ length: 6 }, (_, number) => ({
+  ...sealer.seal({ metadata: { note: 'größer "\n' }, resourceId: `c-${number}` }),
+  number,
+}));
+const ids = records.map(({ event }) => event.event_id);
+const DELIVERED = { kind: 'delivered', retry: [], poison: [] };
+
+function open(url: string, over: Partial<OtlpExporterConfig> = {}): Sink & AsyncDisposable {
+  const config: OtlpExporterConfig = {
+    name: 'otlp',
+    type: 'otlp',
+    endpoints: [url],
+    encoding: 'protobuf',
+    format: 'ecs',
+    headers: {},
+    gzip: true,
+    batch_records_max: 1_000,
+    batch_bytes_max: 1 << 20,
+    timeout_ms: 5_000,
+    retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
+    required: true,
+    ...over,
+  };
+  const format = documentFormat(config.format, vocabulary, agent);
+  const sink = createOtlpSink(config, format, agent, Date.now);
+  return { ...sink, [Symbol.asyncDispose]: () => sink.close() };
+}
+
+const send = (sink: Sink, batch = records): Promise<DeliveryResult> =>
+  sink.deliver(batch, new AbortController().signal);
+
+const valueOf = (
+  { attributes }: { readonly attributes: readonly Attribute[] },
+  key: string,
+): unknown => attributes.find((one) => one.key === key)?.value.stringValue;
+
+test.each(['protobuf', 'json'] as const)(
+  'an OpenTelemetry receiver that is not ours reads the records, in %s',
+  async (encoding) => {
+    const requests: LogsRequest[] = [];
+    const port = await freePort();
+    const collector = new mock.MockOtlpServer({
+      logLevel: 'fatal',
+      services: ['http'],
+      httpHostname: '127.0.0.1',
+      httpPort: port,
+      onLogs: (logs: LogsRequest) => requests.push(logs),
+    });
+    await collector.start();
+    try {
+      await using sink = open(`http://127.0.0.1:${port}`, { encoding, gzip: false });
+      expect(await send(sink)).toEqual(DELIVERED);
+    } finally {
+      await collector.close();
+    }
+    const groups = requests.flatMap(({ resourceLogs }) => resourceLogs);
+    const logs = groups.flatMap(({ scopeLogs }) => scopeLogs.flatMap((one) => one.logRecords));
+    expect(logs.map((log) => valueOf(log, 'audit.record.id'))).toEqual(ids);
+    const [first] = records;
+    const [group] = groups;
+    const [log] = logs;
+    expect(valueOf(group!.resource, 'service.name')).toBe(first?.event.source.service);
+    expect(valueOf(log!, 'audit.action')).toBe(first?.event.event.action);
+    expect(valueOf(log!, 'sealtrail.chain.this_hash')).toBe(first?.this_hash);
+    expect(JSON.parse(log!.body.stringValue)).toMatchObject({
+      event: { id: ids[0] },
+      sealtrail: { metadata: { note: 'größer "\n' } },
+    });
+  },
+);
+
+/** A response in protobuf that rejects so many records. */
+function rejecting(count: number): Buffer {
+  const varint = count < 128 ? [count] : [(count & 0x7f) | 0x80, count >> 7];
+  return Buffer.from([0x0a, 1 + varint.length, 0x08, ...varint]);
+}
+
+test('all of a batch rejected is a dead letter each; some of it sends halves', async () => {
+  let rejected = 0;
+  await using peer = await startHttpPeer({
+    handle: () => ({ status: 200, type: 'application/x-protobuf', body: rejecting(rejected) }),
+  });
+  await using sink = open(peer.url);
+  rejected = 6;
+  expect(await send(sink)).toMatchObject({ kind: 'delivered', retry: [], poison: { length: 6 } });
+  rejected = 2;
+  expect(await send(sink)).toEqual({
+    kind: 'too_large',
+    reason: 'rejected by the receiver (partial success)',
+  });
+  // Two bytes of a number, the first of which is no UTF-8.
+  rejected = 200;
+  expect(await send(sink)).toMatchObject({ kind: 'delivered', poison: { length: 6 } });
+});
+
+test('400 counts against a record only where the receiver takes an empty request', async () => {
+  let takesEmpty = false;
+  await using peer = await startHttpPeer({
+    handle: ({ body }) =>
+      takesEmpty && body.length === 0
+        ? { status: 200, body: '' }
+        : { status: 400, body: 'quotes the records' },
+  });
+  await using sink = open(peer.url);
+  expect(await send(sink)).toEqual({ kind: 'failed', reason: 'answered 400' });
+  takesEmpty = true;
+  expect(await send(sink)).toEqual({ kind: 'too_large', reason: 'rejected by the receiver (400)' });
+});
+
+test('an answer that is not of the protocol confirms nothing', async () => {
+  await using peer = await startHttpPeer({
+    handle: () => ({ status: 200, body: '<html>Welcome</html>' }),
+  });
+  for (const encoding of ['protobuf', 'json'] as const) {
+    await using sink = open(peer.url, { encoding });
+    expect(await send(sink)).toMatchObject({ kind: 'failed' });
+  }
+});

@@ -1,0 +1,138 @@
+import { expect, test } from 'vitest';
+import { documentFormat } from '../../../../agent/deliver/documents.ts';
+import { createSplunkSink } from '../../../../agent/deliver/sinks/splunk.ts';
+import type { DeliveryRecord, DeliveryResult, Sink } from '../../../../agent/ports.ts';
+import type { SplunkExporterConfig } from '../../../../schemas/config.ts';
+import { startHttpPeer } from '../../../support/http-peer.ts';
+import { HEC_TOKEN, startSplunkPeer } from '../../../support/sink-peers.ts';
+import { createSealer } from '../../../store/sealed.ts';
+
+const vocabulary = { version: 1, actions: new Map() } as const;
+const sealer = createSealer();
+const records: readonly DeliveryRecord[] = Array.from({ length: 10 }, (_, number) => ({
+  ...sealer.seal({ metadata: { note: 'größer "\n' }, resourceId: `c-${number}` }),
+  number,
+}));
+const ids = records.map(({ event }) => event.event_id);
+const DELIVERED = { kind: 'delivered', retry: [], poison: [] };
+
+function open(url: string, over: Partial<SplunkExporterConfig> = {}): Sink & AsyncDisposable {
+  const config: SplunkExporterConfig = {
+    name: 'splunk',
+    type: 'splunk',
+    endpoints: [url],
+    token: HEC_TOKEN,
+    format: 'ecs',
+    source: 'sealtrail',
+    sourcetype: '_json',
+    acknowledge: true,
+    ack_timeout_ms: 300,
+    gzip: true,
+    batch_records_max: 1_000,
+    batch_bytes_max: 1 << 20,
+    timeout_ms: 2_000,
+    retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
+    required: true,
+    ...over,
+  };
+  const format = documentFormat(config.format, vocabulary, { name: 'test', version: '1.0.0' });
+  const sink = createSplunkSink(config, format, Date.now);
+  return { ...sink, [Symbol.asyncDispose]: () => sink.close() };
+}
+
+const send = (sink: Sink, signal = new AbortController().signal): Promise<DeliveryResult> =>
+  sink.deliver(records, signal);
+
+test('a batch is confirmed when the indexers acknowledge it, and not before', async () => {
+  await using peer = await startSplunkPeer();
+  await using sink = open(peer.url, { ack_timeout_ms: 10_000 });
+  peer.setIndexing(false);
+  let isDone = false;
+  const delivering = send(sink).then((result) => {
+    isDone = true;
+    return result;
+  });
+  await expect.poll(peer.polls).toBeGreaterThan(2);
+  expect([isDone, peer.stored]).toEqual([false, []]);
+  peer.setIndexing(true);
+  expect(await delivering).toEqual(DELIVERED);
+  expect(peer.stored).toEqual(ids);
+  expect(peer.violations).toEqual([]);
+});
+
+test('what is not acknowledged in time goes again, on a channel of its own', async () => {
+  await using peer = await startSplunkPeer();
+  await using sink = open(peer.url);
+  peer.setIndexing(false);
+  expect(await send(sink)).toEqual({
+    kind: 'failed',
+    reason: 'the indexers did not acknowledge within 300 ms',
+  });
+  peer.setIndexing(true);
+  expect(await send(sink)).toEqual(DELIVERED);
+  expect(peer.channels.size).toBe(2);
+  expect(peer.stored).toEqual(ids);
+});
+
+test('a server that forgot its acknowledgements in a restart confirms nothing', async () => {
+  await using peer = await startSplunkPeer();
+  await using sink = open(peer.url, { ack_timeout_ms: 2_000 });
+  peer.setIndexing(false);
+  const delivering = send(sink);
+  await expect.poll(peer.polls).toBeGreaterThan(0);
+  peer.restart();
+  peer.setIndexing(true);
+  expect(await delivering).toMatchObject({ kind: 'failed' });
+  expect(peer.stored).toEqual([]);
+  expect(await send(sink)).toEqual(DELIVERED);
+  expect(peer.stored).toEqual(ids);
+});
+
+test('a token without indexer acknowledgement is said to be one, and works when that is what is wanted', async () => {
+  await using peer = await startHttpPeer({
+    handle: ({ url }) =>
+      url.pathname.endsWith('/event')
+        ? { status: 200, body: '{"text":"Success","code":0}' }
+        : 'asked for an acknowledgement',
+  });
+  await using strict = open(peer.url);
+  expect(await send(strict)).toMatchObject({
+    kind: 'failed',
+    reason: expect.stringContaining('set acknowledge: false'),
+  });
+  await using loose = open(peer.url, { acknowledge: false });
+  expect(await send(loose)).toEqual(DELIVERED);
+  expect(peer.violations).toEqual([]);
+});
+
+test.each([
+  [
+    'an index that it may not write to',
+    400,
+    '{"text":"Incorrect index","code":7,"invalid-event-number":1}',
+  ],
+  [
+    'a number beyond the batch',
+    400,
+    '{"text":"Invalid data format","code":6,"invalid-event-number":10}',
+  ],
+  ['no number at all', 400, '{"text":"Invalid data format","code":6}'],
+  ['a page of a proxy', 200, '<html>Welcome</html>'],
+  ['half an answer', 200, '{"text":"Success","co'],
+  ['a code that is no success', 200, '{"text":"Server is busy","code":9}'],
+])('%s fails the batch and is no verdict on a record', async (_, status, body) => {
+  await using peer = await startHttpPeer({ handle: () => ({ status, body }) });
+  await using sink = open(peer.url);
+  expect(await send(sink)).toMatchObject({ kind: 'failed' });
+});
+
+test('stopping ends a wait for an acknowledgement', async () => {
+  await using peer = await startSplunkPeer();
+  await using sink = open(peer.url, { ack_timeout_ms: 60_000 });
+  peer.setIndexing(false);
+  const stopping = new AbortController();
+  const delivering = send(sink, stopping.signal);
+  await expect.poll(peer.polls).toBeGreaterThan(0);
+  stopping.abort();
+  expect(await delivering).toEqual({ kind: 'failed', reason: 'stopped' });
+});

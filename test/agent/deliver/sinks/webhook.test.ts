@@ -1,0 +1,116 @@
+import { expect, test } from 'vitest';
+import { documentFormat } from '../../../../agent/deliver/documents.ts';
+import { createWebhookSink, signWebhook } from '../../../../agent/deliver/sinks/webhook.ts';
+import type { DeliveryRecord, DeliveryResult, Sink } from '../../../../agent/ports.ts';
+import type { WebhookExporterConfig } from '../../../../schemas/config.ts';
+import { startHttpPeer, type PeerAnswer, type PeerRequest } from '../../../support/http-peer.ts';
+import { startWebhookPeer, WEBHOOK_SECRET } from '../../../support/sink-peers.ts';
+import { createSealer } from '../../../store/sealed.ts';
+
+const vocabulary = { version: 1, actions: new Map() } as const;
+const sealer = createSealer();
+const records: readonly DeliveryRecord[] = Array.from({ length: 6 }, (_, number) => ({
+  ...sealer.seal({ resourceId: `c-${number}` }),
+  number,
+}));
+const DELIVERED = { kind: 'delivered', retry: [], poison: [] };
+
+function open(url: string, over: Partial<WebhookExporterConfig> = {}): Sink & AsyncDisposable {
+  const config: WebhookExporterConfig = {
+    name: 'webhook',
+    type: 'webhook',
+    endpoints: [url],
+    secret: WEBHOOK_SECRET,
+    encoding: 'ndjson',
+    format: 'native',
+    headers: {},
+    gzip: false,
+    batch_records_max: 1_000,
+    batch_bytes_max: 1 << 20,
+    timeout_ms: 2_000,
+    retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
+    required: true,
+    ...over,
+  };
+  const format = documentFormat(config.format, vocabulary, { name: 'test', version: '1.0.0' });
+  const sink = createWebhookSink(config, format, Date.now);
+  return { ...sink, [Symbol.asyncDispose]: () => sink.close() };
+}
+
+const send = (sink: Sink): Promise<DeliveryResult> =>
+  sink.deliver(records, new AbortController().signal);
+
+test('the signature is the one that Standard Webhooks publishes as its example', () => {
+  const key = Buffer.from('MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', 'base64');
+  const headers = signWebhook(
+    key,
+    'msg_p5jXN8AQM9LWM0D4loKWxJek',
+    1614265330,
+    '{"test": 2432232314}',
+  );
+  expect(headers['webhook-signature']).toBe('v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=');
+});
+
+test('a receiver with another secret takes nothing, and nothing is a dead letter', async () => {
+  await using peer = await startWebhookPeer();
+  await using wrong = open(peer.url, { secret: 'another secret of some length' });
+  expect(await send(wrong)).toMatchObject({ kind: 'failed' });
+  expect(peer.violations).toEqual(['webhook-signature']);
+  await using right = open(`${peer.url}/hooks/audit`);
+  expect(await send(right)).toEqual(DELIVERED);
+  expect(peer.stored).toHaveLength(records.length);
+});
+
+test('webhook-id stays the same when a batch goes again, so that the receiver can tell', async () => {
+  const seen: (string | undefined)[] = [];
+  await using peer = await startHttpPeer({
+    handle: ({ headers, url }) => {
+      seen.push(headers['webhook-id'] as string | undefined, url.pathname);
+      return { status: 204, body: '' };
+    },
+  });
+  await using sink = open(`${peer.url}/hooks/audit`, { headers: { 'x-team': 'a' } });
+  expect(await send(sink)).toEqual(DELIVERED);
+  await send(sink);
+  expect(seen[0]).toMatch(/^msg_/);
+  expect(seen).toEqual([seen[0], '/hooks/audit', seen[0], '/hooks/audit']);
+});
+
+test('what an answer names is retried or poison; the rest is confirmed', async () => {
+  const answer = { retry: [0, 2, 99], rejected: [{ index: 4, code: 'too_old' }, 2, { index: -1 }] };
+  await using peer = await startHttpPeer({
+    handle: () => ({ status: 200, body: JSON.stringify(answer) }),
+  });
+  await using sink = open(peer.url);
+  expect(await send(sink)).toEqual({
+    kind: 'delivered',
+    retry: [0, 2],
+    poison: [{ index: 4, reason: 'too_old (200)' }],
+    reason: 'the receiver asks for them again',
+  });
+});
+
+test('after a 422 the others go again at once; its free text is not repeated', async () => {
+  const lengths: number[] = [];
+  const handle = ({ body }: PeerRequest): PeerAnswer => {
+    lengths.push(body.toString('utf8').trimEnd().split('\n').length);
+    const rejected = [{ index: 1, code: 'Secret of c-1', reason: 'c-1' }];
+    return lengths.length === 1
+      ? { status: 422, body: JSON.stringify({ rejected }) }
+      : { status: 200, body: '' };
+  };
+  await using peer = await startHttpPeer({ handle });
+  await using sink = open(peer.url);
+  expect(await send(sink)).toEqual({
+    kind: 'delivered',
+    retry: [],
+    poison: [{ index: 1, reason: 'rejected (422)' }],
+  });
+  expect(lengths).toEqual([6, 5]);
+});
+
+test('a 422 that names nobody is no verdict on a record', async () => {
+  await using peer = await startHttpPeer({ handle: () => ({ status: 422, body: 'no' }) });
+  await using sink = open(peer.url);
+  expect(await send(sink)).toEqual({ kind: 'failed', reason: 'answered 422 and names no record' });
+});
