@@ -11,6 +11,7 @@ import {
   DATA_DIR_DEFAULT,
   ELASTICSEARCH_DEFAULTS,
   FILE_DEFAULTS,
+  KAFKA_DEFAULTS,
   KEYS_DEFAULTS,
   LEDGER_DEFAULTS,
   OTLP_DEFAULTS,
@@ -19,10 +20,18 @@ import {
   RETRY_DEFAULTS,
   SHUTDOWN_TIMEOUT_MS_DEFAULT,
   SOCKET_DEFAULTS,
+  SYSLOG_DEFAULTS,
   TELEMETRY_DEFAULTS,
   VOCABULARY_FILE_DEFAULT,
 } from './config-defaults.ts';
-import type { ConfigForm, ElasticsearchForm, FileForm, PostgresqlForm } from './config-form.ts';
+import type {
+  ConfigForm,
+  ElasticsearchForm,
+  FileForm,
+  KafkaForm,
+  PostgresqlForm,
+  SyslogForm,
+} from './config-form.ts';
 
 /** Fills in defaults. Paths are relative to data_dir, but for the two that lead there. */
 export function completeConfig(form: ConfigForm, configFile: string): Config {
@@ -92,6 +101,16 @@ function completeExporter(
       const { tls, ...form } = given as ElasticsearchForm;
       const type = 'elasticsearch';
       return { ...ELASTICSEARCH_DEFAULTS, ...form, ...clientTls(tls, inData), name, type, retry };
+    }
+    case 'syslog': {
+      const { tls, ...form } = given as SyslogForm;
+      const type = 'syslog';
+      return { ...SYSLOG_DEFAULTS, ...form, ...clientTls(tls, inData), name, type, retry };
+    }
+    case 'kafka': {
+      const { tls, ...form } = given as KafkaForm;
+      const type = 'kafka';
+      return { ...KAFKA_DEFAULTS, ...form, ...clientTls(tls, inData), name, type, retry };
     }
     default: {
       const { tls, ...form } = (given ?? {}) as PostgresqlForm;

@@ -6,10 +6,12 @@ import type {
   Config,
   ElasticsearchExporterConfig,
   FileExporterConfig,
+  KafkaExporterConfig,
   OtlpReceiverConfig,
   PostgresqlExporterConfig,
   RetryConfig,
   SocketReceiverConfig,
+  SyslogExporterConfig,
   TlsClientConfig,
 } from '../schemas/config.ts';
 import { validate, type ValidationError } from '../schemas/generated/config.js';
@@ -31,6 +33,8 @@ type Exporter<T, K extends keyof T = never> = Omit<
 export type PostgresqlForm = Exporter<PostgresqlExporterConfig>;
 export type FileForm = Exporter<FileExporterConfig, 'path' | 'format'>;
 export type ElasticsearchForm = Exporter<ElasticsearchExporterConfig, 'endpoints'>;
+export type SyslogForm = Exporter<SyslogExporterConfig, 'endpoint'>;
+export type KafkaForm = Exporter<KafkaExporterConfig, 'brokers'>;
 
 /** The one pipeline; a list left out means everything that is defined. */
 export interface PipelineForm {
@@ -52,7 +56,8 @@ export interface ConfigForm {
   }>;
   /** Named type or type/name; the type says which form. */
   readonly exporters: {
-    readonly [name: string]: PostgresqlForm | FileForm | ElasticsearchForm | null;
+    readonly [name: string]:
+      PostgresqlForm | FileForm | ElasticsearchForm | SyslogForm | KafkaForm | null;
   };
   readonly ledger?: Section<Config['ledger']>;
   readonly keys?: Section<Config['keys']>;

@@ -61,6 +61,10 @@ function describeSink(exporter: ExporterConfig): string {
       return `${shown(exporter.path)}   (${exporter.format.toUpperCase()}, NDJSON)`;
     case 'elasticsearch':
       return `${exporter.endpoints.join(', ')}   (${exporter.format.toUpperCase()}, ${exporter.data_stream})`;
+    case 'syslog':
+      return `syslog at ${exporter.endpoint} over ${exporter.transport.toUpperCase()}   (${exporter.format.toUpperCase()})`;
+    case 'kafka':
+      return `Kafka at ${exporter.brokers.join(', ')}   (${exporter.format.toUpperCase()}, ${exporter.topic})`;
   }
 }
 

@@ -99,5 +99,9 @@ function describeTarget(config: Config, exporter: ExporterConfig): string {
       return `${exporter.path} (${exporter.format})`;
     case 'elasticsearch':
       return `${exporter.endpoints.join(', ')}, ${exporter.data_stream} (${exporter.format})`;
+    case 'syslog':
+      return `syslog at ${exporter.endpoint} over ${exporter.transport} (${exporter.format})`;
+    case 'kafka':
+      return `Kafka at ${exporter.brokers.join(', ')}, ${exporter.topic} (${exporter.format})`;
   }
 }

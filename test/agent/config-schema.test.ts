@@ -5,6 +5,7 @@ import {
   DATA_DIR_DEFAULT,
   ELASTICSEARCH_DEFAULTS,
   FILE_DEFAULTS,
+  KAFKA_DEFAULTS,
   KEYS_DEFAULTS,
   LEDGER_DEFAULTS,
   OTLP_DEFAULTS,
@@ -13,6 +14,7 @@ import {
   RETRY_DEFAULTS,
   SHUTDOWN_TIMEOUT_MS_DEFAULT,
   SOCKET_DEFAULTS,
+  SYSLOG_DEFAULTS,
   TELEMETRY_DEFAULTS,
   VOCABULARY_FILE_DEFAULT,
 } from '../../agent/config-defaults.ts';
@@ -48,6 +50,33 @@ const WHOLE = {
       username: 'u',
       password: 'p',
       gzip: false,
+    },
+    'file/r': {
+      path: 'r',
+      format: 'ecs',
+      rotate: { bytes: 4096, interval_minutes: 1, keep: 1 },
+    },
+    syslog: {
+      endpoint: 'siem.example:6514',
+      transport: 'tls',
+      insecure: true,
+      confirm: true,
+      format: 'ocsf',
+      facility: 10,
+      app_name: 'audit',
+      message_bytes_max: 65536,
+      tls: { ca_file: 'ca' },
+    },
+    kafka: {
+      brokers: ['k1.example:9093'],
+      topic: 'audit',
+      key: 'tenant',
+      format: 'native',
+      idempotent: false,
+      gzip: false,
+      transport: 'tls',
+      insecure: true,
+      sasl: { mechanism: 'scram-sha-512', username: 'u', password: 'p' },
     },
   },
   ledger: {
@@ -158,6 +187,8 @@ test('the schema states the defaults that the loader fills in', async () => {
     [$defs['postgresql'], POSTGRESQL_DEFAULTS],
     [$defs['file'], FILE_DEFAULTS],
     [$defs['elasticsearch'], ELASTICSEARCH_DEFAULTS],
+    [$defs['syslog'], SYSLOG_DEFAULTS],
+    [$defs['kafka'], KAFKA_DEFAULTS],
     [$defs['retry'], RETRY_DEFAULTS],
   ];
   for (const [node, defaults] of sections) expect(defaultsOf(node ?? {})).toEqual(defaults);

@@ -7,7 +7,11 @@ import { generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:cry
 export interface Authority {
   /** PEM, what a client is to trust. */
   readonly cert: string;
-  issue(name: string): { readonly cert: string; readonly key: string };
+  /** Valid for so many days from now: below zero it has expired. */
+  issue(
+    name: string,
+    options?: { readonly days?: number },
+  ): { readonly cert: string; readonly key: string };
 }
 
 const tlv = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
@@ -44,6 +48,7 @@ function certify(
   publicKey: KeyObject,
   issuer: { readonly name: string; readonly key: KeyObject },
   extension: Buffer,
+  days = 1,
 ): string {
   const serial = Buffer.concat([Buffer.from([1]), randomBytes(8)]);
   const body = sequence(
@@ -51,7 +56,10 @@ function certify(
     tlv(0x02, serial),
     ECDSA_SHA256,
     nameOf(issuer.name),
-    sequence(utcTime(new Date(Date.now() - DAY_MS)), utcTime(new Date(Date.now() + DAY_MS))),
+    sequence(
+      utcTime(new Date(Date.now() - 3 * DAY_MS)),
+      utcTime(new Date(Date.now() + days * DAY_MS)),
+    ),
     nameOf(subject),
     publicKey.export({ type: 'spki', format: 'der' }),
     tlv(0xa3, sequence(extension)),
@@ -72,10 +80,10 @@ export function createAuthority(name = 'sealtrail test authority'): Authority {
   );
   return {
     cert: certify(name, own.publicKey, issuer, isAuthority),
-    issue: (subject) => {
+    issue: (subject, { days } = {}) => {
       const leaf = generateKeyPairSync('ec', { namedCurve: 'P-256' });
       return {
-        cert: certify(subject, leaf.publicKey, issuer, hosts),
+        cert: certify(subject, leaf.publicKey, issuer, hosts, days),
         key: leaf.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
       };
     },
