@@ -37,10 +37,9 @@ export async function openConnection(
   { endpoint, tls, timeoutMs }: ConnectionOptions,
   signal: AbortSignal,
 ): Promise<Result<SyslogConnection, string>> {
-  const { host, port } = endpoint;
-  const servername = isIP(host) === 0 ? { servername: host } : {};
-  const socket =
-    tls === null ? connect({ host, port }) : connectTls({ host, port, ...servername, ...tls });
+  const made = makeSocket(endpoint, tls);
+  if (!made.ok) return made;
+  const socket = made.value;
   const state = observe(socket, tls === null ? 'connect' : 'secureConnect');
 
   async function expect(
@@ -90,6 +89,17 @@ export async function openConnection(
     },
     destroy: () => socket.destroy(),
   });
+}
+
+/** A certificate or key that cannot be read is told by tls.connect itself. */
+function makeSocket({ host, port }: Endpoint, tls: object | null): Result<Socket, string> {
+  if (tls === null) return ok(connect({ host, port }));
+  const servername = isIP(host) === 0 ? { servername: host } : {};
+  try {
+    return ok(connectTls({ host, port, ...servername, ...tls }));
+  } catch (error) {
+    return err(`the files of tls cannot be used: ${describe(error)}`);
+  }
 }
 
 type Waited = 'done' | 'trouble' | 'timeout' | 'stopped';
