@@ -72,8 +72,9 @@ export async function startSyslogReceiver(): Promise<SyslogReceiver> {
     closes: true,
     pause: (paused) => {
       isPaused = paused;
-      for (const socket of sockets) if (paused) socket.pause();
-      else socket.resume();
+      for (const socket of sockets)
+        if (paused) socket.pause();
+        else socket.resume();
     },
     reset: () => {
       for (const socket of sockets) socket.resetAndDestroy();

@@ -63,9 +63,10 @@ export function openKafkaProducer(config: KafkaExporterConfig): KafkaProducer {
     },
     close: async () => {
       sockets.close();
-      const opened = await ready?.catch(() => null);
-      // Of connections that are gone there is nothing to learn.
-      await opened?.producer.disconnect().catch(() => undefined);
+      // Whether it ever connected or says goodbye, there is nothing to learn from what is given up.
+      const [opened] = await Promise.allSettled([ready]);
+      if (opened.status === 'fulfilled')
+        await Promise.allSettled([opened.value?.producer.disconnect()]);
     },
   };
 }

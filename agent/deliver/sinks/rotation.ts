@@ -78,15 +78,19 @@ export async function prune(
   return removed;
 }
 
-/** What was written after the mark into files that are rotated away by now. */
+/** What was written after a mark into files that are rotated away by now. */
 export interface Passage {
-  /** Where the comparison stands, as a mark: this inode, so many bytes. */
-  place(): { readonly inode: number; readonly bytes: number } | null;
-  /**
-   * Compares text that is sent again with what stands there; resolves with the rest, which belongs
-   * into the file in use. Where the two part, what follows the last whole line they share is the rest.
-   */
-  skip(text: Buffer): Promise<Buffer>;
+  /** Where the comparison stands, as a mark. */
+  readonly place: { readonly inode: number; readonly bytes: number };
+  /** Compares text that is sent again with what stands there. Changes nothing. */
+  skip(text: Buffer): Promise<Skipped>;
+}
+
+export interface Skipped {
+  /** What belongs into the file in use. Where the two part, all but the whole lines they share. */
+  readonly rest: Buffer;
+  /** Where to go on; null at the end of the way. */
+  readonly left: Passage | null;
 }
 
 /** Opens the way from a mark to the file in use; null when its file is not among the archives. */
@@ -97,41 +101,45 @@ export async function openPassage(
 ): Promise<Passage | null> {
   const archives = await listArchives(filesystem, path);
   const first = archives.findIndex(({ inode }) => inode === mark.inode);
-  if (first < 0) return null;
-  let left = archives.slice(first);
-  let at = mark.bytes;
+  return first < 0 ? null : passageAt(filesystem, archives.slice(first), mark.bytes);
+}
 
-  async function read(archive: Archive, length: number): Promise<Buffer> {
-    const file = await filesystem.openRead(archive.path);
-    try {
-      const bytes = Buffer.alloc(length);
-      return bytes.subarray(0, await file.read(at, bytes));
-    } finally {
-      await file.close();
-    }
-  }
-
+function passageAt(
+  filesystem: Filesystem,
+  archives: readonly Archive[],
+  at: number,
+): Passage | null {
+  const [archive, ...others] = archives;
+  if (archive === undefined) return null;
   return {
-    place: () => (left[0] === undefined ? null : { inode: left[0].inode, bytes: at }),
+    place: { inode: archive.inode, bytes: at },
     skip: async (text) => {
-      let rest = text;
-      while (left[0] !== undefined && rest.length > 0) {
-        const standing = await read(left[0], rest.length);
-        const length = commonLength(standing, rest);
-        if (length < standing.length) {
-          // Other documents: a mapping of another version wrote them.
-          left = [];
-          return rest.subarray(rest.subarray(0, length).lastIndexOf('\n') + 1);
-        }
-        rest = rest.subarray(length);
-        at += length;
-        if (rest.length === 0) break;
-        left = left.slice(1);
-        at = 0;
-      }
-      return rest;
+      const standing = await readAt(filesystem, archive, at, text.length);
+      const length = commonLength(standing, text);
+      // Other documents: a mapping of another version wrote them.
+      if (length < standing.length)
+        return { rest: text.subarray(text.subarray(0, length).lastIndexOf('\n') + 1), left: null };
+      const rest = text.subarray(length);
+      if (rest.length === 0) return { rest, left: passageAt(filesystem, archives, at + length) };
+      const next = passageAt(filesystem, others, 0);
+      return next === null ? { rest, left: null } : next.skip(rest);
     },
   };
+}
+
+async function readAt(
+  filesystem: Filesystem,
+  { path }: Archive,
+  position: number,
+  length: number,
+): Promise<Buffer> {
+  const file = await filesystem.openRead(path);
+  try {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, await file.read(position, bytes));
+  } finally {
+    await file.close();
+  }
 }
 
 /** How many leading bytes two texts share. */

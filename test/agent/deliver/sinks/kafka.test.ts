@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -73,6 +74,17 @@ function expectAllInOrder(kafka: TestKafka, upTo = records.length): void {
     expect([...new Set(found.get(stream))]).toEqual(wanted);
   }
 }
+
+test('an agent without this sink does not load the client', () => {
+  const dir = join(import.meta.dirname, '../../../../agent');
+  const imports = readdirSync(dir, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .flatMap((name) => [...readFileSync(join(dir, name), 'utf8').matchAll(/^.*'kafkajs'.*$/gm)])
+    .map(([line]) => line.trim());
+  expect(imports.filter((line) => !line.startsWith('import type'))).toEqual([
+    "const { CompressionTypes, Kafka, Partitioners, logLevel } = await import('kafkajs');",
+  ]);
+});
 
 test.each([
   { format: 'ecs', idempotent: true, gzip: true },

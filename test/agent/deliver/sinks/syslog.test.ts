@@ -128,80 +128,89 @@ testRsyslog.each([
   expect(lines.map(({ msg }) => `${msg}\n`)).toEqual(records.map(sink.format));
 });
 
-testRsyslog('a receiver killed and started again gets what it had not written, before anything newer', async () => {
-  await using temp = await makeTempDir();
-  await using server = await startRsyslog(temp.path);
-  await using sink = open(server.endpoint);
-  for (let from = 0; from < records.length; from += 10) {
-    expect(await send(sink, records.slice(from, from + 10))).toEqual(DELIVERED);
+testRsyslog(
+  'a receiver killed and started again gets what it had not written, before anything newer',
+  async () => {
+    await using temp = await makeTempDir();
+    await using server = await startRsyslog(temp.path);
+    await using sink = open(server.endpoint);
+    for (let from = 0; from < records.length; from += 10) {
+      expect(await send(sink, records.slice(from, from + 10))).toEqual(DELIVERED);
+      await server.kill();
+      expect(await send(sink, records.slice(from, from + 10))).toMatchObject({
+        kind: 'failed',
+        reason: expect.stringContaining('ECONNREFUSED'),
+      });
+      await server.start();
+    }
+    expect(await send(sink, records.slice(-1))).toEqual(DELIVERED);
+    await whenThere(server, ids);
+  },
+);
+
+testRsyslog(
+  'down from the start, up later: the loop gets everything there and sets nothing aside',
+  async () => {
+    await using temp = await makeTempDir();
+    const durable = await writeLedger(temp.path, 50);
+    await using server = await startRsyslog(temp.path);
     await server.kill();
-    expect(await send(sink, records.slice(from, from + 10))).toMatchObject({
-      kind: 'failed',
-      reason: expect.stringContaining('ECONNREFUSED'),
-    });
+    const sink = open(server.endpoint, { confirm: true });
+    const loop = await startTestLoop(temp.path, durable, sink);
+    await expect.poll(() => loop.report().state).toBe('retrying');
     await server.start();
-  }
-  expect(await send(sink, records.slice(-1))).toEqual(DELIVERED);
-  await whenThere(server, ids);
-});
+    await whenDelivered(loop, durable);
+    expect(loop.report()).toMatchObject({ dead_letters: 0, delivered_total: durable });
+    await loop.stop();
+    await expect.poll(async () => new Set(await server.ids()).size).toBe(durable);
+  },
+);
 
-testRsyslog('down from the start, up later: the loop gets everything there and sets nothing aside', async () => {
-  await using temp = await makeTempDir();
-  const durable = await writeLedger(temp.path, 50);
-  await using server = await startRsyslog(temp.path);
-  await server.kill();
-  const sink = open(server.endpoint, { confirm: true });
-  const loop = await startTestLoop(temp.path, durable, sink);
-  await expect.poll(() => loop.report().state).toBe('retrying');
-  await server.start();
-  await whenDelivered(loop, durable);
-  expect(loop.report()).toMatchObject({ dead_letters: 0, delivered_total: durable });
-  await loop.stop();
-  await expect.poll(async () => new Set(await server.ids()).size).toBe(durable);
-});
+testRsyslog(
+  'certificates: of nobody we trust, expired, or ours not permitted any more: nothing counts as delivered',
+  async () => {
+    await using temp = await makeTempDir();
+    const authority = createAuthority();
+    const client = authority.issue('agent-1');
+    const files = { ca_file: 'authority.pem', cert_file: 'client.pem', key_file: 'client.key' };
+    const paths = Object.fromEntries(
+      Object.entries(files).map(([name, file]) => [name, join(temp.path, file)]),
+    );
+    await writeFile(join(temp.path, files.ca_file), authority.cert);
+    await writeFile(join(temp.path, files.cert_file), client.cert);
+    await writeFile(join(temp.path, files.key_file), client.key);
+    const ca = authority.cert;
+    const good = { ...authority.issue('siem'), ca };
+    await using server = await startRsyslog(temp.path, {
+      ...createAuthority('another').issue('siem'),
+      ca,
+    });
+    const tls = { ...paths, insecure_skip_verify: false };
+    await using sink = open(server.endpoint, { transport: 'tls', tls });
+    expect(await send(sink)).toMatchObject({ reason: expect.stringContaining('unable to verify') });
 
-testRsyslog('certificates: of nobody we trust, expired, or ours not permitted any more: nothing counts as delivered', async () => {
-  await using temp = await makeTempDir();
-  const authority = createAuthority();
-  const client = authority.issue('agent-1');
-  const files = { ca_file: 'authority.pem', cert_file: 'client.pem', key_file: 'client.key' };
-  const paths = Object.fromEntries(
-    Object.entries(files).map(([name, file]) => [name, join(temp.path, file)]),
-  );
-  await writeFile(join(temp.path, files.ca_file), authority.cert);
-  await writeFile(join(temp.path, files.cert_file), client.cert);
-  await writeFile(join(temp.path, files.key_file), client.key);
-  const ca = authority.cert;
-  const good = { ...authority.issue('siem'), ca };
-  await using server = await startRsyslog(temp.path, {
-    ...createAuthority('another').issue('siem'),
-    ca,
-  });
-  const tls = { ...paths, insecure_skip_verify: false };
-  await using sink = open(server.endpoint, { transport: 'tls', tls });
-  expect(await send(sink)).toMatchObject({ reason: expect.stringContaining('unable to verify') });
+    await server.kill();
+    await server.start({ ...authority.issue('siem', { days: -1 }), ca });
+    expect(await send(sink)).toMatchObject({ reason: expect.stringContaining('has expired') });
 
-  await server.kill();
-  await server.start({ ...authority.issue('siem', { days: -1 }), ca });
-  expect(await send(sink)).toMatchObject({ reason: expect.stringContaining('has expired') });
+    await server.kill();
+    await server.start({ ...good, permitted: 'localhost' });
+    expect(await send(sink, records.slice(0, 10))).toEqual(DELIVERED);
+    await whenThere(server, ids.slice(0, 10));
 
-  await server.kill();
-  await server.start({ ...good, permitted: 'localhost' });
-  expect(await send(sink, records.slice(0, 10))).toEqual(DELIVERED);
-  await whenThere(server, ids.slice(0, 10));
+    // Revoked. The handshake of TLS 1.3 is over for us before the receiver has looked at our certificate.
+    await server.kill();
+    await server.start({ ...good, ca: createAuthority('a third').cert, permitted: 'localhost' });
+    for (let attempt = 0; attempt < 3; attempt++)
+      expect(await send(sink, records.slice(10))).toMatchObject({ kind: 'failed' });
+    expect(new Set(await server.ids()).size).toBe(10);
 
-  // Revoked. The handshake of TLS 1.3 is over for us before the receiver has looked at our certificate.
-  await server.kill();
-  await server.start({ ...good, ca: createAuthority('a third').cert, permitted: 'localhost' });
-  for (let attempt = 0; attempt < 3; attempt++)
-    expect(await send(sink, records.slice(10))).toMatchObject({ kind: 'failed' });
-  expect(new Set(await server.ids()).size).toBe(10);
-
-  await server.kill();
-  await server.start({ ...good, permitted: 'localhost' });
-  expect(await send(sink, records.slice(10))).toEqual(DELIVERED);
-  await whenThere(server, ids);
-});
+    await server.kill();
+    await server.start({ ...good, permitted: 'localhost' });
+    expect(await send(sink, records.slice(10))).toEqual(DELIVERED);
+    await whenThere(server, ids);
+  },
+);
 
 test.each([{ confirm: false }, { confirm: true }])(
   'connections reset at any byte lose no message: %o',
@@ -237,7 +246,10 @@ test('a connection lost while nothing was sent brings all that was not read agai
 });
 
 test('a slow reader is waited for; one that does not read fails the batch, and gets it later', async () => {
-  const large = Array.from({ length: 4_000 }, (_, number) => ({ ...(records[0] ?? never()), number }));
+  const large = Array.from({ length: 4_000 }, (_, number) => ({
+    ...(records[0] ?? never()),
+    number,
+  }));
   await using receiver = await startSyslogReceiver();
   await using sink = open(receiver.endpoint, { timeout_ms: 400 });
   receiver.pause(true);
