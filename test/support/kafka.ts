@@ -60,7 +60,8 @@ export async function startKafka(options: FrontOptions = {}): Promise<TestKafka>
     failNext: (apiKey, code, count = 1) => command(`error ${apiKey} ${code} ${count}`),
     read: () => {
       const script = join(import.meta.dirname, 'kafka-read.py');
-      const read = spawnSync(PYTHON, [script, address, TOPIC], { encoding: 'utf8' });
+      const options = { encoding: 'utf8', maxBuffer: 1 << 28 } as const;
+      const read = spawnSync(PYTHON, [script, address, TOPIC], options);
       if (read.status !== 0) throw new Error(`cannot read the topic: ${read.stderr}`);
       return read.stdout
         .split('\n')
