@@ -11,6 +11,7 @@ import {
   DATA_DIR_DEFAULT,
   ELASTICSEARCH_DEFAULTS,
   FILE_DEFAULTS,
+  KAFKA_DEFAULTS,
   KEYS_DEFAULTS,
   LEDGER_DEFAULTS,
   OTLP_DEFAULTS,
@@ -21,6 +22,7 @@ import {
   SHUTDOWN_TIMEOUT_MS_DEFAULT,
   SOCKET_DEFAULTS,
   SPLUNK_DEFAULTS,
+  SYSLOG_DEFAULTS,
   TELEMETRY_DEFAULTS,
   VOCABULARY_FILE_DEFAULT,
   WEBHOOK_DEFAULTS,
@@ -33,6 +35,8 @@ import type {
   PostgresqlForm,
   SplunkForm,
   WebhookForm,
+  KafkaForm,
+  SyslogForm,
 } from './config-form.ts';
 
 /** Fills in defaults. Paths are relative to data_dir, but for the two that lead there. */
@@ -130,6 +134,16 @@ function completeExporter(
       const { tls, ...form } = given as WebhookForm;
       const type = 'webhook';
       return { ...WEBHOOK_DEFAULTS, ...form, ...clientTls(tls, inData), name, type, retry };
+    }
+    case 'syslog': {
+      const { tls, ...form } = given as SyslogForm;
+      const type = 'syslog';
+      return { ...SYSLOG_DEFAULTS, ...form, ...clientTls(tls, inData), name, type, retry };
+    }
+    case 'kafka': {
+      const { tls, ...form } = given as KafkaForm;
+      const type = 'kafka';
+      return { ...KAFKA_DEFAULTS, ...form, ...clientTls(tls, inData), name, type, retry };
     }
     default: {
       const { tls, ...form } = (given ?? {}) as PostgresqlForm;

@@ -11,6 +11,8 @@ import type {
   PostgresqlExporterConfig,
   SplunkExporterConfig,
   WebhookExporterConfig,
+  KafkaExporterConfig,
+  SyslogExporterConfig,
 } from '../schemas/config.ts';
 
 const KIB = 1024;
@@ -119,6 +121,34 @@ export const WEBHOOK_DEFAULTS: DeliveryDefaults &
   format: 'native',
   headers: {},
   gzip: false,
+};
+
+export const SYSLOG_DEFAULTS: DeliveryDefaults &
+  Omit<SyslogExporterConfig, 'name' | 'type' | 'endpoint' | 'retry' | 'tls'> = {
+  ...DELIVERY_DEFAULTS,
+  batch_records_max: 1_000,
+  transport: 'tls',
+  insecure: false,
+  confirm: false,
+  format: 'ecs',
+  facility: 13,
+  app_name: 'sealtrail',
+  message_bytes_max: 8 * KIB,
+};
+
+export const KAFKA_DEFAULTS: DeliveryDefaults &
+  Omit<KafkaExporterConfig, 'name' | 'type' | 'brokers' | 'retry' | 'tls' | 'sasl'> = {
+  ...DELIVERY_DEFAULTS,
+  batch_records_max: 1_000,
+  // Brokers take batches of 1 MiB unless told otherwise, and a document is longer than its record.
+  batch_bytes_max: 512 * KIB,
+  topic: 'sealtrail.audit',
+  key: 'stream',
+  format: 'ecs',
+  idempotent: true,
+  gzip: true,
+  transport: 'tls',
+  insecure: false,
 };
 
 /** The classes of the example vocabulary, each with the longest rule that asks for it. Leap days count. */

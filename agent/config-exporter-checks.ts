@@ -3,11 +3,13 @@ import { join, sep } from 'node:path';
 import type {
   ElasticsearchExporterConfig,
   ExporterConfig,
+  KafkaExporterConfig,
   PostgresqlExporterConfig,
+  SyslogExporterConfig,
 } from '../schemas/config.ts';
 import type { CheckContext } from './config-checks.ts';
 import { pointerTo, type FieldFault } from './config-source.ts';
-import { isLoopback } from './endpoint.ts';
+import { isLoopback, parseEndpoint } from './endpoint.ts';
 
 /** What the agent itself keeps in data_dir. */
 const OWN_NAMES = [
@@ -67,6 +69,12 @@ function checkByType(exporter: ExporterConfig, context: CheckContext): readonly 
     case 'otlp':
     case 'webhook':
       return checkEndpoints(exporter.endpoints, Object.keys(exporter.headers).length > 0, at);
+    case 'syslog':
+      return checkTransport(exporter, [['endpoint', exporter.endpoint]], at);
+    case 'kafka': {
+      const brokers = exporter.brokers.map((one, index) => [`brokers/${index}`, one] as const);
+      return checkTransport(exporter, brokers, at);
+    }
   }
 }
 
@@ -167,5 +175,29 @@ function checkEndpoints(
     )
       faults.push({ field, message: 'sends credentials in the clear; use https' });
   }
+  return faults;
+}
+
+/** Events go over TLS, or stay on this host, or somebody has said that they need not. */
+function checkTransport(
+  exporter: SyslogExporterConfig | KafkaExporterConfig,
+  endpoints: readonly (readonly [key: string, endpoint: string])[],
+  at: string,
+): readonly FieldFault[] {
+  const isPlain = exporter.transport === 'tcp';
+  const faults: FieldFault[] = [];
+  for (const [key, text] of endpoints) {
+    const field = `${at}/${key}`;
+    const endpoint = parseEndpoint(text);
+    if (endpoint === null || endpoint.port === 0)
+      faults.push({ field, message: 'is no host:port, such as siem.example:6514' });
+    else if (isPlain && !exporter.insecure && !isLoopback(endpoint.host))
+      faults.push({
+        field,
+        message: 'is reached in the clear; use transport: tls, or insecure: true',
+      });
+  }
+  if (isPlain && exporter.tls !== undefined)
+    faults.push({ field: `${at}/tls`, message: 'has no effect with transport: tcp; remove it' });
   return faults;
 }

@@ -7,11 +7,13 @@ import type {
   ElasticsearchExporterConfig,
   FileExporterConfig,
   OtlpExporterConfig,
+  KafkaExporterConfig,
   OtlpReceiverConfig,
   PostgresqlExporterConfig,
   RetryConfig,
   SocketReceiverConfig,
   SplunkExporterConfig,
+  SyslogExporterConfig,
   TlsClientConfig,
   WebhookExporterConfig,
 } from '../schemas/config.ts';
@@ -37,10 +39,20 @@ export type ElasticsearchForm = Exporter<ElasticsearchExporterConfig, 'endpoints
 export type SplunkForm = Exporter<SplunkExporterConfig, 'endpoints' | 'token'>;
 export type OtlpForm = Exporter<OtlpExporterConfig, 'endpoints'>;
 export type WebhookForm = Exporter<WebhookExporterConfig, 'endpoints' | 'secret'>;
+export type SyslogForm = Exporter<SyslogExporterConfig, 'endpoint'>;
+export type KafkaForm = Exporter<KafkaExporterConfig, 'brokers'>;
 
 /** Of one exporter, whatever its type; null where everything is a default. */
 export type ExporterForm =
-  PostgresqlForm | FileForm | ElasticsearchForm | SplunkForm | OtlpForm | WebhookForm | null;
+  | PostgresqlForm
+  | FileForm
+  | ElasticsearchForm
+  | SplunkForm
+  | OtlpForm
+  | WebhookForm
+  | SyslogForm
+  | KafkaForm
+  | null;
 
 /** The one pipeline; a list left out means everything that is defined. */
 export interface PipelineForm {

@@ -65,6 +65,10 @@ function describeSink(exporter: ExporterConfig): string {
     case 'otlp':
     case 'webhook':
       return `${exporter.endpoints.join(', ')}   (${exporter.format.toUpperCase()})`;
+    case 'syslog':
+      return `syslog at ${exporter.endpoint} over ${exporter.transport.toUpperCase()}   (${exporter.format.toUpperCase()})`;
+    case 'kafka':
+      return `Kafka at ${exporter.brokers.join(', ')}   (${exporter.format.toUpperCase()}, ${exporter.topic})`;
   }
 }
 

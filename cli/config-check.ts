@@ -116,5 +116,9 @@ function describeTarget(config: Config, exporter: ExporterConfig): string {
     case 'otlp':
     case 'webhook':
       return `${exporter.endpoints.join(', ')} (${exporter.format})`;
+    case 'syslog':
+      return `syslog at ${exporter.endpoint} over ${exporter.transport} (${exporter.format})`;
+    case 'kafka':
+      return `Kafka at ${exporter.brokers.join(', ')}, ${exporter.topic} (${exporter.format})`;
   }
 }

@@ -103,6 +103,15 @@ export interface FileExporterConfig extends ExporterBase {
   readonly type: 'file';
   readonly path: string;
   readonly format: 'ecs' | 'ocsf' | 'native';
+  /** Absent: one file for ever. */
+  readonly rotate?: FileRotation;
+}
+
+/** When a file gives way to a new one, and how many of the old ones stay. */
+export interface FileRotation {
+  readonly bytes?: number;
+  readonly interval_minutes?: number;
+  readonly keep?: number;
 }
 
 /** Elasticsearch, over `_bulk`. */
@@ -157,6 +166,44 @@ export interface WebhookExporterConfig extends HttpExporterConfig {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** RFC 5424 syslog over TLS or TCP. */
+export interface SyslogExporterConfig extends ExporterBase {
+  readonly type: 'syslog';
+  /** host:port. */
+  readonly endpoint: string;
+  readonly transport: 'tls' | 'tcp';
+  /** True: TCP may leave this host. */
+  readonly insecure: boolean;
+  /** True: a batch counts once the receiver has read all of a connection and closed it. */
+  readonly confirm: boolean;
+  readonly format: 'ecs' | 'ocsf';
+  readonly facility: number;
+  readonly app_name: string;
+  readonly message_bytes_max: number;
+  readonly tls?: TlsClientConfig;
+}
+
+/** Kafka, or what speaks its protocol. */
+export interface KafkaExporterConfig extends ExporterBase {
+  readonly type: 'kafka';
+  /** host:port each. */
+  readonly brokers: readonly string[];
+  readonly topic: string;
+  readonly key: 'stream' | 'tenant';
+  readonly format: 'ecs' | 'ocsf' | 'native';
+  readonly idempotent: boolean;
+  readonly gzip: boolean;
+  readonly transport: 'tls' | 'tcp';
+  /** True: TCP may leave this host. */
+  readonly insecure: boolean;
+  readonly sasl?: {
+    readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+    readonly username: string;
+    readonly password: string;
+  };
+  readonly tls?: TlsClientConfig;
+}
+
 /** Any exporter, told apart by `type`. */
 export type ExporterConfig =
   | PostgresqlExporterConfig
@@ -164,7 +211,9 @@ export type ExporterConfig =
   | ElasticsearchExporterConfig
   | SplunkExporterConfig
   | OtlpExporterConfig
-  | WebhookExporterConfig;
+  | WebhookExporterConfig
+  | SyslogExporterConfig
+  | KafkaExporterConfig;
 
 /** A tenant whose events the agent takes. */
 export interface TenantConfig {

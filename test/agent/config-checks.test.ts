@@ -305,6 +305,25 @@ describe('an exporter', () => {
     await expectValid({ exporters: { file: { ...ECS, path: 'ledger.ndjson' } } });
   });
 
+  test('of syslog and Kafka use TLS, or stay on this host, or are said to be insecure', async () => {
+    const syslog = (over: object): object => ({ exporters: { syslog: over } });
+    const kafka = (over: object): object => ({ exporters: { kafka: over } });
+    await expectValid(syslog({ endpoint: 'siem.example:6514' }));
+    await expectValid(syslog({ endpoint: '127.0.0.1:514', transport: 'tcp' }));
+    await expectValid(syslog({ endpoint: 'a.example:514', transport: 'tcp', insecure: true }));
+    const open = { endpoint: 'a.example:514', transport: 'tcp' };
+    await expectFault(syslog(open), '/exporters/syslog/endpoint', 'in the clear');
+    const local = { ...open, endpoint: '[::1]:514', tls: {} };
+    await expectFault(syslog(local), '/exporters/syslog/tls', 'has no effect');
+    for (const endpoint of ['a.example', 'tcp://a.example:514', 'a.example:0'])
+      await expectFault(syslog({ endpoint }), '/exporters/syslog/endpoint', 'no host:port');
+    await expectValid(kafka({ brokers: ['a.example:9093', 'b.example:9093'] }));
+    const brokers = ['127.0.0.1:9092', 'b.example:9092'];
+    const at = '/exporters/kafka/brokers/1';
+    await expectFault(kafka({ brokers, transport: 'tcp' }), at, 'in the clear');
+    await expectValid(kafka({ brokers, transport: 'tcp', insecure: true }));
+  });
+
   test('of Elasticsearch never sends credentials in the clear', async () => {
     const exporters = (elasticsearch: object): object => ({ exporters: { elasticsearch } });
     const at = '/exporters/elasticsearch';

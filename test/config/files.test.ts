@@ -12,13 +12,16 @@ const files = readdirSync(CONFIG, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile() && /\.ya?ml$/.test(entry.name))
   .map((entry) => relative(CONFIG, join(entry.parentPath, entry.name)));
 
-test('there are a default and six examples', () => {
+test('there are a default and its examples', () => {
   expect(files.toSorted()).toEqual([
     'examples/elasticsearch.yaml',
     'examples/external-postgresql.yaml',
     'examples/gateway-tls.yaml',
+    'examples/kafka.yaml',
     'examples/otlp.yaml',
+    'examples/rotating-file.yaml',
     'examples/splunk.yaml',
+    'examples/syslog.yaml',
     'examples/webhook.yaml',
     'sealtrail.yaml',
   ]);

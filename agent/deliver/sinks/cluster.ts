@@ -191,7 +191,8 @@ function reasonOf(error: unknown): string {
   return code === '' || message.includes(code) ? message : `${message} (${code})`;
 }
 
-async function readTls(tls: TlsClientConfig | undefined): Promise<object> {
+/** Options of tls.connect from the files of a configuration. */
+export async function readTls(tls: TlsClientConfig | undefined): Promise<object> {
   if (tls === undefined) return {};
   const [ca, cert, key] = await Promise.all(
     [tls.ca_file, tls.cert_file, tls.key_file].map((file) =>

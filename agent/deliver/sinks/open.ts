@@ -8,9 +8,11 @@ import { documentFormat } from '../documents.ts';
 import { createElasticsearchSink } from './elasticsearch.ts';
 import { createFileSink } from './file.ts';
 import { createOtlpSink } from './otlp.ts';
-import { openPostgresqlSink } from './postgresql.ts';
 import { createSplunkSink } from './splunk.ts';
 import { createWebhookSink } from './webhook.ts';
+import { createKafkaSink } from './kafka.ts';
+import { openPostgresqlSink } from './postgresql.ts';
+import { createSyslogSink } from './syslog.ts';
 
 export interface SinkContext {
   readonly dataDir: string;
@@ -27,7 +29,8 @@ export function openSink(exporter: ExporterConfig, context: SinkContext): Sink {
       return openPostgresqlSink(exporter, context.dataDir, log);
     case 'file': {
       const format = documentFormat(exporter.format, vocabulary, agent);
-      return createFileSink({ name: exporter.name, path: exporter.path, format, log });
+      const { name, path, rotate } = exporter;
+      return createFileSink({ name, path, format, log, ...(rotate && { rotate }) });
     }
     case 'elasticsearch': {
       const format = documentFormat(exporter.format, vocabulary, agent);
@@ -52,6 +55,12 @@ export function openSink(exporter: ExporterConfig, context: SinkContext): Sink {
         documentFormat(exporter.format, vocabulary, agent),
         Date.now,
       );
+    case 'syslog': {
+      const format = documentFormat(exporter.format, vocabulary, agent);
+      return createSyslogSink(exporter, { format, vocabulary, hostName: agent.name, log });
+    }
+    case 'kafka':
+      return createKafkaSink(exporter, documentFormat(exporter.format, vocabulary, agent));
     default:
       return assertNever(exporter);
   }

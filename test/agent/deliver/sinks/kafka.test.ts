@@ -1,0 +1,247 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { KAFKA_DEFAULTS } from '../../../../agent/config-defaults.ts';
+import { documentFormat } from '../../../../agent/deliver/documents.ts';
+import { createKafkaSink } from '../../../../agent/deliver/sinks/kafka.ts';
+import type { DeliveryRecord, DeliveryResult, Sink } from '../../../../agent/ports.ts';
+import type { KafkaExporterConfig } from '../../../../schemas/config.ts';
+import { createAuthority } from '../../../support/certificates.ts';
+import { startTestLoop, whenDelivered, writeLedger } from '../../../support/delivery.ts';
+import { testWhere } from '../../../support/host.ts';
+import { hasKafka, PRODUCE, startKafka, TOPIC, type TestKafka } from '../../../support/kafka.ts';
+import { makeTempDir } from '../../../support/ledger.ts';
+import { createSealer } from '../../../store/sealed.ts';
+
+const test = testWhere(hasKafka, 'librdkafka and its Python binding are not installed');
+const vocabulary = { version: 1, actions: new Map() } as const;
+const sealers = Array.from({ length: 8 }, (_, index) => createSealer(undefined, `tenant-${index}`));
+const records: readonly DeliveryRecord[] = Array.from({ length: 80 }, (_, number) => {
+  const sealer = sealers[number % sealers.length] ?? createSealer();
+  return { ...sealer.seal({ metadata: { note: 'größer "\n' } }), number };
+});
+const DELIVERED = { kind: 'delivered', retry: [], poison: [] };
+
+function open(
+  broker: string,
+  over: Partial<KafkaExporterConfig> = {},
+): Sink & AsyncDisposable & { readonly format: (record: DeliveryRecord) => string } {
+  const config: KafkaExporterConfig = {
+    ...KAFKA_DEFAULTS,
+    name: 'kafka',
+    type: 'kafka',
+    brokers: [broker],
+    topic: TOPIC,
+    transport: 'tcp',
+    timeout_ms: 5_000,
+    retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
+    ...over,
+  };
+  const format = documentFormat(config.format, vocabulary, { name: 'test', version: '1.0.0' });
+  const sink = createKafkaSink(config, format);
+  return { ...sink, format, [Symbol.asyncDispose]: () => sink.close() };
+}
+
+const send = (
+  sink: Sink,
+  batch = records,
+  signal = new AbortController().signal,
+): Promise<DeliveryResult> => sink.deliver(batch, signal);
+
+/** Sequence numbers of each stream as its partition has them; a stream in two partitions is an error. */
+function sequences(kafka: TestKafka): ReadonlyMap<string, readonly number[]> {
+  const found = new Map<string, number[]>();
+  const places = new Map<string, number>();
+  for (const { partition, headers } of kafka.read()) {
+    const stream = headers['stream'] ?? '';
+    expect(places.get(stream) ?? partition).toBe(partition);
+    places.set(stream, partition);
+    found.set(stream, [...(found.get(stream) ?? []), Number(headers['seq'])]);
+  }
+  return found;
+}
+
+/** Every record is there, and its first appearance comes in order. */
+function expectAllInOrder(kafka: TestKafka, upTo = records.length): void {
+  const found = sequences(kafka);
+  expect(found.size).toBe(sealers.length);
+  for (const { stream } of sealers) {
+    const wanted = records
+      .slice(0, upTo)
+      .filter(({ event }) => event.chain.stream === stream)
+      .map(({ event }) => event.chain.seq);
+    expect([...new Set(found.get(stream))]).toEqual(wanted);
+  }
+}
+
+test('an agent without this sink does not load the client', () => {
+  const dir = join(import.meta.dirname, '../../../../agent');
+  const imports = readdirSync(dir, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .flatMap((name) => [...readFileSync(join(dir, name), 'utf8').matchAll(/^.*'kafkajs'.*$/gm)])
+    .map(([line]) => line.trim());
+  expect(imports.filter((line) => !line.startsWith('import type'))).toEqual([
+    "const { CompressionTypes, Kafka, Partitioners, logLevel } = await import('kafkajs');",
+  ]);
+});
+
+test.each([
+  { format: 'ecs', idempotent: true, gzip: true },
+  { format: 'ocsf', idempotent: false, gzip: false },
+  { format: 'native', idempotent: true, gzip: false },
+] as const)('records arrive whole, once, in order by stream: %o', async (over) => {
+  await using kafka = await startKafka();
+  await using sink = open(kafka.broker, over);
+  for (let from = 0; from < records.length; from += 16)
+    expect(await send(sink, records.slice(from, from + 16))).toEqual(DELIVERED);
+  const read = kafka.read();
+  expect(read).toHaveLength(records.length);
+  expectAllInOrder(kafka);
+  expect(new Set(read.map(({ partition }) => partition)).size).toBeGreaterThan(1);
+  const byId = new Map(read.map((message) => [message.headers['event_id'], message]));
+  for (const record of records) {
+    const { chain, event_id } = record.event;
+    expect(byId.get(event_id)).toMatchObject({
+      key: chain.stream,
+      value: sink.format(record).trimEnd(),
+      headers: {
+        seq: String(chain.seq),
+        prev_hash: record.prev_hash,
+        this_hash: record.this_hash,
+      },
+    });
+  }
+});
+
+test('keyed by tenant, a tenant is in one partition', async () => {
+  await using kafka = await startKafka();
+  await using sink = open(kafka.broker, { key: 'tenant' });
+  expect(await send(sink)).toEqual(DELIVERED);
+  expect(new Set(kafka.read().map(({ key }) => key)).size).toBe(8);
+  expectAllInOrder(kafka);
+});
+
+test('a batch too large is to be sent in halves, and no record is to blame before it is alone', async () => {
+  await using kafka = await startKafka();
+  await using sink = open(kafka.broker);
+  await kafka.failNext(PRODUCE, 10);
+  expect(await send(sink, records.slice(0, 1))).toEqual({
+    kind: 'too_large',
+    reason: 'too large for the topic (MESSAGE_TOO_LARGE)',
+  });
+  expect(await send(sink)).toEqual(DELIVERED);
+});
+
+test('what the cluster can mend by itself is tried again within the call', async () => {
+  await using kafka = await startKafka();
+  await using sink = open(kafka.broker);
+  await kafka.failNext(PRODUCE, 6); // not the leader
+  expect(await send(sink)).toEqual(DELIVERED);
+  await kafka.failNext(PRODUCE, 19, 2); // too few replicas
+  expect(await send(sink)).toEqual(DELIVERED);
+});
+
+test('what an operator has to mend fails the batch with its reason, and goes through afterwards', async () => {
+  await using kafka = await startKafka();
+  await using sink = open(kafka.broker);
+  for (const [code, reason] of [
+    [29, 'the user may not write to the topic (TOPIC_AUTHORIZATION_FAILED)'],
+    [31, expect.stringContaining('idempotent: false')],
+    [19, 'too few replicas are in sync (NOT_ENOUGH_REPLICAS)'],
+  ] as const) {
+    await kafka.failNext(PRODUCE, code, code === 19 ? 4 : 1);
+    expect(await send(sink)).toEqual({ kind: 'failed', reason });
+  }
+  expect(await send(sink)).toEqual(DELIVERED);
+  expectAllInOrder(kafka);
+});
+
+test('a connection reset before or after the broker has a batch loses nothing and keeps the order', async () => {
+  await using kafka = await startKafka();
+  await using sink = open(kafka.broker);
+  for (let from = 0; from < records.length; from += 8) {
+    kafka.front.faults.push('reset before', 'reset after');
+    expect(await send(sink, records.slice(from, from + 8))).toEqual(DELIVERED);
+  }
+  expect(kafka.front.faults).toEqual([]);
+  expectAllInOrder(kafka);
+});
+
+test('a broker that does not answer fails the batch; nothing of it comes late, behind newer records', async () => {
+  await using kafka = await startKafka();
+  await using sink = open(kafka.broker, { timeout_ms: 400 });
+  expect(await send(sink, records.slice(0, 8))).toEqual(DELIVERED);
+  kafka.front.faults.push('no answer');
+  expect(await send(sink, records.slice(8, 16))).toMatchObject({ kind: 'failed' });
+  const produced = kafka.front.produced();
+  expect(await send(sink, records.slice(8, 16))).toEqual(DELIVERED);
+  expect(await send(sink, records.slice(16))).toEqual(DELIVERED);
+  expect(kafka.front.produced()).toBe(produced + 2);
+  expectAllInOrder(kafka);
+});
+
+test('brokers down, then up: the loop gets everything there, and sets nothing aside', async () => {
+  await using kafka = await startKafka();
+  await using temp = await makeTempDir();
+  const durable = await writeLedger(temp.path, 60);
+  await kafka.front.stop();
+  const sink = open(kafka.broker, { timeout_ms: 2_000 });
+  const loop = await startTestLoop(temp.path, durable, sink);
+  await expect.poll(() => loop.report().state, { timeout: 10_000 }).toBe('retrying');
+  expect(loop.report().last_error).toContain('ECONNREFUSED');
+  await kafka.front.start();
+  await whenDelivered(loop, durable);
+  expect(loop.report()).toMatchObject({ dead_letters: 0, delivered_total: durable });
+  await loop.stop();
+  expect(new Set(kafka.read().map(({ headers }) => headers['event_id'])).size).toBe(durable);
+});
+
+test('a name that does not resolve, and a signal to stop, fail the batch', async () => {
+  await using lost = open('kafka.invalid:9092', { timeout_ms: 1_000 });
+  expect(await send(lost)).toEqual({
+    kind: 'failed',
+    reason: expect.stringMatching(/ENOTFOUND|EAI_AGAIN|timeout/),
+  });
+  expect(await send(lost, records, AbortSignal.abort())).toEqual({
+    kind: 'failed',
+    reason: 'stopped',
+  });
+});
+
+test('TLS and SASL: a wrong or expired certificate and a revoked password fail the batch, and pass when mended', async () => {
+  await using temp = await makeTempDir();
+  const authority = createAuthority();
+  const ca_file = join(temp.path, 'ca.pem');
+  await writeFile(ca_file, authority.cert);
+  const good = authority.issue('broker');
+  await using kafka = await startKafka({
+    tls: createAuthority('another').issue('broker'),
+    sasl: { username: 'audit', password: 'right' },
+  });
+  const tls = { ca_file, insecure_skip_verify: false };
+  const sasl = { mechanism: 'plain', username: 'audit', password: 'right' } as const;
+  await using sink = open(kafka.broker, { transport: 'tls', tls, sasl });
+  expect(await send(sink)).toMatchObject({
+    kind: 'failed',
+    reason: expect.stringContaining('unable to verify'),
+  });
+  kafka.front.useCertificate(authority.issue('broker', { daysLeft: -1 }));
+  expect(await send(sink)).toMatchObject({
+    kind: 'failed',
+    reason: expect.stringContaining('certificate has expired'),
+  });
+  kafka.front.useCertificate(good);
+  expect(await send(sink, records.slice(0, 40))).toEqual(DELIVERED);
+
+  // Revoked: what is connected stays, what connects anew is not let in.
+  kafka.front.password = 'another';
+  kafka.front.faults.push('reset before');
+  expect(await send(sink, records.slice(40))).toEqual({
+    kind: 'failed',
+    reason: 'username or password is not accepted',
+  });
+  kafka.front.password = 'right';
+  expect(await send(sink, records.slice(40))).toEqual(DELIVERED);
+  expectAllInOrder(kafka);
+});
