@@ -351,3 +351,37 @@ describe('an exporter', () => {
     );
   });
 });
+
+describe('sinks over HTTP', () => {
+  const splunk = { endpoints: ['http://hec.example:8088'], token: 'a-token-of-20-letters' };
+  const optional = { 'file/ecs': ECS };
+
+  test('a token or headers go over TLS, or stay on this host', async () => {
+    await expectFault({ exporters: { splunk } }, '/exporters/splunk/endpoints/0', 'use https');
+    await expectValid({ exporters: { splunk: { ...splunk, endpoints: ['http://127.0.0.1:1'] } } });
+    const otlp = { endpoints: ['http://collector.example:4318'] };
+    await expectValid({ exporters: { otlp } });
+    const headers = { authorization: 'Bearer x' };
+    await expectFault(
+      { exporters: { otlp: { ...otlp, headers } } },
+      '/exporters/otlp/endpoints/0',
+      'sends credentials in the clear',
+    );
+  });
+
+  test('only a best-effort sink has a bound', async () => {
+    const webhook = {
+      endpoints: ['https://a.example'],
+      secret: 'a secret of 20 letters'.replaceAll(' ', '-'),
+    };
+    const bound = { records: 1_000 };
+    await expectFault(
+      { exporters: { ...optional, webhook: { ...webhook, bound } } },
+      '/exporters/webhook/bound',
+      'a required sink skips nothing',
+    );
+    await expectValid({
+      exporters: { ...optional, webhook: { ...webhook, bound, required: false } },
+    });
+  });
+});
