@@ -175,9 +175,13 @@ test('a broker that does not answer fails the batch; nothing of it comes late, b
   kafka.front.faults.push('no answer');
   expect(await send(sink, records.slice(8, 16))).toMatchObject({ kind: 'failed' });
   const produced = kafka.front.produced();
-  expect(await send(sink, records.slice(8, 16))).toEqual(DELIVERED);
+  // For longer than the client waits before it tries again by itself.
+  const endMs = performance.now() + 1_500;
+  let sent = 0;
+  for (; sent === 0 || performance.now() < endMs; sent++)
+    expect(await send(sink, records.slice(8, 16))).toEqual(DELIVERED);
+  expect(kafka.front.produced()).toBe(produced + sent);
   expect(await send(sink, records.slice(16))).toEqual(DELIVERED);
-  expect(kafka.front.produced()).toBe(produced + 2);
   expectAllInOrder(kafka);
 });
 
