@@ -348,6 +348,28 @@ it('repeated failures open the breaker, and the first ack closes it', async () =
   expect(audit.stats().breaker).toBe('closed');
 });
 
+it('half open, an action that would fail open does not begin without an agent', async () => {
+  const audit = createAudit({
+    service: 'test',
+    vocabulary: TEST_VOCABULARY,
+    redactionKey: TEST_KEY,
+    socketPath,
+    timeoutMs: 50,
+    breaker: { failures: 1, forMs: 0, coolDownMs: 1 },
+    spool: { dir: spoolDir, afterMs: 10 },
+  });
+  closing.push(() => audit.close());
+  expect((await audit.record(LOGIN)).spooled).toBe(true);
+  await eventually(() => audit.stats().breaker).toBe('half_open');
+  let begun = 0;
+  const { outcome: _, ...login } = LOGIN;
+  await expect(audit.audited(login, () => (begun += 1))).rejects.toMatchObject({
+    code: 'agent_unavailable',
+    performed: 'no',
+  });
+  expect(begun).toBe(0);
+});
+
 it('a folder that cannot be written is found by createAudit', () => {
   writeFileSync(join(dir, 'file'), '');
   expect(() => open({ dir: join(dir, 'file') })).toThrow(/the spool cannot be used/);
