@@ -217,8 +217,8 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
     const known = roomFor() ?? policies.objection();
     if (known !== null) return known;
     const connected = await delivery.probe(timeoutMs);
-    if (connected && !sendQueue.isPaused()) return null;
     const [lastEnd, putOffFor] = [delivery.lastEnd(), sendQueue.putOffFor()];
+    if (connected && putOffFor === null) return null;
     const place = putOffFor === null ? 'queued' : 'put_off';
     const waited = { place, mayBeRecorded: false, putOffFor, connected, lastEnd } as const;
     return decideTimeoutError({ ...waited, timeoutMs, socketPath });

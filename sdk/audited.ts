@@ -67,10 +67,10 @@ export interface AuditedPorts {
 export function createAudited(ports: AuditedPorts): Audited {
   return async (draft, act, options = {}) => {
     const isOpen = ports.policyOf(draft.action) === 'fail_open';
-    const objection = isOpen ? null : await ports.objection({ ...draft, outcome: 'success' });
-    const verdict = objection ?? ports.admit();
+    const verdict = isOpen
+      ? await tryOpen(ports, draft)
+      : ((await ports.objection({ ...draft, outcome: 'success' })) ?? ports.admit());
     if (verdict instanceof AuditError) throw performedNo(ports.refuse(verdict, draft));
-    // An event that tries out whether the agent is back is treated as fail-closed.
     const isStrict = !isOpen || verdict === 'probe';
     const record = recorder(ports, draft, verdict);
 
@@ -93,6 +93,13 @@ export function createAudited(ports: AuditedPorts): Audited {
     await options.rollback?.();
     throw committed.error;
   };
+}
+
+/** The one event that a half-open breaker lets try is held to the rules of a fail-closed action. */
+async function tryOpen(ports: AuditedPorts, draft: AuditedDraft): Promise<AuditError | Verdict> {
+  const verdict = ports.admit();
+  if (verdict !== 'probe') return verdict;
+  return (await ports.objection({ ...draft, outcome: 'success' })) ?? verdict;
 }
 
 type Attempt<T> =

@@ -143,7 +143,12 @@ export function createFailPolicies(options: FailPolicyOptions): FailPolicies {
     failed,
     spools,
     expired,
-    objection: () => (breaker.state(performance.now()) === 'open' ? circuitOpen() : null),
+    objection() {
+      const nowMs = performance.now();
+      // Asked again so that the breaker counts the refusal.
+      const isOpen = breaker.state(nowMs) === 'open' && breaker.admit(nowMs) === 'no';
+      return isOpen ? circuitOpen() : null;
+    },
     stats: () => ({
       breaker: breaker.state(performance.now()),
       failures,

@@ -36,7 +36,7 @@ export interface SendQueue {
   hasWork(): boolean;
   /** Whether the agent put something off: nothing leaves until resume() or disconnected(). */
   isPaused(): boolean;
-  /** Why the agent puts events off; null while it does not. */
+  /** Why the agent put an event off, when it has taken none since and some still wait; else null. */
   putOffFor(): Refusal | null;
   add(entry: QueueEntry): void;
   /**
@@ -82,6 +82,7 @@ export function createSendQueue(
   let nextSeq = 0;
   let lastAccepted = -1;
   let withdrawn = false;
+  let lastPutOff: Refusal | null = null;
   let size = 0;
   let bytesHeld = 0;
 
@@ -177,6 +178,7 @@ export function createSendQueue(
     if (!read.ok) return read;
     inFlight.shift();
     const accepted = settleAccepted(batch, read.value);
+    if (accepted > 0) lastPutOff = null;
     return ok({ accepted, refused: settleRejected(batch, read.value.rejected) });
   }
 
@@ -216,6 +218,7 @@ export function createSendQueue(
       if (!entry.settled && RETRYABLE_KINDS.has(rejection.kind)) {
         entry.state = 'put_off';
         entry.putOffFor = rejection;
+        lastPutOff = rejection;
         putOff.push(batchOfOne(seq, entry));
         continue;
       }
@@ -268,7 +271,7 @@ export function createSendQueue(
     inFlightBatches: () => inFlight.length(),
     hasWork: () => !paused && (resend.length > 0 || nextQueued() !== undefined),
     isPaused: () => paused,
-    putOffFor: () => (paused ? (resend[0]?.entries[0]?.putOffFor ?? null) : null),
+    putOffFor: () => (size > 0 ? lastPutOff : null),
     add,
     drop,
     withdraw,

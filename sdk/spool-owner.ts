@@ -62,7 +62,8 @@ async function isOwnerAlive(folder: string): Promise<boolean> {
   const owner = await readOwner(ownerPath(folder));
   if (owner === null) return false;
   const now = await describe(owner.pid);
-  return now.host === owner.host && now.started === owner.started;
+  // Without /proc nothing is known: the lock decides by its age.
+  return now.started !== '' && now.host === owner.host && now.started === owner.started;
 }
 
 async function readOwner(path: string): Promise<Owner | null> {

@@ -129,7 +129,7 @@ test('with the agent killed, a fail-closed action does not begin, a fail-open on
   expect(alerts).toEqual(['customer.delete false', 'user.login true']);
   await agent.start();
   await remove();
-  await expect.poll(() => audit.stats().spool?.drained).toBe(1);
+  await expect.poll(() => audit.stats().spool?.drained, eventually).toBe(1);
   expect(done).toEqual(['delete', 'login', 'delete']);
   expect((await runCli(['verify', agent.dir])).code).toBe(0);
 });

@@ -22,6 +22,10 @@ type SpoolingAudit = Audit<RecordReceipt | SpooledReceipt>;
 const LOGIN = draft({ action: 'user.login' });
 const testMount = testWhere(mayMount, 'ENOSPC of the spool on a tmpfs: only root may mount one');
 
+/** Waits for a condition, for as long as a busy machine may need. */
+const eventually = <T>(look: () => T): Eventually<T> => expect.poll(look, { timeout: 10_000 });
+type Eventually<T> = ReturnType<typeof expect.poll<T>>;
+
 let dir = '';
 let spoolDir = '';
 let socketPath = '';
@@ -40,14 +44,14 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-function open(spool: SpoolOptions = {}): SpoolingAudit {
+function open(spool: SpoolOptions = {}, coolDownMs = 50): SpoolingAudit {
   const audit = createAudit({
     service: 'test',
     vocabulary: TEST_VOCABULARY,
     redactionKey: TEST_KEY,
     socketPath,
     timeoutMs: 2000,
-    breaker: { forMs: 60_000, coolDownMs: 50 },
+    breaker: { forMs: 60_000, coolDownMs },
     spool: { dir: spoolDir, afterMs: 30, ...spool },
     onAuditFailure: (failure) => failures.push(failure),
   });
@@ -105,10 +109,10 @@ describe('while the agent is away', () => {
     expect(spoolFiles().length).toBeGreaterThan(0);
 
     const peer = await startPeer();
-    await expect.poll(() => audit.stats().spool?.drained).toBe(200);
+    await eventually(() => audit.stats().spool?.drained).toBe(200);
     const ids = receipts.map(({ event_id }) => event_id);
     expect(idsOf(peer)).toEqual(ids);
-    await expect.poll(() => spoolFiles()).toEqual([]);
+    await eventually(() => spoolFiles()).toEqual([]);
     expect(audit.stats().spool?.bytes).toBe(0);
   });
 
@@ -140,7 +144,7 @@ describe('while the agent is away', () => {
     const receipts = await Promise.all(Array.from({ length: 20 }, () => audit.record(LOGIN)));
     expect(receipts.every(({ spooled }) => spooled)).toBe(true);
     isMute = false;
-    await expect.poll(() => audit.stats().spool?.drained).toBe(20);
+    await eventually(() => audit.stats().spool?.drained).toBe(20);
     const later = await audit.record(LOGIN);
     expect(later.spooled).toBeUndefined();
     expect(idsOf(peer)).toEqual([...receipts, later].map(({ event_id }) => event_id));
@@ -156,7 +160,7 @@ describe('while the agent is away', () => {
 
 describe('the bound', () => {
   it('a full spool opens the breaker: every action is refused until the agent is back', async () => {
-    const audit = open({ bytesMax: 4000 });
+    const audit = open({ bytesMax: 4000 }, 60_000);
     const outcomes = await Promise.allSettled(
       Array.from({ length: 30 }, () => audit.record(LOGIN)),
     );
@@ -170,9 +174,9 @@ describe('the bound', () => {
     await expect(audit.record(draft())).rejects.toMatchObject({ code: 'circuit_open' });
 
     const peer = await startPeer();
-    await expect.poll(() => audit.stats().breaker).toBe('closed');
+    await eventually(() => audit.stats().breaker).toBe('closed');
     expect((await audit.record(draft())).spooled).toBeUndefined();
-    await expect.poll(() => audit.stats().spool?.drained).toBe(kept);
+    await eventually(() => audit.stats().spool?.drained).toBe(kept);
     expect(new Set(idsOf(peer)).size).toBe(kept + 1);
     expect(channel().filter(({ kind }) => kind === 'breaker')).toMatchObject([
       { state: 'open', reason: 'spool_full', refused: 0 },
@@ -200,11 +204,11 @@ describe('the bound', () => {
       rmSync(join(disk.path, 'ballast'));
       const peer = await startPeer();
       const again = async (): Promise<string> => (await audit.record(LOGIN)).event_id;
-      await expect
-        .poll(() => again().catch((error: { code: string }) => error.code))
-        .toHaveLength(26);
+      await eventually(() => again().catch((error: { code: string }) => error.code)).toHaveLength(
+        26,
+      );
       const kept = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-      await expect.poll(() => audit.stats().spool?.drained).toBe(kept.length);
+      await eventually(() => audit.stats().spool?.drained).toBe(kept.length);
       expect(idsOf(peer)).toEqual(expect.arrayContaining(kept.map(({ event_id }) => event_id)));
       await audit.close();
     },
@@ -216,9 +220,9 @@ describe('a spool that another process left behind', () => {
     const left = orphan(50);
     const peer = await startPeer();
     const audit = open();
-    await expect.poll(() => audit.stats().spool?.drained).toBe(50);
+    await eventually(() => audit.stats().spool?.drained).toBe(50);
     expect(idsOf(peer)).toEqual(left.ids);
-    await expect.poll(() => readdirSync(spoolDir)).toEqual([]);
+    await eventually(() => readdirSync(spoolDir)).toEqual([]);
     const { producer } = readSpool(left.bytes);
     expect(new Set(peer.appended.map((one) => one.producer))).toEqual(new Set([producer]));
   });
@@ -227,13 +231,13 @@ describe('a spool that another process left behind', () => {
     const left = orphan(30);
     const peer = await startPeer();
     const first = open();
-    await expect.poll(() => first.stats().spool?.drained).toBe(30);
-    await expect.poll(() => spoolFiles()).toEqual([]);
+    await eventually(() => first.stats().spool?.drained).toBe(30);
+    await eventually(() => spoolFiles()).toEqual([]);
     await first.close();
     mkdirSync(join(left.path, '..'), { recursive: true });
     writeFileSync(left.path, left.bytes);
     const second = open();
-    await expect.poll(() => second.stats().spool?.drained).toBe(30);
+    await eventually(() => second.stats().spool?.drained).toBe(30);
     expect(peer.arrivals).toHaveLength(60);
     expect(idsOf(peer)).toEqual(left.ids);
   });
@@ -244,8 +248,8 @@ describe('a spool that another process left behind', () => {
     const other = open();
     await other.record(LOGIN);
     const peer = await startPeer();
-    await expect.poll(() => owner.stats().spool?.drained).toBe(1);
-    await expect.poll(() => other.stats().spool?.drained).toBe(1);
+    await eventually(() => owner.stats().spool?.drained).toBe(1);
+    await eventually(() => other.stats().spool?.drained).toBe(1);
     expect(idsOf(peer)).toContain(event_id);
     expect(peer.arrivals).toHaveLength(2);
   });
@@ -256,7 +260,7 @@ describe('a spool that another process left behind', () => {
     await first.close();
     const peer = await startPeer();
     const second = open();
-    await expect.poll(() => second.stats().spool?.drained).toBe(1);
+    await eventually(() => second.stats().spool?.drained).toBe(1);
     expect(idsOf(peer)).toEqual([event_id]);
   });
 
@@ -267,10 +271,10 @@ describe('a spool that another process left behind', () => {
     writeFileSync(left.path, left.bytes);
     const peer = await startPeer();
     const audit = open();
-    await expect.poll(() => audit.stats().spool?.drained).toBe(2);
+    await eventually(() => audit.stats().spool?.drained).toBe(2);
     expect(idsOf(peer)).toEqual([left.ids[0], left.ids[2]]);
-    await expect.poll(() => readdirSync(join(spoolDir, 'set-aside'))).toHaveLength(1);
-    await expect.poll(() => channel()).toMatchObject([{ kind: 'spool_damaged', corrupt_lines: 1 }]);
+    await eventually(() => readdirSync(join(spoolDir, 'set-aside'))).toHaveLength(1);
+    await eventually(() => channel()).toMatchObject([{ kind: 'spool_damaged', corrupt_lines: 1 }]);
   });
 
   it('with an event that the agent refuses for good: set aside and told, the rest is drained', async () => {
@@ -280,12 +284,12 @@ describe('a spool that another process left behind', () => {
         text.includes(left.ids[1] ?? '') ? { kind: 'unknown_tenant', message: 'unknown' } : null,
     });
     const audit = open();
-    await expect.poll(() => audit.stats().spool?.drained).toBe(3);
+    await eventually(() => audit.stats().spool?.drained).toBe(3);
     expect(idsOf(peer)).toEqual([left.ids[0], left.ids[2]]);
-    await expect.poll(() => readdirSync(join(spoolDir, 'set-aside'))).toHaveLength(1);
-    await expect
-      .poll(() => channel())
-      .toMatchObject([{ kind: 'spool_refused', event_id: left.ids[1], code: 'unknown_tenant' }]);
+    await eventually(() => readdirSync(join(spoolDir, 'set-aside'))).toHaveLength(1);
+    await eventually(() => channel()).toMatchObject([
+      { kind: 'spool_refused', event_id: left.ids[1], code: 'unknown_tenant' },
+    ]);
   });
 
   it('cut off at any byte of its last batch: what was whole before is there, and half a line is not', async () => {
@@ -311,8 +315,8 @@ describe('a spool that another process left behind', () => {
     writeFileSync(left.path, left.bytes.subarray(0, -7));
     const peer = await startPeer();
     const audit = open();
-    await expect.poll(() => audit.stats().spool?.drained).toBe(2);
-    await expect.poll(() => spoolFiles()).toEqual([]);
+    await eventually(() => audit.stats().spool?.drained).toBe(2);
+    await eventually(() => spoolFiles()).toEqual([]);
     expect(idsOf(peer)).toEqual(left.ids.slice(0, 2));
   });
 });
@@ -324,7 +328,7 @@ it('repeated failures open the breaker, and the first ack closes it', async () =
     redactionKey: TEST_KEY,
     socketPath,
     timeoutMs: 50,
-    breaker: { failures: 3, forMs: 0, coolDownMs: 100 },
+    breaker: { failures: 3, forMs: 0, coolDownMs: 1000 },
   });
   closing.push(() => audit.close());
   for (let n = 0; n < 3; n++) await expect(audit.record(draft())).rejects.toThrow('no ack');
@@ -335,15 +339,35 @@ it('repeated failures open the breaker, and the first ack closes it', async () =
     performed: 'no',
   });
   await startPeer();
-  await expect
-    .poll(() =>
-      audit.record(LOGIN).then(
-        () => 'acked',
-        () => 'refused',
-      ),
-    )
-    .toBe('acked');
+  await eventually(() =>
+    audit.record(LOGIN).then(
+      () => 'acked',
+      () => 'refused',
+    ),
+  ).toBe('acked');
   expect(audit.stats().breaker).toBe('closed');
+});
+
+it('half open, an action that would fail open does not begin without an agent', async () => {
+  const audit = createAudit({
+    service: 'test',
+    vocabulary: TEST_VOCABULARY,
+    redactionKey: TEST_KEY,
+    socketPath,
+    timeoutMs: 50,
+    breaker: { failures: 1, forMs: 0, coolDownMs: 1 },
+    spool: { dir: spoolDir, afterMs: 10 },
+  });
+  closing.push(() => audit.close());
+  expect((await audit.record(LOGIN)).spooled).toBe(true);
+  await eventually(() => audit.stats().breaker).toBe('half_open');
+  let begun = 0;
+  const { outcome: _, ...login } = LOGIN;
+  await expect(audit.audited(login, () => (begun += 1))).rejects.toMatchObject({
+    code: 'agent_unavailable',
+    performed: 'no',
+  });
+  expect(begun).toBe(0);
 });
 
 it('a folder that cannot be written is found by createAudit', () => {
