@@ -35,6 +35,8 @@ const INTERVAL_S_MAX = 3_600;
 /** Another screen, so that the one before is there again afterwards; no cursor. */
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[2J';
 const LEAVE = '\x1b[?25h\x1b[?1049l';
+/** Of a terminal that does not know its own size. */
+const ROWS_DEFAULT = 24;
 const HOME = '\x1b[H';
 const END_OF_LINE = '\x1b[K';
 const END_OF_SCREEN = '\x1b[J';
@@ -162,7 +164,7 @@ function openScreen({ once, json }: TopOptions): Screen {
     };
   }
   const draw = (lines: readonly string[]): void => {
-    const shown = lines.slice(0, Math.max(1, out.rows - 1));
+    const shown = lines.slice(0, (out.rows || ROWS_DEFAULT) - 1);
     const text = shown.map((line) => line + END_OF_LINE + '\n').join('');
     out.write(HOME + text + END_OF_SCREEN);
   };
