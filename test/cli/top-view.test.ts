@@ -148,7 +148,6 @@ test('trouble is coloured, and the same words are there without colour', () => {
   };
   const sample = sampleOf(reading(0, status), null);
   const coloured = renderTop(sample, { columns: 0, isColoured: true });
-  // eslint-disable-next-line no-control-regex -- the colours are what is looked for
   const isMarked = (name: string): boolean =>
     /^\x1b\[3[13]m/.test(coloured.find((line) => line.includes(name)) ?? '');
   expect(isMarked('disk_full')).toBe(true);

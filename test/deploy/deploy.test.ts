@@ -1,6 +1,6 @@
 /** deploy/: what it names is there: metrics and their labels, files, ports, commands, keys, runbooks. */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
@@ -197,6 +197,9 @@ async function loadUnitConfig(): Promise<Config> {
   return loaded.value;
 }
 
+interface Probe {
+  readonly exec: { readonly command: readonly string[] };
+}
 interface Container {
   readonly name: string;
   readonly restartPolicy?: string;
@@ -204,7 +207,9 @@ interface Container {
   readonly env: readonly { readonly name: string; readonly value?: string }[];
   readonly securityContext: Readonly<Record<string, unknown>>;
   readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
-  readonly [probe: `${string}Probe`]: { readonly exec: { readonly command: readonly string[] } };
+  readonly startupProbe?: Probe;
+  readonly livenessProbe?: Probe;
+  readonly readinessProbe?: Probe;
 }
 interface Manifest {
   readonly kind: string;
@@ -293,12 +298,12 @@ describe('Kubernetes', () => {
   test('probes ask the admin port from within, liveness for /healthz, readiness for /readyz', async () => {
     const { admin_endpoint: endpoint } = (await loadSidecarConfig()).service.telemetry;
     const asks = (probe: 'startupProbe' | 'livenessProbe' | 'readinessProbe'): string =>
-      agent?.[probe].exec.command.join(' ') ?? '';
+      agent?.[probe]?.exec.command.join(' ') ?? '';
     expect(asks('startupProbe')).toContain(`http://${endpoint}/healthz`);
     expect(asks('livenessProbe')).toContain(`http://${endpoint}/healthz`);
     expect(asks('readinessProbe')).toContain(`http://${endpoint}/readyz`);
     // The very command: with nobody on the port it says no.
-    const [program = '', ...args] = agent?.livenessProbe.exec.command ?? [];
+    const [program = '', ...args] = agent?.livenessProbe?.exec.command ?? [];
     expect(program).toBe('node');
     expect(
       spawnSync(
