@@ -211,7 +211,6 @@ test('who looks on without reading loses records, is told how many, and holds up
   slow.end();
   const [answer] = (await once(slow, 'response')) as [IncomingMessage];
   answer.pause();
-  // The test ends by cutting the line.
   answer.on('error', () => undefined);
   const client = await startGoodClient(agent, { inFlight: 512, timeoutMs: 60_000 });
   await client.reached(40_000);
@@ -219,7 +218,10 @@ test('who looks on without reading loses records, is told how many, and holds up
   expect(failed).toEqual([]);
   await agent.delivered();
   let [from, shown, lost] = [0, 0, 0];
-  createInterface({ input: answer }).on('line', (line) => {
+  const reading = createInterface({ input: answer });
+  // The test ends by cutting the line.
+  reading.on('error', () => undefined);
+  reading.on('line', (line) => {
     if (line.startsWith('{"event"')) shown += 1;
     from += Number(/^\{"tap":\{"from":(\d+)\}\}$/.exec(line)?.[1] ?? 0);
     lost += Number(/^\{"tap":\{"lost":(\d+)\}\}$/.exec(line)?.[1] ?? 0);
