@@ -101,12 +101,19 @@ async function change(to: SinkChange): Promise<void> {
   const ending = running.filter((one) => !kept.includes(one));
   await Promise.all(ending.map(({ loop }) => loop.stop()));
   running = running.filter((one) => kept.includes(one));
-  running = await Promise.all(
-    to.exporters.map((exporter, at) => {
-      const sink = opened.get(exporter);
-      return kept[at] ?? begin(exporter, sink ?? open(exporter));
-    }),
-  );
+  const begun = to.exporters.map((exporter, at) => {
+    const sink = opened.get(exporter);
+    return kept[at] ?? begin(exporter, sink ?? open(exporter));
+  });
+  running = await Promise.all(begun).catch((error: unknown) => {
+    // Some have ended and some not begun: this thread must not go on as if nothing had happened. The
+    // agent ends with it, and the next start takes all up from their cursors.
+    const reason = messageOf(error);
+    setImmediate(() => {
+      throw new Error(`sinks could not be begun again: ${reason}`);
+    });
+    throw error;
+  });
   // What became durable in between was told to those that ran then.
   for (const { loop } of running) loop.notifyDurable(durable);
   status.callNow();
