@@ -4,22 +4,23 @@
  */
 import { join } from 'node:path';
 import { nodeFilesystem } from '../ledger/filesystem.ts';
-import { createRedactor } from '../redaction/redaction.ts';
+import { createRedactor, type Redactor } from '../redaction/redaction.ts';
 import type { Config } from '../schemas/config.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import type { Vocabulary } from '../schemas/vocabulary.ts';
 import type { AgentIdentity } from './append/agent-event.ts';
 import { openLedger, type OpenedLedger } from './append/open.ts';
 import { startDelivery, type Delivery } from './deliver/delivery.ts';
-import { POSTGRES_FOLDER } from './deliver/sinks/postgresql.ts';
-import { keepEmbeddedServer, type EmbeddedServer } from './embedded-server.ts';
+import { keepConfiguredServer, type EmbeddedServer } from './embedded-server.ts';
 import { loadKeys, type AgentKeys } from './keys.ts';
 import { lockDataDir } from './lock.ts';
 import { createAdminServer } from './observe/admin.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
+import { createTap } from './observe/tap.ts';
 import { startTraces, type Traces } from './observe/traces.ts';
-import type { Logger } from './ports.ts';
+import type { Logger, ReloadReport } from './ports.ts';
 import { openReceivers, type Receivers } from './receive/receivers.ts';
+import { createReload, type Reload, type Reread } from './reload.ts';
 import { createStatus, type StatusView } from './status.ts';
 import { createStops, type Stops } from './stops.ts';
 import { VERSION } from './version.ts';
@@ -28,6 +29,10 @@ export interface AgentOptions {
   readonly config: Config;
   readonly vocabulary: Vocabulary;
   readonly log: Logger;
+  /** Reads configuration and vocabulary again, for a reload. */
+  readonly reread: Reread;
+  /** Told when a reload changes how much is logged. */
+  readonly onLogLevel?: (level: Config['service']['telemetry']['log_level']) => void;
 }
 
 export interface Agent {
@@ -37,6 +42,8 @@ export interface Agent {
   readonly generatedKeys: readonly string[];
   /** The embedded server's first start: up, or why not yet; null without one. */
   readonly database: EmbeddedServer['first'] | null;
+  /** Takes up what it can of a changed configuration; the log says what. */
+  reload(): Promise<ReloadReport>;
   /** Settles when the agent cannot go on (disk failed, lock lost), with the reason. Stop it then. */
   readonly failed: Promise<string>;
   /** Takes no more, acks what it took, delivers what time allows, stops everything. Idempotent. */
@@ -93,7 +100,8 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
   if (!delivery.ok) return delivery;
   const receivers = await receive(base, ledger.value);
   if (!receivers.ok) return receivers;
-  const admin = await administer(base, delivery.value);
+  const reload = reloadOf(base, ledger.value, delivery.value, receivers.value);
+  const admin = await administer(base, delivery.value, reload);
   if (!admin.ok) return admin;
 
   return ok({
@@ -101,9 +109,13 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
     generatedKeys: keys.generated,
     database: database?.first ?? null,
     failed,
+    reload: reload.run,
     stop: () => stops.run(),
   });
 }
+
+/** Where it listens, or why it does not. */
+type Started = Result<string, string>;
 
 /** What every stage is built from. */
 interface Base extends AgentOptions {
@@ -158,11 +170,15 @@ async function append(base: Base): Promise<Result<OpenedLedger, string>> {
     meter: base.traces.meter(base.metrics.meter),
     log,
     nowMs: Date.now,
-    onDurable: (records) => view.delivery?.notifyDurable(records),
+    onDurable: (records) => {
+      view.durable = records;
+      view.delivery?.notifyDurable(records);
+    },
     onFailed: (reason) => base.fail(`the ledger cannot be written: ${reason}`),
   });
   if (!ledger.ok) return ledger;
   view.append = ledger.value.append;
+  view.durable = ledger.value.append.status().records;
   void base.lockLost.then(ledger.value.append.halt);
   base.stops.add('ledger', () => ledger.value.close());
   await ledger.value.append.recordOwn('agent.started', 'success', resourceOf(base), {
@@ -173,16 +189,8 @@ async function append(base: Base): Promise<Result<OpenedLedger, string>> {
 
 /** The embedded store of record, where the configuration has one. It stops after delivery. */
 function startDatabase({ config, log, stops }: Base): EmbeddedServer | null {
-  const embedded = config.exporters.find(
-    (exporter) => exporter.type === 'postgresql' && exporter.embedded,
-  );
-  if (embedded?.type !== 'postgresql') return null;
-  const server = keepEmbeddedServer({
-    dir: join(config.data_dir, POSTGRES_FOLDER),
-    port: embedded.port,
-    log,
-  });
-  stops.add('postgresql', () => server.stop(POSTGRES_STOP_MS));
+  const server = keepConfiguredServer(config, log);
+  if (server !== null) stops.add('postgresql', () => server.stop(POSTGRES_STOP_MS));
   return server;
 }
 
@@ -220,10 +228,7 @@ async function receive(base: Base, ledger: OpenedLedger): Promise<Result<Receive
   const receivers = await openReceivers({
     config,
     vocabulary: base.vocabulary,
-    redactor: createRedactor({
-      masterKey: keys.redaction,
-      sensitiveKeys: config.processors.redaction.sensitive_keys,
-    }),
+    redactor: redactorOf(keys, config),
     payloadKey: keys.redaction,
     receipts: ledger.origins,
     appender: ledger.append,
@@ -241,10 +246,36 @@ async function receive(base: Base, ledger: OpenedLedger): Promise<Result<Receive
   return receivers;
 }
 
-async function administer(base: Base, delivery: Delivery): Promise<Result<string, string>> {
+function redactorOf({ redaction: masterKey }: AgentKeys, { processors }: Config): Redactor {
+  return createRedactor({ masterKey, sensitiveKeys: processors.redaction.sensitive_keys });
+}
+
+/** Delivery first: it alone can refuse, and then nothing has changed. */
+function reloadOf(
+  base: Base,
+  ledger: OpenedLedger,
+  delivery: Delivery,
+  receivers: Receivers,
+): Reload {
+  return createReload({
+    ...base,
+    apply: async ({ config, vocabulary }, applied) => {
+      if (applied.some((name) => name === 'vocabulary' || name.startsWith('exporters.')))
+        await delivery.change({ exporters: config.exporters, vocabulary });
+      receivers.change({ config, vocabulary, redactor: redactorOf(base.keys, config) });
+      base.view.vocabularyFile = config.agent.vocabulary_file;
+      base.onLogLevel?.(config.service.telemetry.log_level);
+    },
+    record: (metadata) =>
+      ledger.append.recordOwn('agent.reloaded', 'success', resourceOf(base), metadata),
+  });
+}
+
+async function administer(base: Base, delivery: Delivery, reload: Reload): Promise<Started> {
   const { config, metrics, view, stops } = base;
+  const { admin_endpoint: endpoint } = config.service.telemetry;
   const admin = createAdminServer({
-    endpoint: config.service.telemetry.admin_endpoint,
+    endpoint,
     socketPath: join(config.data_dir, 'admin.sock'),
     status: view.status,
     metrics,
@@ -252,12 +283,17 @@ async function administer(base: Base, delivery: Delivery): Promise<Result<string
       list: (sink, limit) => delivery.listDeadLetters(sink, limit),
       retry: (sink) => delivery.retryDeadLetters(sink),
     },
+    reload,
+    tap: createTap({
+      ledgerDir: join(config.data_dir, 'ledger'),
+      durable: () => view.durable,
+      cursor: (sink) => delivery.status().find(({ name }) => name === sink)?.cursor ?? null,
+    }),
     log: base.log,
   });
   const listening = await admin.listen();
   if (!listening.ok) return err(listening.error.message);
   stops.add('admin', () => admin.close());
-  const { admin_endpoint: endpoint } = config.service.telemetry;
   return ok(`http://${endpoint.slice(0, endpoint.lastIndexOf(':'))}:${listening.value.port}`);
 }
 

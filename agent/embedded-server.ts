@@ -2,8 +2,11 @@
  * Keeps the embedded PostgreSQL running: starts it, starts it again when it dies, and stops it last.
  * Delivery does not wait for it: until it is up the sink retries, as with any database that is away.
  */
-import type { Logger } from './ports.ts';
+import { join } from 'node:path';
+import type { Config } from '../schemas/config.ts';
 import { messageOf } from '../schemas/result.ts';
+import { POSTGRES_FOLDER } from './deliver/sinks/postgresql.ts';
+import type { Logger } from './ports.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../store/embedded.ts';
 
 export interface EmbeddedServer {
@@ -16,6 +19,19 @@ export interface EmbeddedServer {
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 30_000;
 const WATCH_MS = 1_000;
+
+/** Keeps the server of a configuration running; null where it has none. */
+export function keepConfiguredServer(config: Config, log: Logger): EmbeddedServer | null {
+  const embedded = config.exporters.find(
+    (exporter) => exporter.type === 'postgresql' && exporter.embedded,
+  );
+  if (embedded?.type !== 'postgresql') return null;
+  return keepEmbeddedServer({
+    dir: join(config.data_dir, POSTGRES_FOLDER),
+    port: embedded.port,
+    log,
+  });
+}
 
 /** Starts to keep a server in `dir` running. */
 export function keepEmbeddedServer(options: {

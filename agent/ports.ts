@@ -215,6 +215,16 @@ export interface AgentStatus {
   readonly last_error: string | null;
 }
 
+/** What a reload did, or would do. Names of sections, never values. */
+export interface ReloadReport {
+  /** False: nothing was, or would be, changed; `faults` says why. */
+  readonly ok: boolean;
+  readonly faults: readonly string[];
+  readonly applied: readonly string[];
+  /** Changed in the file, and in force only after a restart. */
+  readonly needs_restart: readonly string[];
+}
+
 /** Counters and histograms, called once a batch, never once an event. */
 export interface Meter {
   acks(count: number): void;

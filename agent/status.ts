@@ -7,6 +7,10 @@ export interface StatusView {
   /** Set by the wiring as the stages come up. */
   append: { status(): AppendStatus } | null;
   delivery: { status(): readonly SinkStatus[]; notifyDurable(records: number): void } | null;
+  /** Records that are fsynced. */
+  durable: number;
+  /** The vocabulary in force. */
+  vocabularyFile: string;
   readonly status: () => AgentStatus;
 }
 
@@ -32,6 +36,8 @@ export function createStatus(
   const view: StatusView = {
     append: null,
     delivery: null,
+    durable: 0,
+    vocabularyFile: config.agent.vocabulary_file,
     status: () => {
       const append = view.append?.status() ?? STARTING;
       const sinks = view.delivery?.status() ?? [];
@@ -41,7 +47,7 @@ export function createStatus(
         pid: process.pid,
         started_at: startedAt,
         data_dir: config.data_dir,
-        vocabulary_file: config.agent.vocabulary_file,
+        vocabulary_file: view.vocabularyFile,
         append,
         sinks,
         ...totals(),

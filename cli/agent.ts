@@ -1,8 +1,10 @@
 /** `sealtrail agent`: runs the agent in the foreground until it is told to stop. */
+import { isatty } from 'node:tty';
 import type { Command } from 'commander';
-import { startAgent, type Agent } from '../agent/agent.ts';
+import type { Agent } from '../agent/agent.ts';
 import { loadConfig, loadVocabularyFile } from '../agent/config.ts';
-import { createAppLog } from '../agent/observe/log.ts';
+import type { Loaded } from '../agent/reload.ts';
+import { err, ok, type Result } from '../schemas/result.ts';
 import { describeAgent, describeDatabase } from './banner.ts';
 import { formatFault } from './config-check.ts';
 
@@ -12,7 +14,8 @@ Examples:
   $ SEALTRAIL_DATA_DIR=/var/lib/sealtrail SEALTRAIL_OTLP_PORT=14318 sealtrail agent -c /etc/sealtrail/sealtrail.yaml
 
 Ctrl-C (SIGINT) and SIGTERM drain and stop within 10 seconds; a second one ends it at once, which loses
-nothing that was acked. Exit codes: 0 stopped, 1 it could not go on, 2 it could not start.`;
+nothing that was acked. SIGHUP reads the configuration again and applies what can be applied while running
+(\`sealtrail config reload\` does the same and shows what). Exit codes: 0 stopped, 1 it could not go on, 2 it could not start.`;
 
 /** Adds the command. */
 export function addAgentCommand(program: Command): void {
@@ -27,33 +30,47 @@ export function addAgentCommand(program: Command): void {
 }
 
 async function runAgent(path: string): Promise<number> {
-  const config = await loadConfig(path, process.env);
-  if (!config.ok) {
-    for (const fault of config.error) console.error(formatFault(path, fault));
+  const read = await readAll(path);
+  if (!read.ok) {
+    for (const fault of read.error) console.error(fault);
     return 2;
   }
-  const vocabularyFile = config.value.agent.vocabulary_file;
-  const vocabulary = await loadVocabularyFile(vocabularyFile);
-  if (!vocabulary.ok) {
-    for (const fault of vocabulary.error) console.error(formatFault(vocabularyFile, fault));
-    return 2;
-  }
-  const stopping = waitForSignal();
+  const { config, vocabulary } = read.value;
+  const signals = listenForSignals();
   // A terminal or pager that went away is no reason to stop taking events: what it would show is lost.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  const { createAppLog } = await import('../agent/observe/log.ts');
+  const { startAgent } = await import('../agent/agent.ts');
   const log = createAppLog({
-    level: config.value.service.telemetry.log_level,
-    name: config.value.agent.name,
+    level: config.service.telemetry.log_level,
+    name: config.agent.name,
   });
-  const started = await startAgent({ config: config.value, vocabulary: vocabulary.value, log });
+  const started = await startAgent({
+    config,
+    vocabulary,
+    log,
+    reread: () => readAll(path),
+    onLogLevel: log.setLevel,
+  });
   if (!started.ok) {
     console.error(`sealtrail: ${started.error}`);
     return 2;
   }
   const agent = started.value;
-  console.log(describeAgent(config.value, agent));
-  void agent.database?.then((database) => console.log(describeDatabase(config.value, database)));
-  return runUntilStopped(agent, stopping);
+  signals.onHangUp(() => void agent.reload());
+  console.log(describeAgent(config, agent));
+  void agent.database?.then((database) => console.log(describeDatabase(config, database)));
+  return runUntilStopped(agent, signals.stopping);
+}
+
+/** The configuration and the vocabulary it names, or what is wrong with them, as compilers say it. */
+async function readAll(path: string): Promise<Result<Loaded, readonly string[]>> {
+  const config = await loadConfig(path, process.env);
+  if (!config.ok) return err(config.error.map((fault) => formatFault(path, fault)));
+  const file = config.value.agent.vocabulary_file;
+  const vocabulary = await loadVocabularyFile(file);
+  if (!vocabulary.ok) return err(vocabulary.error.map((fault) => formatFault(file, fault)));
+  return ok({ config: config.value, vocabulary: vocabulary.value });
 }
 
 async function runUntilStopped(agent: Agent, stopping: Promise<string>): Promise<number> {
@@ -67,16 +84,41 @@ async function runUntilStopped(agent: Agent, stopping: Promise<string>): Promise
   return reason.code;
 }
 
-/** The first SIGINT or SIGTERM asks, the second one ends the process. */
-function waitForSignal(): Promise<string> {
-  return new Promise((tell) => {
-    let asked = false;
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(signal, () => {
-        if (asked) process.exit(1);
-        asked = true;
-        tell(signal);
-      });
-    }
+interface Signals {
+  /** Settles with the signal that asks to stop. */
+  readonly stopping: Promise<string>;
+  /** Called at each SIGHUP, and once now for those that came before. */
+  onHangUp(reload: () => void): void;
+}
+
+/**
+ * The first SIGINT or SIGTERM asks to stop, the second one ends the process; SIGHUP asks to reload. A
+ * terminal that is closed sends SIGHUP too: whoever ran the agent in it wants it stopped.
+ */
+function listenForSignals(): Signals {
+  const hadTerminal = isatty(0);
+  let reload: (() => void) | null = null;
+  let isHungUp = false;
+  let asked = false;
+  let tell: (signal: string) => void = () => undefined;
+  const stopping = new Promise<string>((settle) => (tell = settle));
+  const stop = (signal: string): void => {
+    if (asked) process.exit(1);
+    asked = true;
+    tell(signal);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop(signal));
+  process.on('SIGHUP', () => {
+    if (asked) return;
+    if (hadTerminal && !isatty(0)) stop('SIGHUP, the terminal is gone');
+    else if (reload === null) isHungUp = true;
+    else reload();
   });
+  return {
+    stopping,
+    onHangUp: (run) => {
+      reload = run;
+      if (isHungUp) run();
+    },
+  };
 }

@@ -1,17 +1,25 @@
 #!/usr/bin/env node
 /**
- * `sealtrail`: one binary, each command a thin file. Exit codes: 0 done, 1 the answer is no (broken,
- * refused, invalid), 2 the question could not be answered (usage, unreadable, no agent).
+ * `sealtrail`: one binary, each command a thin file that is loaded when it is asked for. Exit codes: 0
+ * done, 1 the answer is no (broken, refused, invalid), 2 the question could not be answered (usage,
+ * unreadable, no agent).
  */
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../agent/version.ts';
-import { addAgentCommand } from './agent.ts';
-import { addConfigCommand, addInitCommand } from './config.ts';
-import { addDlqCommand } from './dlq.ts';
-import { addEmitCommand } from './emit.ts';
-import { addSetupCommand } from './setup.ts';
-import { addStatusCommand } from './status.ts';
-import { addVerifyCommand } from './verify.ts';
+
+/** Each command's module, loaded when it is asked for: only `agent` pays for loading the agent. */
+const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+  agent: async () => (await import('./agent.ts')).addAgentCommand,
+  emit: async () => (await import('./emit.ts')).addEmitCommand,
+  verify: async () => (await import('./verify.ts')).addVerifyCommand,
+  status: async () => (await import('./status.ts')).addStatusCommand,
+  top: async () => (await import('./top.ts')).addTopCommand,
+  tap: async () => (await import('./tap.ts')).addTapCommand,
+  config: async () => (await import('./config.ts')).addConfigCommand,
+  dlq: async () => (await import('./dlq.ts')).addDlqCommand,
+  setup: async () => (await import('./setup.ts')).addSetupCommand,
+  init: async () => (await import('./config.ts')).addInitCommand,
+};
 
 const program = new Command('sealtrail')
   .description(
@@ -21,17 +29,12 @@ const program = new Command('sealtrail')
   .exitOverride()
   .showHelpAfterError('(run with --help for examples)');
 
-for (const add of [
-  addAgentCommand,
-  addEmitCommand,
-  addVerifyCommand,
-  addStatusCommand,
-  addConfigCommand,
-  addDlqCommand,
-  addInitCommand,
-  addSetupCommand,
-])
-  add(program);
+// The program's own options take no values, so the first other word is the command.
+const named = process.argv.slice(2).find((word) => !word.startsWith('-')) ?? '';
+const isVersionAsked = named === '' && process.argv.some((word) => /^(-V|--version)$/.test(word));
+const wanted = Object.hasOwn(COMMANDS, named) ? [named] : Object.keys(COMMANDS);
+// Help, and the refusal of a command that there is not, speak of them all.
+for (const name of isVersionAsked ? [] : wanted) (await COMMANDS[name]?.())?.(program);
 
 try {
   await program.parseAsync();

@@ -19,11 +19,26 @@ export async function askAgent(
   method: 'GET' | 'POST',
   path: string,
 ): Promise<Result<unknown, string>> {
+  const text = await askAgentText(dataDir, method, path);
+  if (!text.ok) return text;
+  try {
+    const value: unknown = JSON.parse(text.value);
+    return ok(value);
+  } catch {
+    return err(`the agent's answer to ${path} is no JSON`);
+  }
+}
+
+/** The same, for an answer that is text. */
+export async function askAgentText(
+  dataDir: string,
+  method: 'GET' | 'POST',
+  path: string,
+): Promise<Result<string, string>> {
   const socketPath = join(dataDir, 'admin.sock');
   try {
     const { status, body } = await send(socketPath, method, path);
-    const value: unknown = JSON.parse(body);
-    if (status === 200) return ok(value);
+    if (status === 200) return ok(body);
     return err(`the agent answered ${status}: ${body.slice(0, 300)}`);
   } catch (error) {
     if (['ENOENT', 'ECONNREFUSED'].includes(codeOf(error)))

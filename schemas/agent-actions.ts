@@ -12,6 +12,12 @@ type Facts = Pick<ActionDefinition, 'description' | 'sensitivity' | 'ocsf' | 'ec
 const STORAGE = { category: ['database'], type: ['info'] };
 
 const FACTS: Readonly<Record<AgentActionName, Facts>> = {
+  'agent.reloaded': {
+    description: 'The agent read its configuration again; metadata names the sections, no values.',
+    sensitivity: 'high',
+    ocsf: { class_uid: 6002, activity_id: 99 },
+    ecs: { category: ['configuration'], type: ['change'] },
+  },
   'agent.started': {
     description: 'The agent began to take events.',
     sensitivity: 'medium',

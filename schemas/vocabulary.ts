@@ -41,6 +41,7 @@ export interface VocabularyError {
 
 /** Names that the agent records about itself (definitions: agent-actions.ts). */
 export const AGENT_ACTION_NAMES = [
+  'agent.reloaded',
   'agent.started',
   'agent.stopped',
   'audit.failure',

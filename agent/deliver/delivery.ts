@@ -12,7 +12,7 @@ import type {
   SkippedRecords,
 } from '../ports.ts';
 import { statusOf, type SinkReport } from './progress.ts';
-import type { WorkerStart } from './protocol.ts';
+import type { SinkChange, WorkerStart } from './protocol.ts';
 import { startThread, type DeliveryThread } from './thread.ts';
 import { createThrottle, pause, realTiming } from './timing.ts';
 
@@ -41,6 +41,11 @@ export interface Delivery {
   listDeadLetters(sink?: string, limit?: number): Promise<readonly DeadLetter[]>;
   /** Sends dead letters again, once. Rejects when the thread has ended. */
   retryDeadLetters(sink?: string): Promise<DeadLetterRetry>;
+  /**
+   * Begins sinks that are new, ends those that are gone, begins those that changed again from their
+   * cursors. Rejects, with everything as it was, when one cannot be opened.
+   */
+  change(to: SinkChange): Promise<void>;
   /** Resolves when every sink that is not stopped has everything, or when time is up. */
   drain(timeoutMs: number): Promise<void>;
   /** Ends the loops, cursors saved, and the thread. Idempotent. */
@@ -116,6 +121,10 @@ export async function startDelivery(
     retryDeadLetters: async (sink) => {
       const answer = await thread.ask((id) => ({ kind: 'retry', id, ...named(sink) }));
       return answer.kind === 'retried' ? answer.result : { delivered: 0, remaining: 0 };
+    },
+    change: async ({ exporters, vocabulary }) => {
+      notify.callNow();
+      await thread.ask((id) => ({ kind: 'change', id, exporters, vocabulary }));
     },
     stop: async () => {
       notify.cancel();

@@ -21,12 +21,16 @@ export interface WorkerStart {
   readonly durable: number;
 }
 
+/** Exporters from now on, all of them. */
+export type SinkChange = Pick<WorkerStart, 'exporters' | 'vocabulary'>;
+
 export type ToWorker =
   | { readonly kind: 'durable'; readonly records: number }
   | { readonly kind: 'list'; readonly id: number; readonly sink?: string; readonly limit: number }
   | { readonly kind: 'retry'; readonly id: number; readonly sink?: string }
   /** What came of the skip with that number. */
   | { readonly kind: 'skip_recorded'; readonly id: number; readonly isRecorded: boolean }
+  | ({ readonly kind: 'change'; readonly id: number } & SinkChange)
   | { readonly kind: 'stop' };
 
 export type FromWorker =
@@ -48,5 +52,6 @@ export type FromWorker =
 export type Answer =
   | { readonly kind: 'listed'; readonly id: number; readonly letters: readonly DeadLetter[] }
   | { readonly kind: 'retried'; readonly id: number; readonly result: DeadLetterRetry }
+  | { readonly kind: 'changed'; readonly id: number }
   /** The disk did not let it answer. */
   | { readonly kind: 'refused'; readonly id: number; readonly reason: string };

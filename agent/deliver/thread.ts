@@ -77,6 +77,7 @@ export function startThread(options: ThreadOptions): DeliveryThread {
         return;
       case 'listed':
       case 'retried':
+      case 'changed':
       case 'refused':
         settle(message);
         return;

@@ -3,14 +3,18 @@
  * without being caught ends the thread, and the main thread hears of it.
  */
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
+import type { ExporterConfig } from '../../schemas/config.ts';
 import { assert, assertNever, messageOf } from '../../schemas/result.ts';
-import type { DeadLetter, DeadLetterRetry, Logger, SkippedRecords } from '../ports.ts';
+import type { Vocabulary } from '../../schemas/vocabulary.ts';
+import type { DeadLetter, DeadLetterRetry, Logger, Sink, SkippedRecords } from '../ports.ts';
 import { startLoop, type DeliveryLoop } from './loop.ts';
-import type { Answer, FromWorker, ToWorker, WorkerStart } from './protocol.ts';
+import type { Answer, FromWorker, SinkChange, ToWorker, WorkerStart } from './protocol.ts';
 import { openSink } from './sinks/open.ts';
 import { createThrottle, realTiming } from './timing.ts';
+import { createTurns } from './turns.ts';
 
 /** Status goes to the main thread at most this often, and at each change of a sink's state. */
 const STATUS_INTERVAL_MS = 250;
@@ -32,9 +36,19 @@ const log: Logger = {
   error: say('error'),
 };
 
-let loops: readonly DeliveryLoop[] = [];
+/** A running loop and what it was opened with. */
+interface Running {
+  readonly exporter: ExporterConfig;
+  readonly vocabulary: Vocabulary;
+  readonly loop: DeliveryLoop;
+}
+
+let running: readonly Running[] = [];
+let { durable, vocabulary } = start;
+const turn = createTurns();
+let isStopping = false;
 const status = createThrottle(realTiming, STATUS_INTERVAL_MS, () =>
-  tell({ kind: 'sinks', sinks: loops.map((loop) => loop.report()) }),
+  tell({ kind: 'sinks', sinks: running.map(({ loop }) => loop.report()) }),
 );
 
 const skips = new Map<number, (isRecorded: boolean) => void>();
@@ -54,31 +68,79 @@ function settleSkip(id: number, isRecorded: boolean): void {
   skips.delete(id);
 }
 
-async function startLoops(): Promise<readonly DeliveryLoop[]> {
+const open = (exporter: ExporterConfig): Sink => openSink(exporter, { ...start, vocabulary, log });
+
+const begin = async (exporter: ExporterConfig, sink: Sink): Promise<Running> => ({
+  exporter,
+  vocabulary,
+  loop: await startLoop({
+    exporter,
+    sink,
+    dataDir: start.dataDir,
+    ledgerDir: join(start.dataDir, 'ledger'),
+    filesystem: nodeFilesystem,
+    timing: realTiming,
+    durable,
+    log,
+    onChange: (isNewState) => (isNewState ? status.callNow() : status.call()),
+    onReport: (report) => tell({ kind: 'report', report }),
+    recordSkip,
+  }),
+});
+
+async function startLoops(): Promise<readonly Running[]> {
   for (const folder of ['cursors', 'dead-letter'])
     await nodeFilesystem.makeDir(join(start.dataDir, folder));
   await nodeFilesystem.syncDir(start.dataDir);
-  return Promise.all(
-    start.exporters.map((exporter) =>
-      startLoop({
-        exporter,
-        sink: openSink(exporter, { ...start, log }),
-        dataDir: start.dataDir,
-        ledgerDir: join(start.dataDir, 'ledger'),
-        filesystem: nodeFilesystem,
-        timing: realTiming,
-        durable: start.durable,
-        log,
-        onChange: (isNewState) => (isNewState ? status.callNow() : status.call()),
-        onReport: (report) => tell({ kind: 'report', report }),
-        recordSkip,
-      }),
-    ),
-  );
+  return Promise.all(start.exporters.map((exporter) => begin(exporter, open(exporter))));
+}
+
+/** What maps nothing has no use for another vocabulary. */
+const isSame = (one: Running, exporter: ExporterConfig): boolean =>
+  isDeepStrictEqual(one.exporter, exporter) &&
+  (exporter.type === 'postgresql' || one.vocabulary === vocabulary);
+
+/** Ends and begins loops until they are those of the list; cursors carry over what they have done. */
+async function change(to: SinkChange): Promise<void> {
+  if (isStopping) throw new Error('the agent is stopping');
+  const before = vocabulary;
+  if (!isDeepStrictEqual(vocabulary, to.vocabulary)) vocabulary = to.vocabulary;
+  const kept = to.exporters.map((exporter) => running.find((one) => isSame(one, exporter)));
+  const opened = new Map<ExporterConfig, Sink>();
+  try {
+    for (const [at, exporter] of to.exporters.entries())
+      if (kept[at] === undefined) opened.set(exporter, open(exporter));
+  } catch (error) {
+    vocabulary = before;
+    await Promise.all([...opened.values()].map((sink) => sink.close()));
+    throw error;
+  }
+  // All that end have ended before one begins: two must not write to one file.
+  const ending = running.filter((one) => !kept.includes(one));
+  await Promise.all(ending.map(({ loop }) => loop.stop()));
+  running = running.filter((one) => kept.includes(one));
+  const begun = to.exporters.map((exporter, at) => {
+    const sink = opened.get(exporter);
+    return kept[at] ?? begin(exporter, sink ?? open(exporter));
+  });
+  running = await Promise.all(begun).catch((error: unknown) => {
+    // Some have ended and some not begun: this thread must not go on as if nothing had happened. The
+    // agent ends with it, and the next start takes all up from their cursors.
+    const reason = messageOf(error);
+    setImmediate(() => {
+      throw new Error(`sinks could not be begun again: ${reason}`);
+    });
+    throw error;
+  });
+  // What became durable in between was told to those that ran then.
+  for (const { loop } of running) loop.notifyDurable(durable);
+  status.callNow();
 }
 
 const named = (sink: string | undefined): readonly DeliveryLoop[] =>
-  loops.filter((loop) => sink === undefined || loop.report().name === sink);
+  running
+    .map(({ loop }) => loop)
+    .filter((loop) => sink === undefined || loop.report().name === sink);
 
 async function list(sink: string | undefined, limit: number): Promise<readonly DeadLetter[]> {
   const letters: DeadLetter[] = [];
@@ -98,7 +160,8 @@ async function retry(sink: string | undefined): Promise<DeadLetterRetry> {
 }
 
 async function stop(): Promise<void> {
-  await Promise.all(loops.map((loop) => loop.stop()));
+  isStopping = true;
+  await turn(() => Promise.all(running.map(({ loop }) => loop.stop())));
   status.callNow();
   port.close();
 }
@@ -115,7 +178,8 @@ async function answer(id: number, find: () => Promise<Answer>): Promise<void> {
 async function obey(message: ToWorker): Promise<void> {
   switch (message.kind) {
     case 'durable':
-      for (const loop of loops) loop.notifyDurable(message.records);
+      durable = Math.max(durable, message.records);
+      for (const { loop } of running) loop.notifyDurable(durable);
       return;
     case 'list': {
       const { id, sink, limit } = message;
@@ -130,6 +194,14 @@ async function obey(message: ToWorker): Promise<void> {
     case 'skip_recorded':
       settleSkip(message.id, message.isRecorded);
       return;
+    case 'change': {
+      const { id } = message;
+      await answer(id, async () => {
+        await turn(() => change(message));
+        return { kind: 'changed', id };
+      });
+      return;
+    }
     case 'stop':
       await stop();
       return;
@@ -138,7 +210,7 @@ async function obey(message: ToWorker): Promise<void> {
   }
 }
 
-loops = await startLoops();
+running = await startLoops();
 // What is not caught here becomes the thread's end, as it should.
 port.on('message', (message: ToWorker) => void obey(message));
 status.callNow();

@@ -1,11 +1,14 @@
 /** Answers of the admin server, and the faults it gives: always JSON, always final. */
 import type { ServerResponse } from 'node:http';
+import type { Writable } from 'node:stream';
 
 export interface AdminAnswer {
   readonly status: number;
   readonly type: string;
   readonly body: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Goes on writing after the head, and ends the answer; there is no `body` then. */
+  readonly stream?: (out: Writable) => void;
 }
 
 /** A JSON answer, with a line end for people with curl. */
@@ -30,11 +33,12 @@ export function faultAnswer(
 export function sendAnswer(response: ServerResponse, answer: AdminAnswer): void {
   response.writeHead(answer.status, {
     'Content-Type': answer.type,
-    'Content-Length': Buffer.byteLength(answer.body),
+    ...(answer.stream === undefined && { 'Content-Length': Buffer.byteLength(answer.body) }),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
     Connection: 'close',
     ...answer.headers,
   });
-  response.end(answer.body);
+  if (answer.stream === undefined || response.req.method === 'HEAD') response.end(answer.body);
+  else answer.stream(response);
 }

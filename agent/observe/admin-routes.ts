@@ -1,11 +1,12 @@
 /**
- * What the admin server answers: health and metrics on both doors; status and the dead-letter queue
- * on the unix socket only, because they name tenants and can change something.
+ * What the admin server answers: health and metrics on both doors; status, dead letters, reload and
+ * tap on the unix socket only, because they name tenants, show events or change something.
  */
-import type { AgentStatus, DeadLetter, DeadLetterRetry } from '../ports.ts';
+import type { AgentStatus, DeadLetter, DeadLetterRetry, ReloadReport } from '../ports.ts';
 import { faultAnswer, jsonAnswer, type AdminAnswer } from './admin-answer.ts';
 import { decideLive, decideReady, type Health } from './health.ts';
 import type { Metrics } from './metrics.ts';
+import type { Tap, TapFilter } from './tap.ts';
 
 export interface AdminSources {
   readonly status: () => AgentStatus;
@@ -14,6 +15,8 @@ export interface AdminSources {
     list(sink?: string, limit?: number): Promise<readonly DeadLetter[]>;
     retry(sink?: string): Promise<DeadLetterRetry>;
   };
+  readonly reload: { run(): Promise<ReloadReport>; preview(): Promise<ReloadReport> };
+  readonly tap: Tap;
 }
 
 export interface Route {
@@ -45,9 +48,9 @@ export function createOpenRoutes({ status, metrics }: AdminSources): Routes {
   ]);
 }
 
-/** The open routes, and `/status`, `/dlq?sink=&limit=`, `/dlq/retry?sink=`. */
+/** The open routes, and `/status`, `/dlq`, `/dlq/retry`, `/reload` (what it would do), `/reload/now`, `/tap`. */
 export function createOwnerRoutes(sources: AdminSources): Routes {
-  const { status, deadLetters } = sources;
+  const { status, deadLetters, reload } = sources;
   return new Map<string, Route>([
     ...createOpenRoutes(sources),
     ['/status', { method: 'GET', answer: () => jsonAnswer(200, status()) }],
@@ -75,7 +78,30 @@ export function createOwnerRoutes(sources: AdminSources): Routes {
         },
       },
     ],
+    ['/reload', { method: 'GET', answer: async () => jsonAnswer(200, await reload.preview()) }],
+    ['/reload/now', { method: 'POST', answer: async () => jsonAnswer(200, await reload.run()) }],
+    ['/tap', { method: 'GET', answer: (query) => tapAnswer(sources, query) }],
   ]);
+}
+
+function tapAnswer({ tap, status }: AdminSources, query: URLSearchParams): AdminAnswer {
+  const limit = Number(query.get('limit') ?? 0);
+  if (!Number.isSafeInteger(limit) || limit < 0)
+    return faultAnswer(400, 'bad_limit', 'limit must be a whole number; 0 is none');
+  const sink = query.get('sink') ?? undefined;
+  const unknown = unknownSink(sink, status());
+  if (unknown !== null) return unknown;
+  if (tap.isFull())
+    return faultAnswer(429, 'too_many_taps', 'others are at the tap; end one of them');
+  const [tenant, action] = [query.get('tenant'), query.get('action')];
+  const filter: TapFilter = {
+    limit,
+    ...(sink !== undefined && { sink }),
+    ...(tenant !== null && { tenant }),
+    ...(action !== null && { action }),
+  };
+  const type = 'application/x-ndjson';
+  return { status: 200, type, body: '', stream: (out) => tap.open(filter, out) };
 }
 
 function healthAnswer(health: Health): AdminAnswer {

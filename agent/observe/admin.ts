@@ -57,6 +57,7 @@ export function createAdminServer(options: AdminOptions): AdminServer {
   }
 
   async function close(): Promise<void> {
+    options.tap.close();
     await Promise.all([closeDoor(open), closeDoor(owner)]);
   }
 

@@ -21,6 +21,7 @@ const FRAME = /^\s+at .*:\d+:\d+\)?$/;
 const FIELDS: ReadonlySet<string> = new Set([
   'address',
   'agent',
+  'applied',
   'attempts',
   'byte',
   'bytes',
@@ -37,6 +38,7 @@ const FIELDS: ReadonlySet<string> = new Set([
   'limit',
   'line',
   'missing',
+  'needs_restart',
   'number',
   'outcome',
   'path',

@@ -15,6 +15,11 @@ export interface LogDestination {
   readonly isTTY?: boolean;
 }
 
+/** The agent's log; how much it says can change. */
+export interface AppLog extends Logger {
+  setLevel(level: AppLogOptions['level']): void;
+}
+
 export interface AppLogOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   /** Name of the agent, in each line. */
@@ -27,7 +32,7 @@ export interface AppLogOptions {
 const WAITING_BYTES_MAX = 1024 * 1024;
 
 /** Creates the app log. Fields that are not on the list in log-fields.ts do not get into it. */
-export function createAppLog(options: AppLogOptions): Logger {
+export function createAppLog(options: AppLogOptions): AppLog {
   const destination = options.destination ?? openLogDestination(2);
   const lines =
     destination.isTTY === true
@@ -47,7 +52,13 @@ export function createAppLog(options: AppLogOptions): Logger {
     (fields: object, message: string): void => {
       if (log.isLevelEnabled(level)) log[level](withoutContents(fields), boundText(message));
     };
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    setLevel: (level) => (log.level = level),
+  };
 }
 
 /**

@@ -78,9 +78,9 @@ function createSinkMetrics(registry: Registry): (sinks: readonly SinkStatus[]) =
   const delivered = counter('audit_deliver_records_total', 'Records a sink has confirmed.');
   const retries = counter('audit_deliver_retries_total', 'Attempts after a failed one.');
   return (sinks) => {
-    // Counters can only grow: what the sinks themselves have counted replaces the last copy.
-    delivered.reset();
-    retries.reset();
+    // Counters can only grow: what the sinks themselves have counted replaces the last copy. A sink
+    // that a reload took away must not be shown with its last figures.
+    for (const metric of [delivered, retries, lag, age, letters, state]) metric.reset();
     for (const { name: sink, ...status } of sinks) {
       lag.set({ sink }, status.lag_records);
       age.set({ sink }, status.lag_seconds);

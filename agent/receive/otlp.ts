@@ -17,7 +17,7 @@ import type { IntegrityTrust } from './otlp-integrity.ts';
 import { createLogsHandler } from './otlp-logs.ts';
 import { admitRequest } from './otlp-records.ts';
 import { createRequestHandler } from './otlp-request.ts';
-import { createSequenceWatch } from './otlp-sequence.ts';
+import { createSequenceWatch, type SequenceWatch } from './otlp-sequence.ts';
 
 /** How long a client may take, and how many there may be. */
 export interface OtlpLimits {
@@ -57,9 +57,14 @@ export interface OtlpReceiverOptions {
   readonly clock?: Clock;
 }
 
+/** What may change while it listens. */
+export type OtlpChange = Pick<OtlpReceiverOptions, 'config' | 'vocabulary' | 'trust'>;
+
 export interface OtlpReceiver {
   /** Resolves with where it listens: `http://127.0.0.1:4318`. */
   listen(): Promise<Result<{ readonly address: string; readonly port: number }, ListenFault>>;
+  /** Requests from now on are judged by this; where it listens stays as it is. */
+  change(to: OtlpChange): void;
   /** Takes no more requests, lets running ones finish for up to graceMs, then cuts them. Idempotent. */
   close(graceMs: number): Promise<void>;
 }
@@ -70,7 +75,11 @@ export function createOtlpReceiver(options: OtlpReceiverOptions): OtlpReceiver {
   const limits = { ...OTLP_LIMITS, ...options.limits };
   let server: Server | null = null;
   const state = { isClosing: false };
-  const handle = createHandler(options, limits, () => state.isClosing);
+  const sequences = createSequenceWatch(options.meter, log);
+  const handlerOf = (current: OtlpReceiverOptions): RequestHandler =>
+    createHandler(current, limits, sequences, () => state.isClosing);
+  let handleRequest = handlerOf(options);
+  const handle: RequestHandler = (request, response) => handleRequest(request, response);
 
   async function listen(): ReturnType<OtlpReceiver['listen']> {
     const endpoint = checkEndpoint(config);
@@ -113,14 +122,17 @@ export function createOtlpReceiver(options: OtlpReceiverOptions): OtlpReceiver {
     });
   }
 
-  return { listen, close };
+  return { listen, close, change: (to) => (handleRequest = handlerOf({ ...options, ...to })) };
 }
+
+type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
 function createHandler(
   options: OtlpReceiverOptions,
   limits: OtlpLimits,
+  sequences: SequenceWatch,
   isClosing: () => boolean,
-): (request: IncomingMessage, response: ServerResponse) => void {
+): RequestHandler {
   const { config, admission, appender, meter, log, vocabulary } = options;
   const mapping = {
     vocabulary,
@@ -146,7 +158,7 @@ function createHandler(
     audit: createAuditHandler({
       ...signal('audit'),
       receipts: options.receipts,
-      sequences: createSequenceWatch(meter, log),
+      sequences,
       clock: options.clock ?? { nowMs: Date.now },
     }),
   });

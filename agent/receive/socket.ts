@@ -9,7 +9,7 @@ import { refusal } from '../../schemas/refusal.ts';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
 import { encodeFrame } from '../../schemas/wire-codec.ts';
 import { FrameType, type AgentHello } from '../../schemas/wire.ts';
-import type { Admission, Appender, Logger, Meter } from '../ports.ts';
+import type { Admission, Appender, Logger, Meter, TenantAllowList } from '../ports.ts';
 import { removeStaleSocket, type SocketFileFault } from '../socket-file.ts';
 import { createAllowList } from './admission.ts';
 import { serveConnection, type Connection } from './connection.ts';
@@ -39,10 +39,12 @@ export function createSocketReceiver(options: {
   readonly meter: Meter;
   readonly log: Logger;
   readonly limits?: Partial<SocketLimits>;
+  /** Default: the tenants of `config`. */
+  readonly allowed?: TenantAllowList;
 }): SocketReceiver {
   const { config, meter, log } = options;
   const limits = { ...SOCKET_LIMITS, ...options.limits };
-  const allowed = createAllowList(config.tenants);
+  const allowed = options.allowed ?? createAllowList(config.tenants);
   /** Until the socket is closed: whoever lingers counts. */
   const serving = new Map<Socket, Connection>();
 

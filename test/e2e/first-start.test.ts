@@ -42,6 +42,16 @@ test('keys that are missing are generated at the first start, readable by nobody
   expect(await agent.redactionKey()).toBe(key);
 });
 
+test('a first start in order alarms nobody: the sink waits for the database that is being made', async () => {
+  await using agent = await startAgentProcess({ exporters: { postgresql: { embedded: true } } });
+  await agent.delivered();
+  expect(agent.output()).toContain('the embedded PostgreSQL is being made; records wait');
+  expect(agent.output()).not.toMatch(/"level":"(warn|error)"/);
+  expect((await agent.status()).sinks).toEqual([
+    expect.objectContaining({ retries_total: 0, last_error: null }),
+  ]);
+});
+
 test('an agent that is told to stop while its database is made for the first time stops, and leaves nothing running', async () => {
   await using temp = await makeTempDir();
   await using agent = await startAgentProcess({ dir: temp.path });

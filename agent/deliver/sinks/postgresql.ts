@@ -4,17 +4,23 @@
  * this place in the stream. Migrations run before the first batch, so that a database that is down
  * when the agent starts costs nothing but time.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PostgresqlExporterConfig } from '../../../schemas/config.ts';
 import { embeddedAddress } from '../../../store/embedded-address.ts';
 import { createPostgresStore } from '../../../store/postgres.ts';
 import type { Store, StoreError } from '../../../store/store.ts';
 import type { DeliveryResult, Logger, Sink } from '../../ports.ts';
+import { pause, realTiming } from '../timing.ts';
 
 type SinkLog = Pick<Logger, 'info' | 'error'>;
 
 /** Folder of the embedded server, below the data directory. */
 export const POSTGRES_FOLDER = 'postgres';
+
+/** A first start makes the database: longer than this, and it is trouble that is told as such. */
+const FIRST_START_MS = 60_000;
+const LOOK_MS = 50;
 
 /** Opens the sink of a configuration: on the embedded server of `dataDir`, or on an own database. */
 export function openPostgresqlSink(
@@ -39,6 +45,7 @@ export function openPostgresqlSink(
   return createPostgresqlSink(config.name, store, {
     log,
     migrates: config.embedded || ownerUrl !== undefined,
+    ...(config.embedded && { whenUp: (signal: AbortSignal) => whenFirstUp(home, log, signal) }),
   });
 }
 
@@ -46,7 +53,12 @@ export function openPostgresqlSink(
 export function createPostgresqlSink(
   name: string,
   store: Store,
-  options: { readonly log?: SinkLog; readonly migrates?: boolean } = {},
+  options: {
+    readonly log?: SinkLog;
+    readonly migrates?: boolean;
+    /** Awaited before each batch. */
+    readonly whenUp?: (signal: AbortSignal) => Promise<void>;
+  } = {},
 ): Sink {
   const { log } = options;
   let isMigrated = options.migrates !== true;
@@ -64,6 +76,7 @@ export function createPostgresqlSink(
     records: Parameters<Sink['deliver']>[0],
     signal: AbortSignal,
   ): Promise<DeliveryResult> {
+    await options.whenUp?.(signal);
     const obstacle = isMigrated ? null : await migrate();
     if (obstacle !== null) return failed(obstacle);
     const appended = await store.appendRecords(records, signal);
@@ -83,6 +96,16 @@ export function createPostgresqlSink(
   }
 
   return { name, deliver, close: () => store.close() };
+}
+
+/** That the embedded server is still being made is no failure of a delivery: the first batch waits. */
+async function whenFirstUp(home: string, log: SinkLog, signal: AbortSignal): Promise<void> {
+  const isUp = (): boolean => existsSync(join(home, 'port'));
+  if (isUp()) return;
+  log.info({ component: 'postgresql' }, 'the embedded PostgreSQL is being made; records wait');
+  const endMs = performance.now() + FIRST_START_MS;
+  while (!isUp() && !signal.aborted && performance.now() < endMs)
+    await pause(realTiming, LOOK_MS, signal);
 }
 
 function failed({ kind, message }: StoreError): DeliveryResult {

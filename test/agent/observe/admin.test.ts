@@ -11,6 +11,7 @@ import {
   type AdminServer,
 } from '../../../agent/observe/admin.ts';
 import { createMetrics } from '../../../agent/observe/metrics.ts';
+import { createTap } from '../../../agent/observe/tap.ts';
 import type { AgentStatus, DeadLetter } from '../../../agent/ports.ts';
 import { agentStatus, appendStatus, createKeptLog, parseMetrics } from './support.ts';
 
@@ -24,6 +25,8 @@ const LETTER: DeadLetter = {
   reason: 'mapper_parsing_exception',
   attempts: 1,
 };
+
+const RELOADED = { ok: true, faults: [], applied: ['tenants'], needs_restart: [] };
 
 interface Answer {
   readonly status: number;
@@ -60,6 +63,8 @@ function createAdmin(changes: Partial<AdminOptions> = {}): AdminServer {
         return Promise.resolve({ delivered: 1, remaining: 0 });
       },
     },
+    reload: { run: () => Promise.resolve(RELOADED), preview: () => Promise.resolve(RELOADED) },
+    tap: createTap({ ledgerDir: dir, durable: () => 0, cursor: () => null }),
     log,
     ...changes,
   });

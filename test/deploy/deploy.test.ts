@@ -1,0 +1,330 @@
+/** deploy/: what it names is there: metrics and their labels, files, ports, commands, keys, runbooks. */
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { loadConfig } from '../../agent/config.ts';
+import { createMetrics } from '../../agent/observe/metrics.ts';
+import { NACK_KINDS } from '../../agent/observe/nack-kinds.ts';
+import type { Config } from '../../schemas/config.ts';
+import { agentStatus, parseMetrics } from '../agent/observe/support.ts';
+import { runCli } from '../support/agent-process.ts';
+import { repositoryText } from '../support/config.ts';
+import { makeTempDir } from '../support/ledger.ts';
+
+interface Alert {
+  readonly alert: string;
+  readonly expr: string;
+  readonly labels: { readonly severity: string };
+  readonly annotations: { readonly summary: string; readonly runbook_url: string };
+}
+const ALERTS = parse(repositoryText('deploy/prometheus/alerts.yaml')) as {
+  groups: { rules: Alert[] }[];
+};
+const RULES = ALERTS.groups.flatMap(({ rules }) => rules);
+
+interface Dashboard {
+  readonly panels: {
+    readonly id: number;
+    readonly title: string;
+    readonly gridPos: { x: number; y: number; w: number; h: number };
+    readonly targets: { expr: string }[];
+  }[];
+  readonly templating: { readonly list: { readonly name: string; readonly query: string }[] };
+}
+const DASHBOARD = JSON.parse(repositoryText('deploy/grafana/sealtrail.json')) as Dashboard;
+
+/** What the alert rules and the dashboard ask for. */
+const QUERIES: readonly (readonly [string, string])[] = [
+  ...RULES.map(({ alert, expr }) => [alert, expr] as const),
+  ...DASHBOARD.panels.flatMap(({ title, targets }) =>
+    targets.map(({ expr }) => [title, expr] as const),
+  ),
+  ...DASHBOARD.templating.list.map(({ name, query }) => [name, query] as const),
+];
+
+/** Names of samples, and the values that each label takes, in the exposition of an agent. */
+const names = new Set<string>();
+const labels = new Map<string, Set<string>>();
+
+beforeAll(async () => {
+  const metrics = createMetrics({ status: () => agentStatus() });
+  metrics.meter.commit(1, 1, 0.001);
+  metrics.onDelivery({
+    sink: 'postgresql',
+    records: 1,
+    startedMs: 0,
+    durationMs: 1,
+    outcome: 'delivered',
+  });
+  const exposition = parseMetrics(await metrics.text());
+  for (const sample of exposition.samples.keys()) {
+    names.add(/^[a-z_]+/.exec(sample)?.[0] ?? '');
+    for (const [, label = '', value = ''] of sample.matchAll(/([a-z]+)="([^"]*)"/g))
+      labels.set(label, (labels.get(label) ?? new Set()).add(value));
+  }
+});
+
+const NAME = /\b(?:audit|process|nodejs)_[a-z_]+\b/g;
+
+describe('Prometheus and Grafana', () => {
+  test('every metric that is asked for is one that an agent has', () => {
+    const asked = QUERIES.flatMap(([where, query]) =>
+      [...query.matchAll(NAME)].map(([name]) => `${where}: ${name}`),
+    );
+    expect(asked.length).toBeGreaterThan(30);
+    expect(asked.filter((one) => !names.has(one.split(': ')[1] ?? ''))).toEqual([]);
+  });
+
+  test('every value of a label that is asked for is one that it takes', () => {
+    const asked = QUERIES.flatMap(([, query]) => [
+      ...query.matchAll(/\b(kind|state)=~?"([^"]+)"/g),
+    ]);
+    const values = asked.flatMap(([, label = '', value = '']) =>
+      value.split('|').map((one) => [label, one] as const),
+    );
+    expect(values.length).toBeGreaterThan(10);
+    const states = labels.get('state');
+    expect(
+      values.filter(([label, value]) => !(label === 'kind' ? NACK_KINDS : states)?.has(value)),
+    ).toEqual([]);
+  });
+
+  test('each alert has a severity, a summary, and a section of its own in docs/OPERATIONS.md, and no section is without its alert', () => {
+    const headings = [
+      ...repositoryText('docs/OPERATIONS.md').matchAll(/^### (Sealtrail\w+)$/gm),
+    ].map((match) => match[1]);
+    expect(RULES.length).toBeGreaterThan(10);
+    expect(RULES.map(({ alert }) => alert)).toEqual(headings);
+    for (const { alert, labels: has, annotations } of RULES) {
+      expect(['page', 'ticket']).toContain(has.severity);
+      expect(annotations.summary.length).toBeGreaterThan(20);
+      expect(annotations.runbook_url).toBe(`docs/OPERATIONS.md#${alert.toLowerCase()}`);
+    }
+  });
+
+  test('the parentheses of each query close, and panels neither share a number nor lie on one another', () => {
+    for (const [where, query] of QUERIES)
+      for (const [open, close] of ['()', '{}', '[]'].map(
+        (pair) => pair.split('') as [string, string],
+      ))
+        expect([where, query.split(open).length], where).toEqual([
+          where,
+          query.split(close).length,
+        ]);
+    expect(new Set(DASHBOARD.panels.map(({ id }) => id)).size).toBe(DASHBOARD.panels.length);
+    const corners = DASHBOARD.panels.map(({ gridPos: { x, y } }) => `${x},${y}`);
+    expect(new Set(corners).size).toBe(corners.length);
+  });
+});
+
+/** The program and options of a command line are those that the CLI has. */
+async function expectCommand(words: readonly string[]): Promise<void> {
+  const path = words.slice(
+    0,
+    words.findIndex((word) => /^[-/]/.test(word)),
+  );
+  const { code, stdout } = await runCli([...path, '--help']);
+  expect(code, words.join(' ')).toBe(0);
+  for (const option of words.filter((word) => word.startsWith('--')))
+    expect(stdout).toContain(option);
+}
+
+describe('systemd', () => {
+  const unit = repositoryText('deploy/systemd/sealtrail.service');
+  const valueOf = (name: string): string => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] ?? '';
+
+  test('runs commands that there are, on files and folders that fit one another', async () => {
+    for (const name of ['ExecStart', 'ExecStartPre']) {
+      const [program, ...words] = valueOf(name).split(' ');
+      expect(program).toBe('/usr/bin/sealtrail');
+      await expectCommand(words);
+      expect(words).toContain('/etc/sealtrail/sealtrail.yaml');
+    }
+    expect(valueOf('ExecReload')).toBe('/bin/kill -HUP $MAINPID');
+    const config = await loadUnitConfig();
+    expect(config.data_dir).toBe(`/var/lib/${valueOf('StateDirectory')}`);
+    expect(valueOf('Environment')).toContain(`SEALTRAIL_DATA_DIR=${config.data_dir}`);
+    expect(dirname(config.receivers.socket?.path ?? '')).toBe(
+      `/run/${valueOf('RuntimeDirectory')}`,
+    );
+    expect(Number(valueOf('TimeoutStopSec')) * 1000).toBeGreaterThan(
+      config.service.shutdown_timeout_ms,
+    );
+  });
+
+  test('gives the agent no more than it needs, and does not promise what it does not do', () => {
+    for (const line of [
+      'DynamicUser=yes',
+      'ProtectSystem=strict',
+      'NoNewPrivileges=yes',
+      'CapabilityBoundingSet=',
+      'PrivateTmp=yes',
+      'ProtectHome=yes',
+    ])
+      expect(unit.split('\n')).toContain(line);
+    expect(valueOf('Type'), 'the agent sends no READY=1').toBe('exec');
+    expect(unit, 'a JIT needs it').not.toMatch(/^MemoryDenyWriteExecute=/m);
+  });
+
+  const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0;
+  test.skipIf(!hasSystemd)('systemd takes the unit, and calls it well protected', async () => {
+    await using dir = await makeTempDir();
+    const path = join(dir.path, 'sealtrail.service');
+    // The program is not installed on the machine of a test.
+    writeFileSync(path, unit.replaceAll('/usr/bin/sealtrail', process.execPath));
+    const verified = spawnSync('systemd-analyze', ['verify', path], { encoding: 'utf8' });
+    expect(verified.stderr).not.toContain('sealtrail.service');
+    const judged = spawnSync(
+      'systemd-analyze',
+      ['security', '--offline=true', '--no-pager', path],
+      { encoding: 'utf8' },
+    );
+    const exposure = Number(
+      /exposure level for sealtrail\.service: ([0-9.]+)/.exec(judged.stdout)?.[1],
+    );
+    expect(exposure).toBeLessThan(3);
+  });
+});
+
+async function loadUnitConfig(): Promise<Config> {
+  await using dir = await makeTempDir();
+  for (const name of ['deploy/systemd/sealtrail.yaml', 'config/vocabulary.json'])
+    copyFileSync(name, join(dir.path, name.split('/').at(-1) ?? ''));
+  const loaded = await loadConfig(join(dir.path, 'sealtrail.yaml'), {});
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.error));
+  return loaded.value;
+}
+
+interface Probe {
+  readonly exec: { readonly command: readonly string[] };
+}
+interface Container {
+  readonly name: string;
+  readonly restartPolicy?: string;
+  readonly args?: readonly string[];
+  readonly env: readonly { readonly name: string; readonly value?: string }[];
+  readonly securityContext: Readonly<Record<string, unknown>>;
+  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+  readonly startupProbe?: Probe;
+  readonly livenessProbe?: Probe;
+  readonly readinessProbe?: Probe;
+}
+interface Manifest {
+  readonly kind: string;
+  readonly data: Readonly<Record<string, string>>;
+  readonly spec: {
+    readonly template: {
+      readonly spec: {
+        readonly terminationGracePeriodSeconds: number;
+        readonly securityContext: Readonly<Record<string, unknown>>;
+        readonly initContainers: readonly Container[];
+        readonly containers: readonly Container[];
+        readonly volumes: readonly {
+          readonly name: string;
+          readonly emptyDir?: object;
+          readonly configMap?: { readonly name: string };
+        }[];
+      };
+    };
+    readonly volumeClaimTemplates: readonly { readonly metadata: { readonly name: string } }[];
+  };
+}
+
+describe('Kubernetes', () => {
+  const manifests = parseAllDocuments(repositoryText('deploy/kubernetes/sidecar.yaml')).map(
+    (document) => document.toJS() as Manifest,
+  );
+  const map = manifests.find(({ kind }) => kind === 'ConfigMap')!;
+  const { template, volumeClaimTemplates } = manifests.find(
+    ({ kind }) => kind === 'StatefulSet',
+  )!.spec;
+  const pod = template.spec;
+  const [agent] = pod.initContainers;
+  const mountOf = (container: Container, volume: string): string | undefined =>
+    container.volumeMounts.find(({ name }) => name === volume)?.mountPath;
+
+  async function loadSidecarConfig(): Promise<Config> {
+    await using dir = await makeTempDir();
+    const secrets = join(dir.path, 'secrets');
+    mkdirSync(secrets);
+    writeFileSync(
+      join(secrets, 'writer-url'),
+      'postgresql://sealtrail_writer@db.example/sealtrail',
+    );
+    const text = (map.data['sealtrail.yaml'] ?? '')
+      .replaceAll('/run/secrets/sealtrail', secrets)
+      .replace('/opt/sealtrail/config', join(import.meta.dirname, '../../config'));
+    const path = join(dir.path, 'sealtrail.yaml');
+    writeFileSync(path, text);
+    const loaded = await loadConfig(path, { POD_NAME: 'payments-0' });
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.error));
+    return loaded.value;
+  }
+
+  test('the agent starts before the application and ends after it, with a command and a configuration that there are', async () => {
+    expect(agent?.restartPolicy, 'a sidecar').toBe('Always');
+    const args = agent?.args ?? [];
+    await expectCommand(args);
+    expect(args.at(-1)).toBe(`${mountOf(agent!, 'audit-config') ?? ''}/sealtrail.yaml`);
+    const config = await loadSidecarConfig();
+    expect(pod.terminationGracePeriodSeconds * 1000).toBeGreaterThan(
+      config.service.shutdown_timeout_ms,
+    );
+    expect(
+      pod.volumes.find(({ configMap }) => configMap?.name === 'payments-sealtrail')?.name,
+    ).toBe('audit-config');
+  });
+
+  test('socket and data lie where they are mounted: the socket shared, the data on a claim of the agent alone', async () => {
+    const config = await loadSidecarConfig();
+    const [application] = pod.containers;
+    const folder = dirname(config.receivers.socket?.path ?? '');
+    for (const container of [agent!, application!])
+      expect(mountOf(container, 'audit-socket')).toBe(folder);
+    expect(pod.volumes.find(({ name }) => name === 'audit-socket')?.emptyDir).toBeDefined();
+    expect(application?.env.find(({ name }) => name === 'SEALTRAIL_SOCKET')?.value).toBe(
+      config.receivers.socket?.path,
+    );
+    expect(mountOf(agent!, 'audit-data')).toBe(config.data_dir);
+    expect(mountOf(application!, 'audit-data')).toBeUndefined();
+    expect(volumeClaimTemplates.map(({ metadata }) => metadata.name)).toEqual(['audit-data']);
+    const mounted = [...pod.volumes.map(({ name }) => name), 'audit-data'];
+    for (const { volumeMounts } of [agent!, application!])
+      for (const { name } of volumeMounts) expect(mounted).toContain(name);
+  });
+
+  test('probes ask the admin port from within, liveness for /healthz, readiness for /readyz', async () => {
+    const { admin_endpoint: endpoint } = (await loadSidecarConfig()).service.telemetry;
+    const asks = (probe: 'startupProbe' | 'livenessProbe' | 'readinessProbe'): string =>
+      agent?.[probe]?.exec.command.join(' ') ?? '';
+    expect(asks('startupProbe')).toContain(`http://${endpoint}/healthz`);
+    expect(asks('livenessProbe')).toContain(`http://${endpoint}/healthz`);
+    expect(asks('readinessProbe')).toContain(`http://${endpoint}/readyz`);
+    // The very command: with nobody on the port it says no.
+    const [program = '', ...args] = agent?.livenessProbe?.exec.command ?? [];
+    expect(program).toBe('node');
+    expect(
+      spawnSync(
+        process.execPath,
+        args.map((arg) => arg.replace(':9464', ':9')),
+      ).status,
+    ).toBe(1);
+  });
+
+  test('no root, no rights, no writable root file system', () => {
+    expect(pod.securityContext).toMatchObject({
+      runAsNonRoot: true,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    expect(agent?.securityContext).toMatchObject({
+      runAsUser: 10001,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    });
+    expect(repositoryText('Dockerfile'), 'the user of the image').toContain('USER 10001:10001');
+    expect(existsSync('Dockerfile')).toBe(true);
+  });
+});
