@@ -163,6 +163,7 @@ async function append(base: Base): Promise<Result<OpenedLedger, string>> {
   });
   if (!ledger.ok) return ledger;
   view.append = ledger.value.append;
+  view.disk = ledger.value.disk;
   void base.lockLost.then(ledger.value.append.halt);
   base.stops.add('ledger', () => ledger.value.close());
   await ledger.value.append.recordOwn('agent.started', 'success', resourceOf(base), {

@@ -1,11 +1,12 @@
 /** The status of the whole agent, put together from those of its stages whenever somebody asks. */
 import type { Config } from '../schemas/config.ts';
-import type { AgentStatus, AppendStatus, SinkStatus } from './ports.ts';
+import type { AgentStatus, AppendStatus, DiskStatus, SinkStatus } from './ports.ts';
 import { VERSION } from './version.ts';
 
 export interface StatusView {
   /** Set by the wiring as the stages come up. */
   append: { status(): AppendStatus } | null;
+  disk: { status(): DiskStatus | null } | null;
   delivery: { status(): readonly SinkStatus[]; notifyDurable(records: number): void } | null;
   readonly status: () => AgentStatus;
 }
@@ -31,6 +32,7 @@ export function createStatus(
   const startedAt = new Date().toISOString();
   const view: StatusView = {
     append: null,
+    disk: null,
     delivery: null,
     status: () => {
       const append = view.append?.status() ?? STARTING;
@@ -43,6 +45,7 @@ export function createStatus(
         data_dir: config.data_dir,
         vocabulary_file: config.agent.vocabulary_file,
         append,
+        disk: view.disk?.status() ?? null,
         sinks,
         ...totals(),
         last_error: append.last_error ?? newestError(sinks),

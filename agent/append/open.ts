@@ -6,17 +6,20 @@ import { randomBytes } from 'node:crypto';
 import { ulid } from 'ulid';
 import { nodeFilesystem, type Filesystem } from '../../ledger/filesystem.ts';
 import { recoverLedger, type RecoveryError, type TornTail } from '../../ledger/recovery.ts';
-import { openWriter, type LedgerWriter } from '../../ledger/writer.ts';
+import { openWriter } from '../../ledger/writer.ts';
 import type { Config } from '../../schemas/config.ts';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
 import { APPEND_BYTES_MAX, type Logger, type Meter } from '../ports.ts';
 import { AGENT_RETENTION_CLASS, type AgentIdentity } from './agent-event.ts';
 import { createAppendStage, type AppendStage } from './append.ts';
+import { createDiskWatch, type AskSpace, type DiskWatch } from './disk-watch.ts';
 import { createOriginWindow, ORIGINS_MAX, type OriginWindow } from './origin-window.ts';
+import { limitWriter, type LimitedWriter } from './quota.ts';
 import { createSealer, lastIncarnation } from './sealer.ts';
 
 export interface OpenedLedger {
   readonly append: AppendStage;
+  readonly disk: DiskWatch;
   readonly origins: OriginWindow;
   /** Durable records when it was opened. */
   readonly records: number;
@@ -35,6 +38,8 @@ export interface OpenOptions {
   readonly onDurable: (records: number) => void;
   readonly onFailed: (reason: string) => void;
   readonly filesystem?: Filesystem;
+  /** Asks for the size of the file system; default: the one that the folder lies on. */
+  readonly askSpace?: AskSpace;
 }
 
 /** Bytes waiting for a commit, at which receivers stop reading, however few events they are. */
@@ -62,9 +67,11 @@ export async function openLedger(options: OpenOptions): Promise<Result<OpenedLed
   if (!recovered.ok) return err(describeObstacle(dir, recovered.error));
   const { state, segment, segmentBytes, ledgerBytes, torn, notes } = recovered.value;
   for (const note of notes) log.warn({ component: 'ledger' }, note);
-  let writer: LedgerWriter;
+  let writer: LimitedWriter;
+  let disk: DiskWatch;
   try {
-    writer = await openWriter({
+    disk = await createDiskWatch({ ...options, quota: config.quota });
+    const unlimited = await openWriter({
       dir,
       filesystem,
       segmentBytes: config.segment_bytes,
@@ -73,6 +80,14 @@ export async function openLedger(options: OpenOptions): Promise<Result<OpenedLed
       segmentBytesDurable: segmentBytes,
       records: state.records,
     });
+    writer = limitWriter(unlimited, {
+      dir,
+      filesystem,
+      reserveBytes: config.reserve_bytes,
+      roomBytes: config.batch_bytes_max,
+      quota: disk.quota,
+    });
+    await writer.measure();
     if (!(await writer.restoreReserve()))
       log.warn({ component: 'ledger' }, 'no space for the reserve: the disk is nearly full');
   } catch (error) {
@@ -102,12 +117,15 @@ export async function openLedger(options: OpenOptions): Promise<Result<OpenedLed
   });
   const records = state.records;
   if (torn !== null) await recordRecovery(append, torn, log);
+  await disk.start(writer);
   return ok({
     append,
+    disk,
     origins,
     records,
     torn,
     close: async () => {
+      disk.stop();
       await append.close();
       await writer.close();
     },
