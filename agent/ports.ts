@@ -219,6 +219,8 @@ export interface AgentStatus {
   readonly append: AppendStatus;
   /** Null until it has been measured. */
   readonly disk: DiskStatus | null;
+  /** What showed at this start that the ledger had been put back to an older copy; null else. */
+  readonly rollback: string | null;
   readonly sinks: readonly SinkStatus[];
   readonly acks_total: number;
   readonly nacks_total: { readonly [kind: string]: number };

@@ -6,6 +6,8 @@ import { VERSION } from './version.ts';
 export interface StatusView {
   /** Set by the wiring as the stages come up. */
   append: { status(): AppendStatus } | null;
+  /** Why this start began a new incarnation, where the ledger was put back. */
+  rollback: string | null;
   disk: { status(): DiskStatus | null } | null;
   delivery: { status(): readonly SinkStatus[]; notifyDurable(records: number): void } | null;
   readonly status: () => AgentStatus;
@@ -32,6 +34,7 @@ export function createStatus(
   const startedAt = new Date().toISOString();
   const view: StatusView = {
     append: null,
+    rollback: null,
     disk: null,
     delivery: null,
     status: () => {
@@ -46,6 +49,7 @@ export function createStatus(
         vocabulary_file: config.agent.vocabulary_file,
         append,
         disk: view.disk?.status() ?? null,
+        rollback: view.rollback,
         sinks,
         ...totals(),
         last_error: append.last_error ?? newestError(sinks),

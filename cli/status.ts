@@ -14,7 +14,9 @@ Exit codes: 0 the agent runs and takes events, 1 it runs and does not, 2 no agen
 export function addStatusCommand(program: Command): void {
   program
     .command('status')
-    .description('head, disk, lag of each sink, queue, last fsync and last error of the running agent')
+    .description(
+      'head, disk, lag of each sink, queue, last fsync and last error of the running agent',
+    )
     .option(DATA_DIR_OPTION, DATA_DIR_HELP, defaultDataDir())
     .option('--json', 'print the status as JSON')
     .addHelpText('after', EXAMPLES)
@@ -52,6 +54,7 @@ function format(status: AgentStatus): string {
       'refused',
       nacks.length === 0 ? '0' : nacks.map(([kind, count]) => `${kind} ${count}`).join(', '),
     ],
+    ...(status.rollback === null ? [] : [['warning', status.rollback] as [string, string]]),
     ['last error', status.last_error ?? 'none'],
   ];
   const sinks = table([

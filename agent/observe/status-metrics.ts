@@ -19,11 +19,16 @@ const SINK_STATES = [
 export function createStatusMetrics(registry: Registry): (status: AgentStatus) => void {
   const gauge = createGauges(registry);
   const build = gauge('audit_build_info', 'Always 1; the version of the running agent.', 'version');
+  const rollbacks = gauge(
+    'audit_ledger_rollbacks',
+    'Rollbacks of the ledger noticed by this process: 0 or 1, at its start.',
+  );
   const showAppend = createAppendMetrics(registry);
   const showDisk = createDiskMetrics(registry);
   const showSinks = createSinkMetrics(registry);
   return (status) => {
     build.set({ version: status.version }, 1);
+    rollbacks.set(status.rollback === null ? 0 : 1);
     showAppend(status.append);
     showDisk(status.disk);
     showSinks(status.sinks);

@@ -44,6 +44,7 @@ export function agentStatus(changes: Partial<AgentStatus> = {}): AgentStatus {
     data_dir: '/data',
     vocabulary_file: '/vocabulary.json',
     append: appendStatus(),
+    rollback: null,
     disk: {
       used_ratio: 0.72,
       bound: 'quota',
