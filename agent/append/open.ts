@@ -12,7 +12,7 @@ import {
   type RecoveryError,
   type TornTail,
 } from '../../ledger/recovery.ts';
-import { openWriter } from '../../ledger/writer.ts';
+import { openWriter, type LedgerWriter } from '../../ledger/writer.ts';
 import type { ChainHash } from '../../schemas/brand.ts';
 import type { Config } from '../../schemas/config.ts';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
@@ -170,9 +170,10 @@ async function openForWriting(
   { state, segment, segmentBytes }: Recovered,
 ): Promise<Result<{ readonly writer: LimitedWriter; readonly disk: DiskWatch }, string>> {
   const { dir, config, log } = options;
+  let unlimited: LedgerWriter | null = null;
   try {
     const disk = await createDiskWatch({ ...options, quota: config.quota });
-    const unlimited = await openWriter({
+    unlimited = await openWriter({
       dir,
       filesystem,
       segmentBytes: config.segment_bytes,
@@ -193,6 +194,7 @@ async function openForWriting(
       log.warn({ component: 'ledger' }, 'no space for the reserve: the disk is nearly full');
     return ok({ writer, disk });
   } catch (error) {
+    await unlimited?.close();
     return err(`cannot write in ${dir}: ${messageOf(error)}`);
   }
 }
