@@ -28,6 +28,8 @@ vi.setConfig({ testTimeout: 240_000 });
 const BATCHES = 6;
 const SINK = 'test';
 const POISON = 'poison';
+/** Kinds of operation that every life has. */
+const KINDS = ['list', 'makeDir', 'create', 'openRead', 'append', 'datasync', 'replace', 'syncDir'];
 
 interface Agent {
   readonly ledger: OpenedLedger;
@@ -171,8 +173,7 @@ async function operationsOfALife(): Promise<readonly string[]> {
   await live(temp.path, counting, acked);
   expect(acked).toHaveLength(BATCHES * 2 + 2);
   await expectAllThere(temp.path, acked, 'nothing failed');
-  for (const kind of ['create', 'open', 'openRead', 'append', 'datasync', 'replace', 'syncDir'])
-    expect(counting.operations, 'the life is a whole one').toContain(kind);
+  expect(counting.operations, 'a whole life').toEqual(expect.arrayContaining(KINDS));
   return counting.operations;
 }
 
@@ -182,7 +183,7 @@ test.each(['EIO', 'ENOSPC', 'EMFILE'] as const)(
     const operations = await operationsOfALife();
     const hit = new Set<string>();
     for (let at = 0; at < operations.length; at++) {
-      for (const tearTo of operations[at] === 'append' ? [0, 900] : [0]) {
+      for (const tearTo of [0, 900]) {
         await using temp = await makeTempDir();
         const filesystem = createFaultyFilesystem({ at, code, tearTo }, { reads: true });
         const acked: string[] = [];
@@ -190,6 +191,7 @@ test.each(['EIO', 'ENOSPC', 'EMFILE'] as const)(
         await live(temp.path, filesystem, acked).catch((error: unknown) => {
           expect(String(error)).toContain('injected');
         });
+        // Which one it is varies with the timing of the two threads of work.
         const operation = filesystem.operations[at] ?? 'none';
         hit.add(operation);
         await expectAllThere(
@@ -197,9 +199,10 @@ test.each(['EIO', 'ENOSPC', 'EMFILE'] as const)(
           acked,
           `${code} at ${at} (${operation}, torn to ${tearTo})`,
         );
+        if (operation !== 'append') break;
       }
     }
-    expect([...hit].sort()).toEqual(expect.arrayContaining([...new Set(operations)].sort()));
+    expect([...hit]).toEqual(expect.arrayContaining(KINDS));
   },
 );
 
