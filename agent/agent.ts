@@ -11,6 +11,7 @@ import type { Vocabulary } from '../schemas/vocabulary.ts';
 import type { AgentIdentity } from './append/agent-event.ts';
 import { openLedger, type OpenedLedger } from './append/open.ts';
 import { startDelivery, type Delivery } from './deliver/delivery.ts';
+import { rebaseCursors } from './deliver/rebase.ts';
 import { keepConfiguredServer, type EmbeddedServer } from './embedded-server.ts';
 import { loadKeys, type AgentKeys } from './keys.ts';
 import { lockDataDir } from './lock.ts';
@@ -24,6 +25,7 @@ import { createReload, type Reload, type Reread } from './reload.ts';
 import { createStatus, type StatusView } from './status.ts';
 import { createStops, type Stops } from './stops.ts';
 import { VERSION } from './version.ts';
+import { gatherWitnesses } from './witnesses.ts';
 
 export interface AgentOptions {
   readonly config: Config;
@@ -166,6 +168,7 @@ async function append(base: Base): Promise<Result<OpenedLedger, string>> {
   const ledger = await openLedger({
     dir: join(config.data_dir, 'ledger'),
     config: config.ledger,
+    witnesses: await gatherWitnesses(config, log),
     agent,
     meter: base.traces.meter(base.metrics.meter),
     log,
@@ -179,6 +182,8 @@ async function append(base: Base): Promise<Result<OpenedLedger, string>> {
   if (!ledger.ok) return ledger;
   view.append = ledger.value.append;
   view.durable = ledger.value.append.status().records;
+  view.disk = ledger.value.disk;
+  view.rollback = ledger.value.rollback;
   void base.lockLost.then(ledger.value.append.halt);
   base.stops.add('ledger', () => ledger.value.close());
   await ledger.value.append.recordOwn('agent.started', 'success', resourceOf(base), {
@@ -196,14 +201,20 @@ function startDatabase({ config, log, stops }: Base): EmbeddedServer | null {
 
 /** A thread of its own, a loop and a cursor per sink: the store of record and the SIEM. */
 async function deliver(base: Base, ledger: OpenedLedger): Promise<Result<Delivery, string>> {
-  const { config, metrics, traces, view } = base;
+  const { config, metrics, traces, view, log } = base;
+  const { data_dir: dataDir, exporters } = config;
+  // After the record of the rollback: a crash in between leaves sinks that stop and say why.
+  if (ledger.rollback !== null) {
+    const sinks = exporters.map(({ name }) => name);
+    await rebaseCursors({ ...ledger, dataDir, sinks, filesystem: nodeFilesystem, log });
+  }
   const delivery = await startDelivery({
-    dataDir: config.data_dir,
-    exporters: config.exporters,
+    dataDir,
+    exporters,
     vocabulary: base.vocabulary,
     agent: { name: base.agent.name, version: VERSION },
     durable: ledger.append.status().records,
-    log: base.log,
+    log,
     onReport: (report) => {
       metrics.onDelivery(report);
       traces.onDelivery(report);

@@ -2,7 +2,7 @@
  * What config.schema.json cannot say of a configuration: the pipeline, retention, listeners,
  * sizes. Pure. Tenants and exporters have files of their own beside this one.
  */
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { AGENT_ACTIONS } from '../schemas/agent-actions.ts';
 import type { Config } from '../schemas/config.ts';
 import { suggest } from '../schemas/suggest.ts';
@@ -169,6 +169,25 @@ export function checkSizes({ form, config }: CheckContext): readonly FieldFault[
   if (batch_bytes_max > segment_bytes) {
     const message = `is more than ledger.segment_bytes (${segment_bytes}); a segment holds whole batches, so lower it or raise the other`;
     faults.push({ field: '/ledger/batch_bytes_max', message });
+  }
+  return [...faults, ...checkLedgerBounds(config)];
+}
+
+/** A quota that a batch fits into, and a head file that is not put back together with the ledger. */
+function checkLedgerBounds({ data_dir, ledger }: Config): readonly FieldFault[] {
+  const faults: FieldFault[] = [];
+  const { quota, head_file, batch_bytes_max, reserve_bytes } = ledger;
+  // A share is one of a file system whose size only the start knows.
+  const isShare = typeof quota === 'string' && quota.endsWith('%');
+  const least = 2 * batch_bytes_max + reserve_bytes;
+  if (quota !== undefined && !isShare && Number(quota) < least) {
+    const message = `must be at least ${least}: the reserve and two batches (ledger.reserve_bytes, ledger.batch_bytes_max)`;
+    faults.push({ field: '/ledger/quota', message });
+  }
+  if (head_file?.startsWith(data_dir + sep) === true) {
+    const message =
+      'lies in data_dir, and would be put back together with it; choose a path outside';
+    faults.push({ field: '/ledger/head_file', message });
   }
   return faults;
 }

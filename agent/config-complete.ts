@@ -55,7 +55,11 @@ export function completeConfig(form: ConfigForm, configFile: string): Config {
     exporters: Object.entries(form.exporters).map(([exporter, given]) =>
       completeExporter(exporter, given, inData),
     ),
-    ledger: { ...LEDGER_DEFAULTS, ...form.ledger },
+    ledger: {
+      ...LEDGER_DEFAULTS,
+      ...form.ledger,
+      ...(form.ledger?.head_file !== undefined && { head_file: inData(form.ledger.head_file) }),
+    },
     keys: {
       redaction_key_file: inData(keys.redaction_key_file),
       signing_key_file: inData(keys.signing_key_file),

@@ -139,6 +139,7 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
   array: 'a list',
   boolean: 'true or false',
   integer: 'a whole number',
+  'integer,string': 'a whole number or text',
   'object,null': 'a section of keys',
   object: 'a section of keys; write {} for an empty one',
   string: 'text; put it in quotes',

@@ -199,6 +199,25 @@ export interface AppendStatus {
   readonly last_error: string | null;
 }
 
+/** How full the ledger's disk is, and how long it lasts. */
+export interface DiskStatus {
+  /** 0 to 1, of whichever bound is met first: ledger.quota or the file system. */
+  readonly used_ratio: number;
+  readonly bound: 'quota' | 'filesystem';
+  /** Everything in the ledger's folder. */
+  readonly ledger_bytes: number;
+  /** Null without a quota. */
+  readonly quota_bytes: number | null;
+  readonly filesystem_bytes: number;
+  readonly filesystem_free_bytes: number;
+  /** What the ledger may still take. */
+  readonly bytes_left: number;
+  /** Growth of the ledger over the last ten minutes at most. */
+  readonly bytes_per_second: number;
+  /** Until the bound is met at the present rate; null while nothing grows. */
+  readonly seconds_left: number | null;
+}
+
 /** What `sealtrail status --json` prints; GET /status on the admin socket. */
 export interface AgentStatus {
   readonly agent: string;
@@ -209,6 +228,10 @@ export interface AgentStatus {
   /** The action vocabulary in force; `sealtrail emit` reads it. */
   readonly vocabulary_file: string;
   readonly append: AppendStatus;
+  /** Null until it has been measured. */
+  readonly disk: DiskStatus | null;
+  /** What showed at this start that the ledger had been put back to an older copy; null else. */
+  readonly rollback: string | null;
   readonly sinks: readonly SinkStatus[];
   readonly acks_total: number;
   readonly nacks_total: { readonly [kind: string]: number };

@@ -1,11 +1,14 @@
 /** The status of the whole agent, put together from those of its stages whenever somebody asks. */
 import type { Config } from '../schemas/config.ts';
-import type { AgentStatus, AppendStatus, SinkStatus } from './ports.ts';
+import type { AgentStatus, AppendStatus, DiskStatus, SinkStatus } from './ports.ts';
 import { VERSION } from './version.ts';
 
 export interface StatusView {
   /** Set by the wiring as the stages come up. */
   append: { status(): AppendStatus } | null;
+  /** Why this start began a new incarnation, where the ledger was put back. */
+  rollback: string | null;
+  disk: { status(): DiskStatus | null } | null;
   delivery: { status(): readonly SinkStatus[]; notifyDurable(records: number): void } | null;
   /** Records that are fsynced. */
   durable: number;
@@ -35,6 +38,8 @@ export function createStatus(
   const startedAt = new Date().toISOString();
   const view: StatusView = {
     append: null,
+    rollback: null,
+    disk: null,
     delivery: null,
     durable: 0,
     vocabularyFile: config.agent.vocabulary_file,
@@ -49,6 +54,8 @@ export function createStatus(
         data_dir: config.data_dir,
         vocabulary_file: view.vocabularyFile,
         append,
+        disk: view.disk?.status() ?? null,
+        rollback: view.rollback,
         sinks,
         ...totals(),
         last_error: append.last_error ?? newestError(sinks),

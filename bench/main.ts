@@ -2,12 +2,16 @@
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { runDrain } from './drain.ts';
+import { runRecovery, runSlowSink, runSoak } from './endurance.ts';
 import { runIngest } from './ingest.ts';
 
 const USAGE = `npm run bench -- NAME [--seconds N] [--json]
 
-  ingest   durably acked events/s and latency, against PostgreSQL and Redis in the same run
-  drain    rows/s into PostgreSQL and documents/s through the mappings
+  ingest     durably acked events/s and latency, against PostgreSQL and Redis in the same run
+  drain      rows/s into PostgreSQL and documents/s through the mappings
+  slow-sink  memory and latency beside a sink that is a hundred times too slow
+  recovery   time to a start over ledgers of several sizes
+  soak       the same load in windows of ten seconds: memory, open files, latency
 
   --seconds N   length of each row (default 5)
   --json        print the rows as JSON, progress on standard error`;
@@ -37,6 +41,9 @@ async function main(): Promise<number> {
   say(`on ${host.cores} cores (${host.cpu}), Node ${host.node}`);
   if (name === 'ingest') print(values.json, host, await runIngest(seconds, say));
   else if (name === 'drain') print(values.json, host, await runDrain(seconds, say));
+  else if (name === 'slow-sink') print(values.json, host, await runSlowSink(seconds, say));
+  else if (name === 'recovery') print(values.json, host, await runRecovery(say));
+  else if (name === 'soak') print(values.json, host, await runSoak(seconds, say));
   else {
     console.error(`no benchmark is named ${name}\n\n${USAGE}`);
     return 2;

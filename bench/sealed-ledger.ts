@@ -36,7 +36,10 @@ export async function fillLedger(dir: string, records: number): Promise<number> 
     nowMs: Date.now,
   });
   const producer = ulid();
+  let batchBytes = 0;
   for (let next = 0; next < records;) {
+    // Before anything is sealed, as the agent does: the state kept beside a segment is that at its start.
+    if (writer.isFull(batchBytes)) await writer.cut(formatState(state));
     sealer.begin();
     for (const end = Math.min(next + COMMIT_RECORDS, records); next < end; next++) {
       const event = benchEvent(next);
@@ -50,7 +53,7 @@ export async function fillLedger(dir: string, records: number): Promise<number> 
       );
     }
     const batch = sealer.batch();
-    if (writer.isFull(batch.bytes.length)) await writer.cut(formatState(state));
+    batchBytes = batch.bytes.length;
     const written = await writer.append(batch.bytes, batch.records);
     if (!written.ok) throw new Error(written.error.message);
     sealer.commit();

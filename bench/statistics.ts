@@ -32,6 +32,12 @@ export function usageOf(pid: number): { readonly cpuSeconds: number; readonly rs
   };
 }
 
+/** Resident bytes of a process at this moment. */
+export function residentBytes(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
+}
+
 /** CPU seconds of a process and its children, those that ended and were waited for included. */
 export function treeCpuSeconds(pid: number): number {
   let ticks = 0;

@@ -14,7 +14,9 @@ Exit codes: 0 the agent runs and takes events, 1 it runs and does not, 2 no agen
 export function addStatusCommand(program: Command): void {
   program
     .command('status')
-    .description('head, lag of each sink, queue, last fsync and last error of the running agent')
+    .description(
+      'head, disk, lag of each sink, queue, last fsync and last error of the running agent',
+    )
     .option(DATA_DIR_OPTION, DATA_DIR_HELP, defaultDataDir())
     .option('--json', 'print the status as JSON')
     .addHelpText('after', EXAMPLES)
@@ -44,6 +46,7 @@ function format(status: AgentStatus): string {
     ['state', append.state],
     ['data', status.data_dir],
     ['ledger', `${append.records} records, ${formatBytes(append.ledger_bytes)}`],
+    ['disk', formatDisk(status.disk)],
     ['queue', `${append.queue_events} of ${append.queue_events_max} events`],
     ['last fsync', fsync],
     ['acked', String(status.acks_total)],
@@ -51,6 +54,7 @@ function format(status: AgentStatus): string {
       'refused',
       nacks.length === 0 ? '0' : nacks.map(([kind, count]) => `${kind} ${count}`).join(', '),
     ],
+    ...(status.rollback === null ? [] : [['warning', status.rollback] as [string, string]]),
     ['last error', status.last_error ?? 'none'],
   ];
   const sinks = table([
@@ -77,6 +81,20 @@ function format(status: AgentStatus): string {
     ]),
   ]);
   return [table(facts), sinks, streams].join('\n\n');
+}
+
+function formatDisk(disk: AgentStatus['disk']): string {
+  if (disk === null) return 'not measured yet';
+  const of = disk.bound === 'quota' ? 'ledger.quota' : 'the file system';
+  const used = `${(disk.used_ratio * 100).toFixed(1)} % of ${of} used`;
+  return `${used}, ${formatBytes(disk.bytes_left)} left${formatLeft(disk.seconds_left)}`;
+}
+
+function formatLeft(seconds: number | null): string {
+  if (seconds === null) return '';
+  const hours = seconds / 3600;
+  const time = hours < 48 ? `${hours.toFixed(1)} hours` : `${(hours / 24).toFixed(0)} days`;
+  return `, full in ${time} at the present rate`;
 }
 
 /** Pads all columns but the last. */

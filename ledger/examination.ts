@@ -82,11 +82,24 @@ export function createExamination(): Examination {
   const checks = new Map<string, StreamCheck>();
   const others: Finding[] = [];
   const notes: string[] = [];
+  const doubted = new Set<string>();
   let othersTotal = 0;
 
   function report(finding: Finding): void {
     othersTotal += 1;
     if (others.length < FINDINGS_LISTED_MAX) others.push(finding);
+  }
+
+  /** An incarnation that began in doubt breaks no chain, and is what an auditor must hear of first. */
+  function noteBeginning({ event, chain }: { event: Json; chain: ChainPlace }, place: Place): void {
+    const reason = memberOf(memberOf(event, 'metadata'), 'reason');
+    const incarnation = chain.stream.split('/')[2] ?? '';
+    if (typeof reason !== 'string' || !reason.startsWith('rollback:')) return;
+    if (doubted.has(incarnation)) return;
+    doubted.add(incarnation);
+    notes.push(
+      `from ${place.segment} line ${place.line} on: incarnation ${incarnation} began after a ${reason}; records of the one before it may be missing here and stand in a store or SIEM`,
+    );
   }
 
   return {
@@ -105,6 +118,7 @@ export function createExamination(): Examination {
         checks.set(stream, check);
       }
       check.take(seq, record, place);
+      if (seq === 0) noteBeginning(said, place);
       return said;
     },
     conclude: ({ records, segments, bytes, gaps }, obstacle) => {

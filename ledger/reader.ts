@@ -165,6 +165,8 @@ export function createLedgerReader(options: {
       return records.length > 0 ? ok(records) : err(failed);
     } catch (error) {
       await closeSegment();
+      // What was read before it counts as handed out: it MUST be, or the next read would skip it.
+      if (records.length > 0) return ok(records);
       return err({ kind: 'io', message: `cannot read the ledger: ${messageOf(error)}` });
     }
   }

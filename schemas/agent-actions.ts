@@ -62,6 +62,13 @@ const FACTS: Readonly<Record<AgentActionName, Facts>> = {
     ocsf: { class_uid: 6005, activity_id: 2 },
     ecs: { category: ['database'], type: ['change'] },
   },
+  'ledger.rolled_back': {
+    description:
+      'At a start the ledger was older than what had left it: a copy was put in place; a new incarnation began.',
+    sensitivity: 'critical',
+    ocsf: { class_uid: 6002, activity_id: 99 },
+    ecs: STORAGE,
+  },
   'producer.gap': {
     description: "A producer's numbers do not follow on one another: events may be missing.",
     sensitivity: 'critical',

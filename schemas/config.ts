@@ -245,6 +245,10 @@ export interface Config {
     readonly queue_events_max: number;
     /** Kept aside so that "disk full" itself can be recorded. */
     readonly reserve_bytes: number;
+    /** Most space for the ledger: bytes, or "80%" of its file system; absent: the file system. */
+    readonly quota?: number | string;
+    /** Outside data_dir: how far the ledger has come; absent: none is kept. */
+    readonly head_file?: string;
   };
   readonly keys: {
     /** HMAC key for redaction tokens, hex, 32 bytes or more. */

@@ -49,6 +49,7 @@ export const AGENT_ACTION_NAMES = [
   'ledger.disk_full',
   'ledger.genesis',
   'ledger.recovered',
+  'ledger.rolled_back',
   'producer.gap',
 ] as const;
 export type AgentActionName = (typeof AGENT_ACTION_NAMES)[number];

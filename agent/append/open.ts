@@ -1,26 +1,42 @@
 /**
  * Opens the ledger for appending: recovery, the writer, the sealer and the append stage over them. A
- * torn tail that recovery cut off becomes an event of its own before anything else is taken.
+ * torn tail that recovery cut off, or a rollback that a witness shows, becomes an event of its own
+ * before anything else is taken.
  */
 import { randomBytes } from 'node:crypto';
 import { ulid } from 'ulid';
 import { nodeFilesystem, type Filesystem } from '../../ledger/filesystem.ts';
-import { recoverLedger, type RecoveryError, type TornTail } from '../../ledger/recovery.ts';
+import {
+  recoverLedger,
+  type Recovered,
+  type RecoveryError,
+  type TornTail,
+} from '../../ledger/recovery.ts';
 import { openWriter, type LedgerWriter } from '../../ledger/writer.ts';
+import type { ChainHash } from '../../schemas/brand.ts';
 import type { Config } from '../../schemas/config.ts';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
 import { APPEND_BYTES_MAX, type Logger, type Meter } from '../ports.ts';
 import { AGENT_RETENTION_CLASS, type AgentIdentity } from './agent-event.ts';
 import { createAppendStage, type AppendStage } from './append.ts';
+import { createSeenHashes, findDoubt, type Witness } from './continuity.ts';
+import { createDiskWatch, type AskSpace, type DiskWatch } from './disk-watch.ts';
+import { createHeadKeeper } from './head-file.ts';
 import { createOriginWindow, ORIGINS_MAX, type OriginWindow } from './origin-window.ts';
+import { limitWriter, type LimitedWriter } from './quota.ts';
 import { createSealer, lastIncarnation } from './sealer.ts';
 
 export interface OpenedLedger {
   readonly append: AppendStage;
+  readonly disk: DiskWatch;
   readonly origins: OriginWindow;
   /** Durable records when it was opened. */
   readonly records: number;
+  /** `this_hash` of the last of them; null in an empty ledger. */
+  readonly lastHash: ChainHash | null;
   readonly torn: TornTail | null;
+  /** Why a new incarnation was begun, where a witness had more than the ledger; null else. */
+  readonly rollback: string | null;
   /** Refuses new events, commits what is queued, closes the file. */
   close(): Promise<void>;
 }
@@ -35,6 +51,10 @@ export interface OpenOptions {
   readonly onDurable: (records: number) => void;
   readonly onFailed: (reason: string) => void;
   readonly filesystem?: Filesystem;
+  /** Asks for the size of the file system; default: the one that the folder lies on. */
+  readonly askSpace?: AskSpace;
+  /** What is known of the ledger outside of it. */
+  readonly witnesses?: readonly Witness[];
 }
 
 /** Bytes waiting for a commit, at which receivers stop reading, however few events they are. */
@@ -44,49 +64,34 @@ const GENESIS_BYTES = 1024 * 1024;
 
 /** Opens the ledger in a folder, empty or not. Nothing is appended to a ledger that is corrupt. */
 export async function openLedger(options: OpenOptions): Promise<Result<OpenedLedger, string>> {
-  const { dir, config, log } = options;
+  const { config, log } = options;
   const filesystem = options.filesystem ?? nodeFilesystem;
   const origins = createOriginWindow();
-  const recovered = await recoverLedger({
-    dir,
-    filesystem,
-    batchBytesMax: Math.max(config.batch_bytes_max, APPEND_BYTES_MAX) + GENESIS_BYTES,
-    recordsReadMin: ORIGINS_MAX,
-    onRecord: ({ chain, origin, resource }, { this_hash }) => {
-      if (origin === undefined) return;
-      const { stream, seq } = chain;
-      origins.remember(resource.tenant_id, origin, { stream, seq, this_hash });
-      origins.commit();
-    },
-  });
-  if (!recovered.ok) return err(describeObstacle(dir, recovered.error));
-  const { state, segment, segmentBytes, ledgerBytes, torn, notes } = recovered.value;
+  const read = await recover(options, filesystem, origins);
+  if (!read.ok) return read;
+  const { state, torn, notes, lastHash, rollback } = read.value;
   for (const note of notes) log.warn({ component: 'ledger' }, note);
-  let writer: LedgerWriter;
-  try {
-    writer = await openWriter({
-      dir,
-      filesystem,
-      segmentBytes: config.segment_bytes,
-      reserveBytes: config.reserve_bytes,
-      segment,
-      segmentBytesDurable: segmentBytes,
-      records: state.records,
-    });
-    if (!(await writer.restoreReserve()))
-      log.warn({ component: 'ledger' }, 'no space for the reserve: the disk is nearly full');
-  } catch (error) {
-    return err(`cannot write in ${dir}: ${messageOf(error)}`);
-  }
-  const known = lastIncarnation(state);
+  const opened = await openForWriting(options, filesystem, read.value);
+  if (!opened.ok) return opened;
+  const { writer, disk } = opened.value;
+  const known = rollback === null ? lastIncarnation(state) : null;
+  const incarnation = known ?? randomBytes(16).toString('hex');
   const sealer = createSealer({
     agent: options.agent,
     state,
-    incarnation: known ?? randomBytes(16).toString('hex'),
-    reason: known === null ? 'first start' : 'first record of this tenant and retention class',
+    incarnation,
+    reason:
+      rollback ??
+      (known === null ? 'first start' : 'first record of this tenant and retention class'),
     producer: ulid(),
     nowMs: options.nowMs,
   });
+  const { head_file: path } = config;
+  const isDurable = (): boolean => !sealer.isAhead();
+  const heads =
+    path === undefined
+      ? null
+      : createHeadKeeper({ path, filesystem, state, incarnation, isDurable, log });
   const append = createAppendStage({
     ...options,
     filesystem,
@@ -98,20 +103,114 @@ export async function openLedger(options: OpenOptions): Promise<Result<OpenedLed
     batchBytesMax: config.batch_bytes_max,
     queueEventsMax: config.queue_events_max,
     queueBytesMax: QUEUE_BYTES_MAX,
-    ledgerBytes,
+    ledgerBytes: read.value.ledgerBytes,
+    onDurable: (records) => {
+      heads?.note();
+      options.onDurable(records);
+    },
   });
   const records = state.records;
   if (torn !== null) await recordRecovery(append, torn, log);
+  if (rollback !== null) await recordRollback(append, rollback, options);
+  await disk.start(writer);
   return ok({
     append,
+    disk,
     origins,
     records,
+    lastHash,
     torn,
+    rollback,
     close: async () => {
+      disk.stop();
       await append.close();
+      await heads?.close();
       await writer.close();
     },
   });
+}
+
+interface Read extends Recovered {
+  readonly lastHash: ChainHash | null;
+  readonly rollback: string | null;
+}
+
+/** Reads what is there, and asks the witnesses whether it is all there was. */
+async function recover(
+  options: OpenOptions,
+  filesystem: Filesystem,
+  origins: OriginWindow,
+): Promise<Result<Read, string>> {
+  const { dir, config, witnesses = [] } = options;
+  const seen = createSeenHashes(witnesses);
+  let lastHash: ChainHash | null = null;
+  const recovered = await recoverLedger({
+    dir,
+    filesystem,
+    batchBytesMax: Math.max(config.batch_bytes_max, APPEND_BYTES_MAX) + GENESIS_BYTES,
+    recordsReadMin: ORIGINS_MAX,
+    onRecord: ({ chain, origin, resource }, { this_hash }) => {
+      const { stream, seq } = chain;
+      lastHash = this_hash;
+      seen.take(stream, seq, this_hash);
+      if (origin === undefined) return;
+      origins.remember(resource.tenant_id, origin, { stream, seq, this_hash });
+      origins.commit();
+    },
+  });
+  if (!recovered.ok) return err(describeObstacle(dir, recovered.error));
+  const rollback = findDoubt(recovered.value.state, seen, witnesses);
+  return ok({ ...recovered.value, lastHash, rollback });
+}
+
+/** The writer at the ledger's end, with its quota, and the watch over its disk. */
+async function openForWriting(
+  options: OpenOptions,
+  filesystem: Filesystem,
+  { state, segment, segmentBytes }: Recovered,
+): Promise<Result<{ readonly writer: LimitedWriter; readonly disk: DiskWatch }, string>> {
+  const { dir, config, log } = options;
+  let unlimited: LedgerWriter | null = null;
+  try {
+    const disk = await createDiskWatch({ ...options, quota: config.quota });
+    unlimited = await openWriter({
+      dir,
+      filesystem,
+      segmentBytes: config.segment_bytes,
+      reserveBytes: config.reserve_bytes,
+      segment,
+      segmentBytesDurable: segmentBytes,
+      records: state.records,
+    });
+    const writer = limitWriter(unlimited, {
+      dir,
+      filesystem,
+      reserveBytes: config.reserve_bytes,
+      roomBytes: config.batch_bytes_max,
+      quota: disk.quota,
+    });
+    await writer.measure();
+    if (!(await writer.restoreReserve()))
+      log.warn({ component: 'ledger' }, 'no space for the reserve: the disk is nearly full');
+    return ok({ writer, disk });
+  } catch (error) {
+    await unlimited?.close();
+    return err(`cannot write in ${dir}: ${messageOf(error)}`);
+  }
+}
+
+/** The old incarnation's places are taken elsewhere: nothing more is chained there. */
+async function recordRollback(
+  append: AppendStage,
+  reason: string,
+  { agent, log }: OpenOptions,
+): Promise<void> {
+  log.error(
+    { component: 'ledger', reason },
+    'the ledger is older than what has left it: a copy was put in place. A new incarnation begins; keep the folder and find out why',
+  );
+  const resource = { type: 'ledger', id: agent.name };
+  await append.recordOwn('ledger.rolled_back', 'failure', resource, { reason });
 }
 
 async function recordRecovery(append: AppendStage, torn: TornTail, log: Logger): Promise<void> {

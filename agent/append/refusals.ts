@@ -8,7 +8,7 @@ export function refusalOf(state: AppendStatus['state'], lastError: string | null
   if (state === 'disk_full') {
     return refusal(
       'disk_full',
-      'the ledger has no space left; free or add disk, events are taken again by themselves',
+      'the ledger has no space left; free or add disk, or raise ledger.quota; events are taken again by themselves',
     );
   }
   if (state === 'stopped')

@@ -39,6 +39,8 @@ export interface Sealer {
   batch(): { readonly bytes: Uint8Array; readonly records: number };
   commit(): void;
   rollback(): void;
+  /** True while the heads count records whose commit is under way. */
+  isAhead(): boolean;
 }
 
 export interface SealerOptions {
@@ -62,6 +64,7 @@ export function createSealer(options: SealerOptions): Sealer {
   const streams = openStreams(state, options.incarnation);
   const batch = createRecordBatch();
   let records = 0;
+  let isAhead = false;
   let nowMs = 0;
   let now = '';
   let ownSeq = 0;
@@ -142,6 +145,7 @@ export function createSealer(options: SealerOptions): Sealer {
     });
     const this_hash = batch.add(canonical, chain, prevHash);
     records += 1;
+    isAhead = true;
     state.streams.set(stream, { tenant, next_seq: seq + 1, head_hash: this_hash, received_at });
     rememberProducer(state.producers, producer.id, producer.seq);
     return { stream, seq, this_hash };
@@ -169,11 +173,13 @@ export function createSealer(options: SealerOptions): Sealer {
     }
     for (const key of opened) streams.delete(key);
     ownSeq = ownSeqBefore;
+    isAhead = false;
   }
 
   return {
     begin,
     rollback,
+    isAhead: () => isAhead,
     seal: (input, producer) => place(input.canonical, streamOf(input), input.tenant, producer),
     sealOwn: (input) => {
       const stream = streamOf(input);
@@ -183,6 +189,7 @@ export function createSealer(options: SealerOptions): Sealer {
     batch: () => ({ bytes: batch.bytes(), records }),
     commit: () => {
       state.records += records;
+      isAhead = false;
       forgetSilentProducers(state.producers);
     },
   };

@@ -68,6 +68,11 @@ export async function loadCursor(
   return err({ kind: 'damaged', message: `${path} is damaged; ${remedy(path)}` });
 }
 
+/** Writes a cursor; durable when it resolves. Rejects with the system's error. */
+export function saveCursor(filesystem: Filesystem, path: string, cursor: Cursor): Promise<void> {
+  return filesystem.replace(path, JSON.stringify({ version: VERSION, ...cursor }) + '\n');
+}
+
 /** Checks that the cursor belongs to this ledger, which holds `durable` records. */
 export async function checkCursor(
   cursor: Cursor,
@@ -152,7 +157,7 @@ export function createCursorKeeper(options: {
     if (saved === current) return true;
     const writes = current;
     try {
-      await filesystem.replace(path, JSON.stringify({ version: VERSION, ...writes }) + '\n');
+      await saveCursor(filesystem, path, writes);
       saved = writes;
       return true;
     } catch (error) {

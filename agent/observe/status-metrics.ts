@@ -1,6 +1,6 @@
 /** Metrics that are read off the agent's status when somebody scrapes: ledger, queue, sinks. */
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { AgentStatus, AppendStatus, SinkStatus } from '../ports.ts';
+import type { AgentStatus, AppendStatus, DiskStatus, SinkStatus } from '../ports.ts';
 
 const APPEND_STATES = [
   'ready',
@@ -19,11 +19,18 @@ const SINK_STATES = [
 export function createStatusMetrics(registry: Registry): (status: AgentStatus) => void {
   const gauge = createGauges(registry);
   const build = gauge('audit_build_info', 'Always 1; the version of the running agent.', 'version');
+  const rollbacks = gauge(
+    'audit_ledger_rollbacks',
+    'Rollbacks of the ledger noticed by this process: 0 or 1, at its start.',
+  );
   const showAppend = createAppendMetrics(registry);
+  const showDisk = createDiskMetrics(registry);
   const showSinks = createSinkMetrics(registry);
   return (status) => {
     build.set({ version: status.version }, 1);
+    rollbacks.set(status.rollback === null ? 0 : 1);
     showAppend(status.append);
+    showDisk(status.disk);
     showSinks(status.sinks);
   };
 }
@@ -55,6 +62,24 @@ function createAppendMetrics(registry: Registry): (append: AppendStatus) => void
     for (const each of APPEND_STATES) state.set({ state: each }, each === append.state ? 1 : 0);
     records.set(append.records);
     bytes.set(append.ledger_bytes);
+  };
+}
+
+function createDiskMetrics(registry: Registry): (disk: DiskStatus | null) => void {
+  const gauge = createGauges(registry);
+  const ratio = gauge('audit_disk_used_ratio', 'Of ledger.quota or file system, the fuller one.');
+  const left = gauge('audit_disk_left_bytes', 'Bytes that the ledger may still take.');
+  const seconds = gauge(
+    'audit_disk_left_seconds',
+    'Until the disk is full at the present rate; +Inf while nothing grows.',
+  );
+  const quota = gauge('audit_disk_quota_bytes', 'The quota of the ledger; +Inf without one.');
+  return (disk) => {
+    if (disk === null) return;
+    ratio.set(disk.used_ratio);
+    left.set(disk.bytes_left);
+    seconds.set(disk.seconds_left ?? Infinity);
+    quota.set(disk.quota_bytes ?? Infinity);
   };
 }
 

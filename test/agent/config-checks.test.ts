@@ -248,6 +248,21 @@ describe('a size', () => {
     const huge = { ledger: { segment_bytes: 2 ** 40 } };
     await expectFault(huge, '/ledger/segment_bytes', 'must be at most 1073741824');
   });
+
+  test('of the quota is bytes or a share, and takes the reserve and two batches', async () => {
+    for (const quota of [9_437_184, '9437184', '1%', '100%', '50%'])
+      await expectValid({ ledger: { quota } });
+    for (const quota of [9_437_183, '9437183', 0, -1])
+      await expectFault({ ledger: { quota } }, '/ledger/quota', '');
+    for (const quota of ['0%', '101%', '10GB', '1.5%'])
+      await expectFault({ ledger: { quota } }, '/ledger/quota', 'has another form than it must');
+  });
+
+  test('a head file lies where the ledger does not', async () => {
+    await expectValid({ ledger: { head_file: '../sealtrail-head.json' } });
+    const inside = { ledger: { head_file: 'ledger-head.json' } };
+    await expectFault(inside, '/ledger/head_file', 'would be put back together with it');
+  });
 });
 
 describe('an exporter', () => {

@@ -112,6 +112,8 @@ const WHOLE = {
     batch_bytes_max: 65536,
     queue_events_max: 1,
     reserve_bytes: 65536,
+    quota: '80%',
+    head_file: '/tmp/sealtrail-head.json',
   },
   keys: { redaction_key_file: 'r', signing_key_file: 's', generate: false },
   tenants: [{ id: 'acme' }],

@@ -61,6 +61,7 @@ test('status shows head, lag of each sink, queue, last fsync and last error, as 
   expect(table.code).toBe(0);
   const { append } = status;
   expect(table.stdout).toMatch(new RegExp(`^ledger +${append.records} records`, 'm'));
+  expect(table.stdout).toMatch(/^disk +\d+\.\d % of the file system used, \d.* left/m);
   expect(table.stdout).toMatch(/^queue +0 of \d+ events$/m);
   expect(table.stdout).toMatch(/^last fsync +\d+\.\d\d ms at \d{4}-/m);
   expect(table.stdout).toMatch(/^refused +malformed 1$/m);

@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createLedgerReader, type LedgerReader } from '../../ledger/reader.ts';
 import { segmentName } from '../../ledger/segment.ts';
+import { createFaultyFilesystem } from '../support/faulty-filesystem.ts';
 import { makeEvent } from '../support/events.ts';
 import { makeTempDir, openTestLedger } from '../support/ledger.ts';
 
@@ -95,4 +96,33 @@ test('a missing segment and a damaged line are told, with the record they were t
     error: { kind: 'corruption', message: expect.stringContaining('record 2') as string },
   });
   await beyond.close();
+});
+
+test('a disk that fails between two segments costs no record: what was read before it is handed out', async () => {
+  await using temp = await makeTempDir();
+  const ledger = await openTestLedger(temp.path);
+  for (let segment = 0; segment < 3; segment++) {
+    await ledger.commit([makeEvent(), makeEvent()]);
+    if (segment < 2) await ledger.cut();
+  }
+  const upTo = ledger.writer.position().records;
+  await ledger.writer.close();
+  const probe = createFaultyFilesystem(null, { reads: true });
+  const limits = { recordsMax: 100, bytesMax: 1 << 20, upTo };
+  const whole = createLedgerReader({ dir: temp.path, filesystem: probe, from: 0 });
+  expect(await whole.read(limits)).toMatchObject({ value: { length: upTo } });
+  await whole.close();
+  expect(probe.operations.filter((name) => name === 'openRead')).toHaveLength(3);
+
+  for (let at = 0; at < probe.operations.length; at++) {
+    const filesystem = createFaultyFilesystem({ at, code: 'EMFILE' }, { reads: true });
+    const reader = createLedgerReader({ dir: temp.path, filesystem, from: 0 });
+    const numbers: number[] = [];
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const read = await reader.read(limits);
+      if (read.ok) numbers.push(...read.value.map(({ number }) => number));
+    }
+    await reader.close();
+    expect(numbers, `operation ${at} failed`).toEqual(Array.from({ length: upTo }, (_, n) => n));
+  }
 });

@@ -152,7 +152,7 @@ export interface Freezer {
   count(): number;
   /** Resolves when the freeze has come. */
   readonly frozen: Promise<void>;
-  /** Closes what the frozen process holds open, as its end would. */
+  /** Waits for what had begun before, then closes what the frozen process holds open, as its end would. */
   release(): Promise<void>;
 }
 
@@ -166,10 +166,15 @@ export function createFreezer(at: number, mode: 'before' | 'torn' | 'after'): Fr
   const frozen = new Promise<void>((tell) => (tellFrozen = tell));
   const forEver = new Promise<never>(() => undefined);
   const files: LedgerFile[] = [];
+  const begun = new Set<Promise<unknown>>();
 
   async function gate<T>(effect: () => Promise<T>, torn?: () => Promise<unknown>): Promise<T> {
     const number = count++;
-    if (number < at) return effect();
+    if (number < at) {
+      const running = effect();
+      begun.add(running);
+      return running.finally(() => begun.delete(running));
+    }
     if (number === at) {
       if (mode === 'after') await effect();
       if (mode === 'torn') await torn?.();
@@ -201,6 +206,7 @@ export function createFreezer(at: number, mode: 'before' | 'torn' | 'after'): Fr
     gate: (effect) => gate(effect),
     count: () => count,
     release: async () => {
+      await Promise.allSettled(begun);
       await Promise.all(files.map((file) => file.close()));
     },
     filesystem: {

@@ -43,6 +43,8 @@ export interface ElasticsearchOptions {
   readonly contentBytesMax?: number;
   /** A document for which it returns a reason is refused with 400, as a mapping would. */
   readonly refuses?: (document: Readonly<Record<string, unknown>>) => string | null;
+  /** How long each bulk request waits for its answer. */
+  readonly delayMs?: number;
   /** Chosen before each request; null: behaves. */
   readonly fault?: () => ElasticsearchFault | null;
 }
@@ -177,7 +179,10 @@ async function answer(
     ids: actions.map(({ id }) => id),
     atMs: Date.now(),
   });
-  reply(response, request, fault, storeAll(state, actions, fault));
+  const items = storeAll(state, actions, fault);
+  const answerNow = (): void => reply(response, request, fault, items);
+  if (options.delayMs === undefined) answerNow();
+  else setTimeout(answerNow, options.delayMs);
 }
 
 function storeAll(

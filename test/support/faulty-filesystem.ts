@@ -14,8 +14,11 @@ export interface FaultyFilesystem extends Filesystem {
   readonly operations: readonly string[];
 }
 
-/** Creates a file system over the real one; without a fault it only counts. */
-export function createFaultyFilesystem(fault: Fault | null): FaultyFilesystem {
+/** Creates a file system over the real one; without a fault it only counts. `reads`: they can fail as well. */
+export function createFaultyFilesystem(
+  fault: Fault | null,
+  { reads = false }: { readonly reads?: boolean } = {},
+): FaultyFilesystem {
   const operations: string[] = [];
 
   function step(name: string): void {
@@ -58,6 +61,22 @@ export function createFaultyFilesystem(fault: Fault | null): FaultyFilesystem {
     open: async (path) => {
       step('open');
       return wrap(await nodeFilesystem.open(path));
+    },
+    openRead: async (path) => {
+      if (reads) step('openRead');
+      return nodeFilesystem.openRead(path);
+    },
+    readFile: async (path) => {
+      if (reads) step('readFile');
+      return nodeFilesystem.readFile(path);
+    },
+    list: async (dir) => {
+      if (reads) step('list');
+      return nodeFilesystem.list(dir);
+    },
+    makeDir: async (dir) => {
+      if (reads) step('makeDir');
+      await nodeFilesystem.makeDir(dir);
     },
     replace: async (path, bytes) => {
       step('replace');

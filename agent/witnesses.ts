@@ -1,0 +1,63 @@
+/**
+ * Gathers what is known of the ledger outside of it, before it is opened: the head file, the cursors
+ * of sinks, and the store of record where it is another host's. None of them is needed to start: one
+ * that does not answer in time is said in the log, and the agent goes on without it.
+ */
+import { nodeFilesystem } from '../ledger/filesystem.ts';
+import type { Config, PostgresqlExporterConfig } from '../schemas/config.ts';
+import { readStreamHeads } from '../store/heads.ts';
+import type { Witness } from './append/continuity.ts';
+import { readHeadFile } from './append/head-file.ts';
+import { cursorPath, loadCursor } from './deliver/cursor.ts';
+import type { Logger } from './ports.ts';
+
+/** A store that hangs costs a start no more than this. */
+const STORE_TIMEOUT_MS = 2_000;
+
+/** Asks all of them at once. */
+export async function gatherWitnesses(config: Config, log: Logger): Promise<readonly Witness[]> {
+  const asked = [
+    askHeadFile(config, log),
+    ...config.exporters.map(({ name }) => askCursor(config.data_dir, name)),
+    ...config.exporters.flatMap((exporter) =>
+      // The embedded server lies in the data directory, and is put back together with it.
+      exporter.type === 'postgresql' && !exporter.embedded
+        ? [askStore(exporter, config.agent.name, log)]
+        : [],
+    ),
+  ];
+  return (await Promise.all(asked)).filter((witness) => witness !== null);
+}
+
+async function askHeadFile({ ledger }: Config, log: Logger): Promise<Witness | null> {
+  if (ledger.head_file === undefined) return null;
+  const read = await readHeadFile(nodeFilesystem, ledger.head_file);
+  if (read.ok) return read.value;
+  log.error({ reason: read.error }, 'the head file says nothing: a rollback may go unnoticed');
+  return null;
+}
+
+async function askCursor(dataDir: string, sink: string): Promise<Witness | null> {
+  const read = await loadCursor(nodeFilesystem, cursorPath(dataDir, sink));
+  // A damaged one stops its sink, which says so.
+  if (!read.ok || read.value === null) return null;
+  return {
+    source: `the cursor of ${sink}`,
+    heads: [],
+    records: read.value.next,
+    incarnation: null,
+  };
+}
+
+async function askStore(
+  { name, url = '', tls }: PostgresqlExporterConfig,
+  agent: string,
+  log: Logger,
+): Promise<Witness | null> {
+  const timeoutMs = STORE_TIMEOUT_MS;
+  const address = { url, timeoutMs, ...(tls === undefined ? {} : { tls }) };
+  const read = await readStreamHeads(address, `sealtrail/${agent}/`);
+  if (read.ok) return { source: name, heads: read.value, records: 0, incarnation: null };
+  log.warn({ sink: name }, 'the store of record does not say how far it is; starting without it');
+  return null;
+}

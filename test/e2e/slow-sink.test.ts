@@ -1,0 +1,72 @@
+/**
+ * A SIEM that is a hundred times slower than what is recorded: the ledger grows, the agent's memory does
+ * not; acks and the other sinks do not notice; and once the SIEM is well again it gets everything, once.
+ */
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { residentBytes } from '../../bench/statistics.ts';
+import { startAgentProcess } from '../support/agent-process.ts';
+import { startElasticsearch } from '../support/elasticsearch.ts';
+import { quantile, startGoodClient } from '../support/good-client.ts';
+import { readDocumentIds, readRecords } from '../support/outcome.ts';
+
+const EVENTS = 12_000;
+const STEPS = 8;
+const MIB = 1024 * 1024;
+/** 40 documents in 800 milliseconds: 50 a second. */
+const SLOW = { delayMs: 800, batch_records_max: 40 };
+
+test('a SIEM a hundred times too slow costs disk: memory stays flat, acks and other sinks do not notice, nothing is dropped', async () => {
+  await using siem = await startElasticsearch();
+  const elasticsearch = { endpoints: [siem.url], batch_records_max: SLOW.batch_records_max };
+  await using agent = await startAgentProcess({
+    exporters: { elasticsearch, 'file/ecs': { path: 'siem/ecs.ndjson', format: 'ecs' } },
+    config: { ledger: { segment_bytes: 4 * MIB, batch_bytes_max: MIB } },
+  });
+  // As it is with a SIEM that keeps up; the same load warms the agent up.
+  const before = await startGoodClient(agent, { inFlight: 32 });
+  await before.reached(EVENTS / STEPS);
+  const usual = await before.stop();
+  await agent.delivered(60_000);
+
+  siem.options.delayMs = SLOW.delayMs;
+  const startedMs = performance.now();
+  const client = await startGoodClient(agent, { inFlight: 32 });
+  const resident: number[] = [];
+  for (let step = 1; step <= STEPS; step++) {
+    await client.reached((EVENTS / STEPS) * step);
+    resident.push(residentBytes(agent.pid()));
+  }
+  const seconds = (performance.now() - startedMs) / 1000;
+  const during = await client.stop();
+
+  // The other sink is through at once; the slow one is far behind, and is not said to be down.
+  const lagOf = async (name: string): Promise<number> =>
+    (await agent.status()).sinks.find((sink) => sink.name === name)?.lag_records ?? -1;
+  await expect.poll(() => lagOf('file/ecs'), { timeout: 5_000 }).toBe(0);
+  expect(await lagOf('elasticsearch')).toBeGreaterThan(EVENTS * 0.75);
+  const perSecond = SLOW.batch_records_max / (SLOW.delayMs / 1000);
+  expect(during.acked.length / seconds, 'far more than it can take').toBeGreaterThan(
+    perSecond * 10,
+  );
+
+  const [early, late] = [resident.slice(0, STEPS / 2), resident.slice(STEPS / 2)];
+  const grown = Math.max(...late) - Math.max(...early);
+  expect(
+    grown / MIB,
+    `MiB: ${resident.map((bytes) => Math.round(bytes / MIB)).join(', ')}`,
+  ).toBeLessThan(24);
+  expect(during.failed).toEqual([]);
+  expect(quantile(during.latenciesMs, 0.5)).toBeLessThan(quantile(usual.latenciesMs, 0.5) * 3 + 5);
+
+  delete siem.options.delayMs;
+  await agent.delivered(60_000);
+  const ids = (await readRecords(join(agent.dir, 'ledger'))).map(({ event }) => event.event_id);
+  expect(ids).toEqual(
+    expect.arrayContaining([...usual.acked, ...during.acked].map(({ event_id }) => event_id)),
+  );
+  expect([...siem.documents.keys()].sort()).toEqual(ids.toSorted());
+  expect((await readDocumentIds(agent.dir, 'ecs')).toSorted()).toEqual(ids.toSorted());
+  expect(siem.violations).toEqual([]);
+  expect((await agent.status()).sinks.map(({ dead_letters }) => dead_letters)).toEqual([0, 0]);
+}, 120_000);
