@@ -6,6 +6,7 @@ import type {
   Config,
   ElasticsearchExporterConfig,
   FileExporterConfig,
+  NatsExporterConfig,
   OtlpReceiverConfig,
   PostgresqlExporterConfig,
 } from '../schemas/config.ts';
@@ -78,6 +79,14 @@ export const ELASTICSEARCH_DEFAULTS: DeliveryDefaults &
   data_stream: 'logs-sealtrail.audit-default',
   format: 'ecs',
   gzip: true,
+};
+
+export const NATS_DEFAULTS: DeliveryDefaults &
+  Pick<NatsExporterConfig, 'stream' | 'subject_prefix'> = {
+  ...DELIVERY_DEFAULTS,
+  batch_records_max: 1_000,
+  stream: 'SEALTRAIL',
+  subject_prefix: 'sealtrail',
 };
 
 /** The classes of the example vocabulary, each with the longest rule that asks for it. Leap days count. */

@@ -3,6 +3,7 @@ import { join, sep } from 'node:path';
 import type {
   ElasticsearchExporterConfig,
   ExporterConfig,
+  NatsConnectionConfig,
   PostgresqlExporterConfig,
 } from '../schemas/config.ts';
 import type { CheckContext } from './config-checks.ts';
@@ -53,6 +54,8 @@ function checkByType(exporter: ExporterConfig, context: CheckContext): readonly 
       return checkFile(exporter.path, exporter.name, `${at}/path`, context);
     case 'elasticsearch':
       return checkElasticsearch(exporter, at);
+    case 'nats':
+      return checkNats(exporter, at);
   }
 }
 
@@ -140,6 +143,34 @@ function checkElasticsearch(
       !isLoopback(url.hostname.replace(/^\[|\]$/g, ''))
     )
       faults.push({ field, message: 'sends credentials in the clear; use https' });
+  }
+  return faults;
+}
+
+/** One way to say who one is; secrets go over TLS, or stay on this host. */
+export function checkNats(nats: NatsConnectionConfig, at: string): readonly FieldFault[] {
+  const ways = (['username', 'token', 'creds_file', 'nkey_file'] as const).filter(
+    (name) => nats[name] !== undefined,
+  );
+  const second = ways[1];
+  const faults: FieldFault[] = [];
+  if (second !== undefined) {
+    const message = `is a second way to log in beside ${ways[0] ?? ''}; keep one`;
+    faults.push({ field: `${at}/${second}`, message });
+  }
+  const isSecret = nats.username !== undefined || nats.token !== undefined;
+  for (const [index, server] of nats.servers.entries()) {
+    const field = `${at}/servers/${index}`;
+    const url = URL.canParse(server) ? new URL(server) : null;
+    if (url === null)
+      faults.push({ field, message: 'is no URL, such as nats://nats.example:4222' });
+    else if (
+      isSecret &&
+      url.protocol === 'nats:' &&
+      nats.tls === undefined &&
+      !isLoopback(url.hostname.replace(/^\[|\]$/g, ''))
+    )
+      faults.push({ field, message: 'sends credentials in the clear; use tls://' });
   }
   return faults;
 }

@@ -6,6 +6,7 @@ import type {
   Config,
   ElasticsearchExporterConfig,
   FileExporterConfig,
+  NatsExporterConfig,
   OtlpReceiverConfig,
   PostgresqlExporterConfig,
   RetryConfig,
@@ -31,6 +32,7 @@ type Exporter<T, K extends keyof T = never> = Omit<
 export type PostgresqlForm = Exporter<PostgresqlExporterConfig>;
 export type FileForm = Exporter<FileExporterConfig, 'path' | 'format'>;
 export type ElasticsearchForm = Exporter<ElasticsearchExporterConfig, 'endpoints'>;
+export type NatsForm = Exporter<NatsExporterConfig, 'servers'>;
 
 /** The one pipeline; a list left out means everything that is defined. */
 export interface PipelineForm {
@@ -52,7 +54,7 @@ export interface ConfigForm {
   }>;
   /** Named type or type/name; the type says which form. */
   readonly exporters: {
-    readonly [name: string]: PostgresqlForm | FileForm | ElasticsearchForm | null;
+    readonly [name: string]: PostgresqlForm | FileForm | ElasticsearchForm | NatsForm | null;
   };
   readonly ledger?: Section<Config['ledger']>;
   readonly keys?: Section<Config['keys']>;
@@ -67,12 +69,21 @@ export interface ConfigForm {
 
 /** Checks the form; references as a whole take the type that their field asks for. */
 export function checkForm(resolved: Resolved): Result<ConfigForm, readonly FieldFault[]> {
+  const faults = findFormFaults(resolved, validate);
+  return faults.length === 0 ? ok(resolved.value as ConfigForm) : err(faults);
+}
+
+/** What the validator of a file finds wrong with it, each with its remedy. */
+export function findFormFaults(
+  resolved: Resolved,
+  validator: typeof validate,
+): readonly FieldFault[] {
   const { value } = resolved;
-  if (validate(value)) return ok(value as ConfigForm);
+  if (validator(value)) return [];
   // Their fields were not text: read them as what the schema wants, then ask again.
-  const retyped = (validate.errors ?? []).filter((error) => retype(error, resolved));
-  if (retyped.length > 0 && validate(value)) return ok(value as ConfigForm);
-  return err(describeErrors(validate.errors ?? []));
+  const retyped = (validator.errors ?? []).filter((error) => retype(error, resolved));
+  if (retyped.length > 0 && validator(value)) return [];
+  return describeErrors(validator.errors ?? []);
 }
 
 /** Replaces the text that a reference yielded by the number or truth value that it spells. */

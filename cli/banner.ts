@@ -61,6 +61,8 @@ function describeSink(exporter: ExporterConfig): string {
       return `${shown(exporter.path)}   (${exporter.format.toUpperCase()}, NDJSON)`;
     case 'elasticsearch':
       return `${exporter.endpoints.join(', ')}   (${exporter.format.toUpperCase()}, ${exporter.data_stream})`;
+    case 'nats':
+      return `${exporter.servers.join(', ')}   (sealed records, ${exporter.stream})`;
   }
 }
 

@@ -99,5 +99,7 @@ function describeTarget(config: Config, exporter: ExporterConfig): string {
       return `${exporter.path} (${exporter.format})`;
     case 'elasticsearch':
       return `${exporter.endpoints.join(', ')}, ${exporter.data_stream} (${exporter.format})`;
+    case 'nats':
+      return `${exporter.servers.join(', ')}, ${exporter.stream}`;
   }
 }

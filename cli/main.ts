@@ -9,6 +9,7 @@ import { addAgentCommand } from './agent.ts';
 import { addConfigCommand, addInitCommand } from './config.ts';
 import { addDlqCommand } from './dlq.ts';
 import { addEmitCommand } from './emit.ts';
+import { addGatewayCommand } from './gateway.ts';
 import { addStatusCommand } from './status.ts';
 import { addVerifyCommand } from './verify.ts';
 
@@ -28,6 +29,7 @@ for (const add of [
   addConfigCommand,
   addDlqCommand,
   addInitCommand,
+  addGatewayCommand,
 ])
   add(program);
 

@@ -7,6 +7,7 @@ import type { Logger, Sink } from '../../ports.ts';
 import { documentFormat } from '../documents.ts';
 import { createElasticsearchSink } from './elasticsearch.ts';
 import { createFileSink } from './file.ts';
+import { createNatsSink } from './nats.ts';
 import { openPostgresqlSink } from './postgresql.ts';
 
 export interface SinkContext {
@@ -30,6 +31,8 @@ export function openSink(exporter: ExporterConfig, context: SinkContext): Sink {
       const format = documentFormat(exporter.format, vocabulary, agent);
       return createElasticsearchSink(exporter, format, Date.now);
     }
+    case 'nats':
+      return createNatsSink(exporter);
     default:
       return assertNever(exporter);
   }
