@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect, vi } from 'vitest';
 import { createPostgresStore } from '../../store/postgres.ts';
 import { runCli, startAgentProcess, VOCABULARY, type AgentProcess } from './agent-process.ts';
+import { createRandom } from './crash-trial.ts';
 import { startGatewayProcess, type GatewayProcess } from './gateway-process.ts';
 import { startNats, type TestNats } from './nats.ts';
 import { readRecords, readStore, type Acked } from './outcome.ts';
@@ -45,10 +46,17 @@ export interface Pipeline extends AsyncDisposable {
 
 /** Starts the pipeline and waits until gateways consume every shard. */
 export async function startPipeline(agentCount: number, gatewayCount: number): Promise<Pipeline> {
-  const stack = new AsyncDisposableStack();
+  const started: AsyncDisposable[] = [];
+  const keep = <T extends AsyncDisposable>(one: T): T => {
+    started.push(one);
+    return one;
+  };
+  const dispose = async (): Promise<void> => {
+    for (const one of started.splice(0).reverse()) await one[Symbol.asyncDispose]();
+  };
   try {
     const postgres = await startPostgres();
-    stack.defer(() => postgres.stop());
+    keep({ [Symbol.asyncDispose]: () => postgres.stop() });
     const store = createPostgresStore({
       url: postgres.url('writer'),
       ownerUrl: postgres.url('owner'),
@@ -56,7 +64,7 @@ export async function startPipeline(agentCount: number, gatewayCount: number): P
     const migrated = await store.migrate();
     await store.close();
     if (!migrated.ok) throw new Error(migrated.error.message);
-    const nats = stack.use(await startNats());
+    const nats = keep(await startNats());
     const gateways: GatewayProcess[] = [];
     for (let index = 0; index < gatewayCount; index++) {
       const gateway = await startGatewayProcess({
@@ -64,7 +72,7 @@ export async function startPipeline(agentCount: number, gatewayCount: number): P
         nats: { servers: [nats.url], create_stream: true, ack_wait_ms: ACK_WAIT_MS },
         postgresql: { url: postgres.url('writer') },
       });
-      gateways.push(stack.use(gateway));
+      gateways.push(keep(gateway));
     }
     const agents: AgentProcess[] = [];
     for (let index = 0; index < agentCount; index++) {
@@ -72,14 +80,13 @@ export async function startPipeline(agentCount: number, gatewayCount: number): P
         exporters: { nats: { servers: [nats.url], timeout_ms: 2_000, retry: { max_ms: 500 } } },
         config: { agent: { name: `agent-${index}`, vocabulary_file: VOCABULARY } },
       });
-      agents.push(stack.use(agent));
+      agents.push(keep(agent));
     }
     const pipeline = { postgres, nats, gateways, agents };
     await whenShared(gateways);
-    const owned = stack.move();
-    return { ...pipeline, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+    return { ...pipeline, [Symbol.asyncDispose]: dispose };
   } catch (error) {
-    await stack.disposeAsync();
+    await dispose();
     throw error;
   }
 }
@@ -180,15 +187,4 @@ export async function expectAllStored(
 
 function lineOf({ event_id, stream, seq, this_hash }: Acked): string {
   return `${stream} ${seq} ${event_id} ${this_hash}`;
-}
-
-/** mulberry32: small, and the same everywhere for one seed. */
-function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
