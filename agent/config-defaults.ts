@@ -82,11 +82,12 @@ export const ELASTICSEARCH_DEFAULTS: DeliveryDefaults &
 };
 
 export const NATS_DEFAULTS: DeliveryDefaults &
-  Pick<NatsExporterConfig, 'stream' | 'subject_prefix'> = {
+  Pick<NatsExporterConfig, 'stream' | 'subject_prefix' | 'inbox_prefix'> = {
   ...DELIVERY_DEFAULTS,
   batch_records_max: 1_000,
   stream: 'SEALTRAIL',
   subject_prefix: 'sealtrail',
+  inbox_prefix: '_INBOX',
 };
 
 /** The classes of the example vocabulary, each with the longest rule that asks for it. Leap days count. */

@@ -55,6 +55,7 @@ interface GatewayForm {
 const NATS_DEFAULTS = {
   stream: 'SEALTRAIL',
   subject_prefix: 'sealtrail',
+  inbox_prefix: '_INBOX',
   consumer: 'gateway',
   create_stream: false,
   ack_wait_ms: 30_000,

@@ -25,8 +25,8 @@ export async function connectToNats(options: NatsConnectOptions): Promise<NatsCo
     reconnect: false,
     // Half a minute of silence is a server that is gone, not one that has nothing to say.
     pingInterval: 10_000,
-    ignoreClusterUpdates: false,
     noAsyncTraces: true,
+    inboxPrefix: config.inbox_prefix,
     ...(authenticator === null ? {} : { authenticator }),
     ...(await readTls(config)),
   });

@@ -118,6 +118,8 @@ export interface NatsConnectionConfig {
   readonly creds_file?: string;
   /** User's nkey seed. */
   readonly nkey_file?: string;
+  /** First token of the subjects that answers come on. */
+  readonly inbox_prefix: string;
   readonly tls?: TlsClientConfig;
 }
 

@@ -67,7 +67,7 @@ export function createNatsSink(config: NatsExporterConfig): Sink {
           kind: 'poison',
           reason: `larger than the stream's max_msg_size: ${payload.length} bytes`,
         };
-      return { kind: 'retry', reason: messageOf(error) };
+      return { kind: 'retry', reason: reasonOf(error) };
     }
   }
 
@@ -91,6 +91,13 @@ export function createNatsSink(config: NatsExporterConfig): Sink {
   }
 
   return { name, deliver, close };
+}
+
+/** Nobody answers at a subject that no stream has; the client takes that for a missing JetStream. */
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && error.name === 'JetStreamNotEnabled')
+    return 'no stream takes this subject, or the server has no JetStream';
+  return messageOf(error);
 }
 
 function codeOfApi(error: unknown): unknown {
