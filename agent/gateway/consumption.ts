@@ -2,6 +2,7 @@
  * Consumption: connected to NATS, with a worker for each shard that this gateway holds a lease on. What
  * is lost (NATS, the database, a consumer) is begun anew after a pause, for as long as the gateway runs.
  */
+import { setMaxListeners } from 'node:events';
 import type { JetStreamClient } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { messageOf } from '../../schemas/result.ts';
@@ -41,6 +42,8 @@ const AGAIN_MS = 500;
 export function startConsumption(options: ConsumptionOptions): Consumption {
   const stopping = new AbortController();
   const cut = new AbortController();
+  // Each worker that is being stopped listens.
+  setMaxListeners(SHARDS.length + 1, cut.signal);
   const workers = new Map<string, ShardWorker>();
   let connected = false;
   let obstacle: string | null = 'starting';
@@ -68,8 +71,9 @@ export function startConsumption(options: ConsumptionOptions): Consumption {
     const connection = await options.connect();
     const ended = new AbortController();
     const end = (): void => ended.abort();
+    let isLost = true;
     void connection.closed().then((error) => {
-      trouble(`the connection to NATS ended${error ? `: ${messageOf(error)}` : ''}`);
+      if (isLost) trouble(`the connection to NATS ended${error ? `: ${messageOf(error)}` : ''}`);
       end();
     });
     stopping.signal.addEventListener('abort', end);
@@ -88,6 +92,7 @@ export function startConsumption(options: ConsumptionOptions): Consumption {
       connected = false;
       stopping.signal.removeEventListener('abort', end);
       await stopAll();
+      isLost = connection.isClosed();
       await hangUp(connection);
     }
   }

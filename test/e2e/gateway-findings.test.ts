@@ -161,8 +161,13 @@ test('SIGTERM under load: it stops within 10 s, and another gateway has all of i
   const startedMs = performance.now();
   expect(await busy.stop()).toBe(0);
   expect(performance.now() - startedMs).toBeLessThan(10_000);
+  console.log('stopped', performance.now() - startedMs);
   await whenStored(records);
+  console.log('stored', performance.now() - startedMs);
   await busy.start();
+  console.log('started', performance.now() - startedMs);
+  await second.stop();
+  console.log('second stopped', performance.now() - startedMs, second.output().slice(-3000));
 });
 
 test('a stream that may drop records is refused, by name of the setting; one that may not is taken', async () => {
