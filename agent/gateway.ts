@@ -2,7 +2,7 @@
  * The gateway: takes sealed records out of NATS JetStream, verifies each by itself and in its chain, and
  * stores it as it is. It seals nothing: what it cannot verify is a finding, never a repair.
  */
-import { createServer } from 'node:http';
+import type { Server } from 'node:http';
 import { nodeFilesystem } from '../ledger/filesystem.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import { createLeases } from '../store/leases.ts';
@@ -141,7 +141,7 @@ function serialize<A extends readonly unknown[]>(
   };
 }
 
-function urlOf(host: string, door: ReturnType<typeof createServer>): string {
+function urlOf(host: string, door: Server): string {
   const bound = door.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
   return `http://${host}:${port}`;

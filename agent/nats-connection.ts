@@ -3,6 +3,7 @@
  * are taken up. The client is loaded here, and only where a configuration asks for NATS.
  */
 import { readFile } from 'node:fs/promises';
+import type * as natsClient from '@nats-io/transport-node';
 import type { Authenticator, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
 import type { NatsConnectionConfig, TlsClientConfig } from '../schemas/config.ts';
 
@@ -32,15 +33,17 @@ export async function connectToNats(options: NatsConnectOptions): Promise<NatsCo
   });
 }
 
+type Authenticators = Pick<
+  typeof natsClient,
+  | 'credsAuthenticator'
+  | 'nkeyAuthenticator'
+  | 'tokenAuthenticator'
+  | 'usernamePasswordAuthenticator'
+>;
+
 async function readAuthenticator(
   config: NatsConnectionConfig,
-  nats: Pick<
-    typeof import('@nats-io/transport-node'),
-    | 'credsAuthenticator'
-    | 'nkeyAuthenticator'
-    | 'tokenAuthenticator'
-    | 'usernamePasswordAuthenticator'
-  >,
+  nats: Authenticators,
 ): Promise<Authenticator | null> {
   const { username, password, token, creds_file: credsFile, nkey_file: nkeyFile } = config;
   if (credsFile !== undefined) return nats.credsAuthenticator(await readFile(credsFile));

@@ -23,7 +23,8 @@ export function addGatewayCommand(program: Command): void {
     .requiredOption('-c, --config <file>', 'configuration file')
     .addHelpText('after', EXAMPLES)
     .action(async (options: { readonly config: string }) => {
-      process.exitCode = await runGateway(options.config);
+      // A connection whose peer does not hang up must not hold up the end.
+      process.exit(await runGateway(options.config));
     });
 }
 

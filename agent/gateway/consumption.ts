@@ -37,6 +37,8 @@ export interface Consumption {
 
 const BALANCE_MS = 250;
 const AGAIN_MS = 500;
+/** Beyond the grace: what was cut ends, and answers leave. */
+const HANG_UP_MS = 2_000;
 
 /** Starts; never gives up by itself. */
 export function startConsumption(options: ConsumptionOptions): Consumption {
@@ -131,7 +133,8 @@ export function startConsumption(options: ConsumptionOptions): Consumption {
     stop: async (graceMs) => {
       stopping.abort();
       const timer = setTimeout(() => cut.abort(), graceMs);
-      await running;
+      // A server that neither answers nor hangs up must not hold up the end.
+      await Promise.race([running, pause(graceMs + HANG_UP_MS, new AbortController().signal)]);
       clearTimeout(timer);
       options.leases.close();
     },
