@@ -232,7 +232,7 @@ service:
         line: 12,
         column: 3,
         field: '/exporters/splunk',
-        message: expect.stringContaining('type is postgresql, file or elasticsearch'),
+        message: expect.stringContaining('type is postgresql, file, elasticsearch or nats'),
       },
       { line: 13, column: 10, field: '/tenants', message: 'is empty; it needs at least one' },
       {
