@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import type {
   Config,
   ExporterConfig,
+  NatsExporterConfig,
   TlsClientConfig,
   TlsServerConfig,
 } from '../schemas/config.ts';
@@ -14,6 +15,7 @@ import {
   KAFKA_DEFAULTS,
   KEYS_DEFAULTS,
   LEDGER_DEFAULTS,
+  NATS_DEFAULTS,
   OTLP_DEFAULTS,
   OTLP_SINK_DEFAULTS,
   POSTGRESQL_DEFAULTS,
@@ -37,6 +39,7 @@ import type {
   WebhookForm,
   KafkaForm,
   SyslogForm,
+  NatsForm,
 } from './config-form.ts';
 
 /** Fills in defaults. Paths are relative to data_dir, but for the two that lead there. */
@@ -149,6 +152,11 @@ function completeExporter(
       const type = 'kafka';
       return { ...KAFKA_DEFAULTS, ...form, ...clientTls(tls, inData), name, type, retry };
     }
+    case 'nats': {
+      const { tls, ...form } = given as NatsForm;
+      const files = completeNats({ ...form, ...(tls && { tls }) }, inData);
+      return { ...NATS_DEFAULTS, ...form, ...files, name, type: 'nats', retry };
+    }
     default: {
       const { tls, ...form } = (given ?? {}) as PostgresqlForm;
       const type = 'postgresql';
@@ -165,7 +173,20 @@ function serverTls(tls: TlsServerConfig, inData: (path: string) => string): TlsS
   };
 }
 
-function clientTls(
+/** Files of a connection to NATS, made absolute. */
+export function completeNats(
+  { tls, creds_file, nkey_file }: Pick<NatsForm, 'tls' | 'creds_file' | 'nkey_file'>,
+  inData: (path: string) => string,
+): Pick<NatsExporterConfig, 'tls' | 'creds_file' | 'nkey_file'> {
+  return {
+    ...clientTls(tls, inData),
+    ...(creds_file !== undefined && { creds_file: inData(creds_file) }),
+    ...(nkey_file !== undefined && { nkey_file: inData(nkey_file) }),
+  };
+}
+
+/** TLS towards a server, its files made absolute. */
+export function clientTls(
   tls: Partial<TlsClientConfig> | undefined,
   inData: (path: string) => string,
 ): { readonly tls?: TlsClientConfig } {

@@ -7,6 +7,7 @@ import type {
   ElasticsearchExporterConfig,
   FileExporterConfig,
   OtlpExporterConfig,
+  NatsExporterConfig,
   OtlpReceiverConfig,
   PostgresqlExporterConfig,
   SplunkExporterConfig,
@@ -149,6 +150,15 @@ export const KAFKA_DEFAULTS: DeliveryDefaults &
   gzip: true,
   transport: 'tls',
   insecure: false,
+};
+
+export const NATS_DEFAULTS: DeliveryDefaults &
+  Pick<NatsExporterConfig, 'stream' | 'subject_prefix' | 'inbox_prefix'> = {
+  ...DELIVERY_DEFAULTS,
+  batch_records_max: 1_000,
+  stream: 'SEALTRAIL',
+  subject_prefix: 'sealtrail',
+  inbox_prefix: '_INBOX',
 };
 
 /** The classes of the example vocabulary, each with the longest rule that asks for it. Leap days count. */

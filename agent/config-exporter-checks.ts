@@ -4,6 +4,7 @@ import type {
   ElasticsearchExporterConfig,
   ExporterConfig,
   KafkaExporterConfig,
+  NatsConnectionConfig,
   PostgresqlExporterConfig,
   SyslogExporterConfig,
 } from '../schemas/config.ts';
@@ -75,6 +76,8 @@ function checkByType(exporter: ExporterConfig, context: CheckContext): readonly 
       const brokers = exporter.brokers.map((one, index) => [`brokers/${index}`, one] as const);
       return checkTransport(exporter, brokers, at);
     }
+    case 'nats':
+      return checkNats(exporter, at);
   }
 }
 
@@ -199,5 +202,33 @@ function checkTransport(
   }
   if (isPlain && exporter.tls !== undefined)
     faults.push({ field: `${at}/tls`, message: 'has no effect with transport: tcp; remove it' });
+  return faults;
+}
+
+/** One way to say who one is; secrets go over TLS, or stay on this host. */
+export function checkNats(nats: NatsConnectionConfig, at: string): readonly FieldFault[] {
+  const ways = (['username', 'token', 'creds_file', 'nkey_file'] as const).filter(
+    (name) => nats[name] !== undefined,
+  );
+  const second = ways[1];
+  const faults: FieldFault[] = [];
+  if (second !== undefined) {
+    const message = `is a second way to log in beside ${ways[0] ?? ''}; keep one`;
+    faults.push({ field: `${at}/${second}`, message });
+  }
+  const isSecret = nats.username !== undefined || nats.token !== undefined;
+  for (const [index, server] of nats.servers.entries()) {
+    const field = `${at}/servers/${index}`;
+    const url = URL.canParse(server) ? new URL(server) : null;
+    if (url === null)
+      faults.push({ field, message: 'is no URL, such as nats://nats.example:4222' });
+    else if (
+      isSecret &&
+      url.protocol === 'nats:' &&
+      nats.tls === undefined &&
+      !isLoopback(url.hostname.replace(/^\[|\]$/g, ''))
+    )
+      faults.push({ field, message: 'sends credentials in the clear; use tls://' });
+  }
   return faults;
 }

@@ -8,6 +8,7 @@ import type {
   FileExporterConfig,
   OtlpExporterConfig,
   KafkaExporterConfig,
+  NatsExporterConfig,
   OtlpReceiverConfig,
   PostgresqlExporterConfig,
   RetryConfig,
@@ -41,6 +42,7 @@ export type OtlpForm = Exporter<OtlpExporterConfig, 'endpoints'>;
 export type WebhookForm = Exporter<WebhookExporterConfig, 'endpoints' | 'secret'>;
 export type SyslogForm = Exporter<SyslogExporterConfig, 'endpoint'>;
 export type KafkaForm = Exporter<KafkaExporterConfig, 'brokers'>;
+export type NatsForm = Exporter<NatsExporterConfig, 'servers'>;
 
 /** Of one exporter, whatever its type; null where everything is a default. */
 export type ExporterForm =
@@ -52,6 +54,7 @@ export type ExporterForm =
   | WebhookForm
   | SyslogForm
   | KafkaForm
+  | NatsForm
   | null;
 
 /** The one pipeline; a list left out means everything that is defined. */
@@ -89,12 +92,21 @@ export interface ConfigForm {
 
 /** Checks the form; references as a whole take the type that their field asks for. */
 export function checkForm(resolved: Resolved): Result<ConfigForm, readonly FieldFault[]> {
+  const faults = findFormFaults(resolved, validate);
+  return faults.length === 0 ? ok(resolved.value as ConfigForm) : err(faults);
+}
+
+/** What the validator of a file finds wrong with it, each with its remedy. */
+export function findFormFaults(
+  resolved: Resolved,
+  validator: typeof validate,
+): readonly FieldFault[] {
   const { value } = resolved;
-  if (validate(value)) return ok(value as ConfigForm);
+  if (validator(value)) return [];
   // Their fields were not text: read them as what the schema wants, then ask again.
-  const retyped = (validate.errors ?? []).filter((error) => retype(error, resolved));
-  if (retyped.length > 0 && validate(value)) return ok(value as ConfigForm);
-  return err(describeErrors(validate.errors ?? []));
+  const retyped = (validator.errors ?? []).filter((error) => retype(error, resolved));
+  if (retyped.length > 0 && validator(value)) return [];
+  return describeErrors(validator.errors ?? []);
 }
 
 /** Replaces the text that a reference yielded by the number or truth value that it spells. */

@@ -69,6 +69,8 @@ function describeSink(exporter: ExporterConfig): string {
       return `syslog at ${exporter.endpoint} over ${exporter.transport.toUpperCase()}   (${exporter.format.toUpperCase()})`;
     case 'kafka':
       return `Kafka at ${exporter.brokers.join(', ')}   (${exporter.format.toUpperCase()}, ${exporter.topic})`;
+    case 'nats':
+      return `${exporter.servers.join(', ')}   (sealed records, ${exporter.stream})`;
   }
 }
 

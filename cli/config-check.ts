@@ -120,5 +120,7 @@ function describeTarget(config: Config, exporter: ExporterConfig): string {
       return `syslog at ${exporter.endpoint} over ${exporter.transport} (${exporter.format})`;
     case 'kafka':
       return `Kafka at ${exporter.brokers.join(', ')}, ${exporter.topic} (${exporter.format})`;
+    case 'nats':
+      return `${exporter.servers.join(', ')}, ${exporter.stream}`;
   }
 }

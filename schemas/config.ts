@@ -204,6 +204,30 @@ export interface KafkaExporterConfig extends ExporterBase {
   readonly tls?: TlsClientConfig;
 }
 
+/** How to reach NATS, and as whom. */
+export interface NatsConnectionConfig {
+  /** nats://host:port or tls://host:port. */
+  readonly servers: readonly string[];
+  readonly username?: string;
+  readonly password?: string;
+  readonly token?: string;
+  /** User's credentials: JWT and seed, as nsc writes them. */
+  readonly creds_file?: string;
+  /** User's nkey seed. */
+  readonly nkey_file?: string;
+  /** First token of the subjects that answers come on. */
+  readonly inbox_prefix: string;
+  readonly tls?: TlsClientConfig;
+}
+
+/** NATS JetStream: the sealed records, verbatim, on their way to gateways. */
+export interface NatsExporterConfig extends ExporterBase, NatsConnectionConfig {
+  readonly type: 'nats';
+  /** JetStream stream that must take them. */
+  readonly stream: string;
+  readonly subject_prefix: string;
+}
+
 /** Any exporter, told apart by `type`. */
 export type ExporterConfig =
   | PostgresqlExporterConfig
@@ -213,7 +237,8 @@ export type ExporterConfig =
   | OtlpExporterConfig
   | WebhookExporterConfig
   | SyslogExporterConfig
-  | KafkaExporterConfig;
+  | KafkaExporterConfig
+  | NatsExporterConfig;
 
 /** A tenant whose events the agent takes. */
 export interface TenantConfig {

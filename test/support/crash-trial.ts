@@ -178,7 +178,7 @@ async function judge(
 }
 
 /** Mulberry32: the same seed gives the same kills. */
-function createRandom(seed: number): () => number {
+export function createRandom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

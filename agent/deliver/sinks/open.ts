@@ -11,6 +11,7 @@ import { createOtlpSink } from './otlp.ts';
 import { createSplunkSink } from './splunk.ts';
 import { createWebhookSink } from './webhook.ts';
 import { createKafkaSink } from './kafka.ts';
+import { createNatsSink } from './nats.ts';
 import { openPostgresqlSink } from './postgresql.ts';
 import { createSyslogSink } from './syslog.ts';
 
@@ -61,6 +62,8 @@ export function openSink(exporter: ExporterConfig, context: SinkContext): Sink {
     }
     case 'kafka':
       return createKafkaSink(exporter, documentFormat(exporter.format, vocabulary, agent));
+    case 'nats':
+      return createNatsSink(exporter);
     default:
       return assertNever(exporter);
   }

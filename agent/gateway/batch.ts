@@ -1,0 +1,173 @@
+/**
+ * One batch of messages, from the wire to its answers. A message is acknowledged after the store's
+ * commit, given up only once it is a dead letter on disk, and in every other case handed back.
+ */
+import { assertNever, type Result } from '../../schemas/result.ts';
+import type { StoredLinks, StreamPlace } from '../../store/links.ts';
+import type { Store, StoredRecord, StoreError } from '../../store/store.ts';
+import type { Logger } from '../ports.ts';
+import type { GatewayLetter, GatewayLetters } from './dead-letters.ts';
+import { readIncoming, type Refused } from './incoming.ts';
+import { linkRecords, type Verdict } from './link.ts';
+import type { GatewayTotals } from './totals.ts';
+
+/** A message of a JetStream consumer. */
+export interface GatewayMessage {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  /** Its number in the JetStream stream. */
+  readonly number: number;
+  /** How often it was handed out, this time counted. */
+  readonly deliveries: number;
+  ack(): void;
+  /** Hands it back, to come again after so many milliseconds. */
+  nak(delayMs: number): void;
+  /** Gives it up. */
+  term(): void;
+}
+
+export interface BatchOptions {
+  readonly subjectPrefix: string;
+  readonly links: {
+    read(places: readonly StreamPlace[]): Promise<Result<StoredLinks, StoreError>>;
+  };
+  readonly store: Pick<Store, 'appendRecords'>;
+  readonly letters: Pick<GatewayLetters, 'add'>;
+  readonly totals: GatewayTotals;
+  readonly log: Logger;
+}
+
+/** A record that is early waits for its predecessor, which another gateway may be storing right now. */
+const EARLY_MS = 50;
+const EARLY_MS_MAX = 5_000;
+/** The store is away, or the disk. */
+const TROUBLE_MS = 1_000;
+
+interface Incoming {
+  readonly message: GatewayMessage;
+  readonly record: StoredRecord;
+}
+
+/** Milliseconds until a record whose predecessor is missing is looked at again. */
+export function earlyDelayMs(deliveries: number): number {
+  return Math.min(EARLY_MS_MAX, EARLY_MS * 2 ** Math.min(20, Math.max(0, deliveries - 1)));
+}
+
+/** Handles a batch; every message is answered when it resolves. */
+export async function handleBatch(
+  options: BatchOptions,
+  messages: readonly GatewayMessage[],
+  signal: AbortSignal,
+): Promise<void> {
+  const incoming: Incoming[] = [];
+  const letters: { readonly message: GatewayMessage; readonly refused: Refused }[] = [];
+  for (const message of messages) {
+    const read = readIncoming(message.subject, message.data, options.subjectPrefix);
+    if (read.ok) incoming.push({ message, record: read.value });
+    else letters.push({ message, refused: read.error });
+  }
+  const refused = await storeLinked(options, incoming, signal);
+  await setAside(options, [...letters, ...refused]);
+}
+
+/** Stores what belongs behind what is stored; resolves with what never will. */
+async function storeLinked(
+  { links, store, totals, log }: BatchOptions,
+  incoming: readonly Incoming[],
+  signal: AbortSignal,
+): Promise<{ readonly message: GatewayMessage; readonly refused: Refused }[]> {
+  if (incoming.length === 0) return [];
+  const records = incoming.map(({ record }) => record);
+  const handBack = (error: StoreError): [] => {
+    totals.failed(`${error.kind}: ${error.message}`);
+    log.warn({ kind: error.kind, reason: error.message }, 'the store did not take records');
+    for (const { message } of incoming) message.nak(TROUBLE_MS);
+    return [];
+  };
+  const found = await links.read(records.map(({ event }) => event.chain));
+  if (!found.ok) return handBack(found.error);
+  const { verdicts, order } = linkRecords(records, found.value);
+  const appended =
+    order.length === 0
+      ? null
+      : await store.appendRecords(
+          order.flatMap((index) => records[index] ?? []),
+          signal,
+        );
+  if (appended?.ok === false) return handBack(appended.error);
+  const byStore = new Map<number, Refused>();
+  for (const { index, kind, reason } of appended?.value.refused ?? []) {
+    const at = order[index];
+    if (at !== undefined) byStore.set(at, { kind, reason });
+  }
+  totals.stored(appended?.value.stored ?? 0);
+  return answer(incoming, verdicts, byStore, totals);
+}
+
+/** Answers everything but what is refused, which it returns. */
+function answer(
+  incoming: readonly Incoming[],
+  verdicts: readonly Verdict[],
+  byStore: ReadonlyMap<number, Refused>,
+  totals: GatewayTotals,
+): { readonly message: GatewayMessage; readonly refused: Refused }[] {
+  const refused: { readonly message: GatewayMessage; readonly refused: Refused }[] = [];
+  for (const [index, { message, record }] of incoming.entries()) {
+    const verdict = verdicts[index];
+    if (verdict === undefined) continue;
+    const { stream } = record.event.chain;
+    switch (verdict.kind) {
+      case 'store':
+      case 'same': {
+        const why = byStore.get(verdict.kind === 'same' ? verdict.as : index);
+        if (why !== undefined) refused.push({ message, refused: why });
+        else message.ack();
+        if (verdict.kind === 'same') totals.repeated(1);
+        totals.arrived(stream, record.event.chain.seq);
+        break;
+      }
+      case 'repeated':
+        message.ack();
+        totals.repeated(1);
+        break;
+      case 'early':
+        message.nak(earlyDelayMs(message.deliveries));
+        totals.early(stream, verdict.missing);
+        break;
+      case 'refused':
+        refused.push({ message, refused: verdict.refused });
+        break;
+      default:
+        assertNever(verdict);
+    }
+  }
+  return refused;
+}
+
+async function setAside(
+  { letters, totals, log }: BatchOptions,
+  refused: readonly { readonly message: GatewayMessage; readonly refused: Refused }[],
+): Promise<void> {
+  if (refused.length === 0) return;
+  const kept = refused.map(({ message, refused: why }): GatewayLetter => ({
+    refused: why,
+    subject: message.subject,
+    message: message.number,
+    data: message.data,
+  }));
+  const added = await letters.add(kept);
+  if (!added.ok) {
+    totals.failed(added.error);
+    log.error({ reason: added.error }, 'dead letters could not be kept');
+    for (const { message } of refused) message.nak(TROUBLE_MS);
+    return;
+  }
+  for (const { message, refused: why } of refused) {
+    message.term();
+    totals.refused(why);
+    log.error(
+      { kind: why.kind, reason: why.reason, number: message.number },
+      'FINDING: a message that is no genuine record was set aside',
+    );
+  }
+}

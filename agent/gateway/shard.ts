@@ -1,0 +1,81 @@
+/**
+ * Consumes one shard: what has gathered while the last batch was stored is the next one. One batch at a
+ * time, so that within a gateway a stream's records keep their order.
+ */
+import type { Consumer, ConsumerMessages, JsMsg } from '@nats-io/jetstream';
+import { messageOf } from '../../schemas/result.ts';
+import type { GatewayMessage } from './batch.ts';
+
+export interface ShardOptions {
+  readonly consumer: Consumer;
+  readonly batchRecordsMax: number;
+  /** MUST answer every message. */
+  readonly handle: (messages: readonly GatewayMessage[], signal: AbortSignal) => Promise<void>;
+  readonly onFailed: (reason: string) => void;
+}
+
+export interface ShardWorker {
+  /** Takes no more, lets the batch under way end, or cuts it at the signal, and hands back the rest. */
+  stop(cut: AbortSignal): Promise<void>;
+}
+
+/** Starts to consume. */
+export async function startShard(options: ShardOptions): Promise<ShardWorker> {
+  const { consumer, batchRecordsMax, handle, onFailed } = options;
+  const gathered: JsMsg[] = [];
+  const ending = new AbortController();
+  let isStopping = false;
+  let wake: () => void = () => undefined;
+  const messages = await consumer.consume({ max_messages: batchRecordsMax });
+
+  async function gather(source: ConsumerMessages): Promise<void> {
+    for await (const message of source) {
+      gathered.push(message);
+      wake();
+    }
+  }
+
+  async function work(): Promise<void> {
+    while (!isStopping) {
+      if (gathered.length === 0) {
+        await new Promise<void>((woken) => (wake = woken));
+        continue;
+      }
+      await handle(gathered.splice(0, batchRecordsMax).map(toMessage), ending.signal);
+    }
+  }
+
+  const fail = (error: unknown): void => {
+    if (!isStopping) onFailed(messageOf(error));
+  };
+  const gathering = gather(messages).then(() => fail('the consumer ended'), fail);
+  const working = work().catch(fail);
+
+  return {
+    stop: async (cut) => {
+      isStopping = true;
+      wake();
+      const abort = (): void => ending.abort();
+      cut.addEventListener('abort', abort, { once: true });
+      if (cut.aborted) abort();
+      messages.stop();
+      await working;
+      await gathering;
+      cut.removeEventListener('abort', abort);
+      for (const message of gathered.splice(0)) message.nak();
+    },
+  };
+}
+
+function toMessage(message: JsMsg): GatewayMessage {
+  return {
+    subject: message.subject,
+    data: message.data,
+    number: message.seq,
+    deliveries: message.info.deliveryCount,
+    ack: () => message.ack(),
+    nak: (delayMs) => message.nak(delayMs),
+    // Without a reason: servers before 2.10.4 take none.
+    term: () => message.term(),
+  };
+}
