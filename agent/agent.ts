@@ -7,7 +7,7 @@ import { nodeFilesystem } from '../ledger/filesystem.ts';
 import { createRedactor, type Redactor } from '../redaction/redaction.ts';
 import type { Config } from '../schemas/config.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
-import type { Vocabulary } from '../schemas/vocabulary.ts';
+import type { Agent, AgentOptions } from './agent-interface.ts';
 import type { AgentIdentity } from './append/agent-event.ts';
 import { openLedger, type OpenedLedger } from './append/open.ts';
 import { startDelivery, type Delivery } from './deliver/delivery.ts';
@@ -19,38 +19,13 @@ import { createAdminServer } from './observe/admin.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { createTap } from './observe/tap.ts';
 import { startTraces, type Traces } from './observe/traces.ts';
-import type { Logger, ReloadReport } from './ports.ts';
+import type { Logger } from './ports.ts';
 import { openReceivers, type Receivers } from './receive/receivers.ts';
-import { createReload, type Reload, type Reread } from './reload.ts';
+import { createReload, type Reload } from './reload.ts';
 import { createStatus, type StatusView } from './status.ts';
 import { createStops, type Stops } from './stops.ts';
 import { VERSION } from './version.ts';
 import { gatherWitnesses } from './witnesses.ts';
-
-export interface AgentOptions {
-  readonly config: Config;
-  readonly vocabulary: Vocabulary;
-  readonly log: Logger;
-  /** Reads configuration and vocabulary again, for a reload. */
-  readonly reread: Reread;
-  /** Told when a reload changes how much is logged. */
-  readonly onLogLevel?: (level: Config['service']['telemetry']['log_level']) => void;
-}
-
-export interface Agent {
-  /** Where each listener really listens; null where it is not configured. */
-  readonly listening: Receivers['listening'] & { readonly admin: string };
-  /** Key files made at this start. */
-  readonly generatedKeys: readonly string[];
-  /** The embedded server's first start: up, or why not yet; null without one. */
-  readonly database: EmbeddedServer['first'] | null;
-  /** Takes up what it can of a changed configuration; the log says what. */
-  reload(): Promise<ReloadReport>;
-  /** Settles when the agent cannot go on (disk failed, lock lost), with the reason. Stop it then. */
-  readonly failed: Promise<string>;
-  /** Takes no more, acks what it took, delivers what time allows, stops everything. Idempotent. */
-  stop(): Promise<void>;
-}
 
 /** How long receivers may take to answer what they have read. */
 const RECEIVER_GRACE_MS = 2_000;

@@ -10,6 +10,7 @@ import { createLinkReader } from '../store/links.ts';
 import { createPostgresStore } from '../store/postgres.ts';
 import { parseEndpoint } from './endpoint.ts';
 import type { GatewayConfig } from './gateway-config.ts';
+import { createTurns } from './deliver/turns.ts';
 import { handleBatch } from './gateway/batch.ts';
 import { startConsumption } from './gateway/consumption.ts';
 import { createGatewayLetters } from './gateway/dead-letters.ts';
@@ -81,6 +82,8 @@ export async function startGateway(
   stops.add('dead letters', () => letters.close());
 
   const totals = createTotals(Date.now);
+  const handling = { subjectPrefix: nats.subject_prefix, links, store, letters, totals, log };
+  const turn = createTurns();
   const consumption = startConsumption({
     stream: nats.stream,
     subjectPrefix: nats.subject_prefix,
@@ -95,13 +98,8 @@ export async function startGateway(
         timeoutMs: CONNECT_MS,
       }),
     leases: createLeases(database, `${nats.stream} ${nats.consumer}`, SHARDS.length),
-    handle: serialize((messages, signal) =>
-      handleBatch(
-        { subjectPrefix: nats.subject_prefix, links, store, letters, totals, log },
-        messages,
-        signal,
-      ),
-    ),
+    // One batch at a time over all shards: the store's connection takes one.
+    handle: (messages, signal) => turn(() => handleBatch(handling, messages, signal)),
     log,
     onTrouble: totals.failed,
   });
@@ -124,21 +122,6 @@ export async function startGateway(
   if (!opened.ok) return abort(`admin server: ${opened.error.message}`);
   stops.add('admin', () => closeDoor(door));
   return ok({ adminUrl: urlOf(endpoint.host, door), failed, status, stop: () => stops.run() });
-}
-
-/** One batch at a time over all shards: the store's connection takes one. */
-function serialize<A extends readonly unknown[]>(
-  work: (...args: A) => Promise<void>,
-): (...args: A) => Promise<void> {
-  let turn: Promise<void> = Promise.resolve();
-  return (...args) => {
-    const mine = turn.then(() => work(...args));
-    turn = mine.then(
-      () => undefined,
-      () => undefined,
-    );
-    return mine;
-  };
 }
 
 function urlOf(host: string, door: Server): string {

@@ -1,7 +1,7 @@
 /** `sealtrail agent`: runs the agent in the foreground until it is told to stop. */
 import { isatty } from 'node:tty';
 import type { Command } from 'commander';
-import type { Agent } from '../agent/agent.ts';
+import type { Agent } from '../agent/agent-interface.ts';
 import { loadConfig, loadVocabularyFile } from '../agent/config.ts';
 import type { Loaded } from '../agent/reload.ts';
 import { err, ok, type Result } from '../schemas/result.ts';

@@ -1,6 +1,6 @@
 /** What the agent prints when it stands: where it listens, where events go, how to send the first one. */
 import { join, relative } from 'node:path';
-import type { Agent } from '../agent/agent.ts';
+import type { Agent } from '../agent/agent-interface.ts';
 import type { Config, ExporterConfig } from '../schemas/config.ts';
 import type { EmbeddedPostgres } from '../store/embedded.ts';
 
