@@ -1,8 +1,5 @@
 /** `sealtrail gateway`: runs a gateway in the foreground until it is told to stop. */
 import type { Command } from 'commander';
-import { loadGatewayConfig } from '../agent/gateway-config.ts';
-import { startGateway } from '../agent/gateway.ts';
-import { createAppLog } from '../agent/observe/log.ts';
 import { formatFault } from './config-check.ts';
 
 const EXAMPLES = `
@@ -29,6 +26,7 @@ export function addGatewayCommand(program: Command): void {
 }
 
 async function runGateway(path: string): Promise<number> {
+  const { loadGatewayConfig } = await import('../agent/gateway-config.ts');
   const config = await loadGatewayConfig(path, process.env);
   if (!config.ok) {
     for (const fault of config.error) console.error(formatFault(path, fault));
@@ -36,6 +34,8 @@ async function runGateway(path: string): Promise<number> {
   }
   const stopping = waitForSignal();
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  const { createAppLog } = await import('../agent/observe/log.ts');
+  const { startGateway } = await import('../agent/gateway.ts');
   const log = createAppLog({ level: config.value.telemetry.log_level, name: config.value.name });
   const started = await startGateway(config.value, log);
   if (!started.ok) {
