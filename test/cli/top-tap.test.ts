@@ -6,7 +6,7 @@ import { stat } from 'node:fs/promises';
 import { request, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { TopSample } from '../../cli/top-sample.ts';
 import type { SealedRecord } from '../../schemas/record.ts';
 import { CLI, runCli, startAgentProcess, type AgentProcess } from '../support/agent-process.ts';
@@ -251,6 +251,14 @@ test('the tap is the owner’s: admin.sock is 0600, TCP has no tap, and only so 
 
 test('an agent that stops ends the tap, which says so', async () => {
   await using looking = await tap();
+  // The kernel has the connection before the agent has the request.
+  await vi.waitFor(
+    async () => {
+      await record('acme', 'c-last');
+      expect(looking.out()).toContain('c-last');
+    },
+    { timeout: 20_000, interval: 50 },
+  );
   await agent.stop();
   expect(await looking.closed).toBe(1);
   expect(looking.err()).toContain('the agent stops');

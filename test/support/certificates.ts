@@ -64,7 +64,7 @@ function certify(
     tlv(0xa3, sequence(extension)),
   );
   const der = sequence(body, ECDSA_SHA256, bits(sign('sha256', body, issuer.key)));
-  const lines = der.toString('base64').replaceAll(/.{64}/g, '$&\n');
+  const lines = der.toString('base64').replaceAll(/.{64}(?=.)/g, '$&\n');
   return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
 }
 
