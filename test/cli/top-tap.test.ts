@@ -65,19 +65,23 @@ function follow(command: string, args: readonly string[]): Following {
 
 /** Starts a tap and waits until the agent serves it. */
 async function tap(...args: string[]): Promise<Following> {
-  const before = tapsOpen();
+  // By the sockets themselves: one that is closing meanwhile would make up for the new one in a count.
+  const before = new Set(tapSockets());
   const following = follow(process.execPath, [CLI, 'tap', '--data-dir', agent.dir, ...args]);
-  await until(() => tapsOpen() > before, 'the tap to be open', 20_000);
+  await until(() => tapSockets().some((one) => !before.has(one)), 'the tap to be open', 20_000);
   return following;
 }
 
-/** Sockets of admin.sock that are connected, as the kernel lists them. */
-function tapsOpen(): number {
+/** Sockets of admin.sock that are connected, as the kernel lists them: by inode. */
+function tapSockets(): readonly string[] {
   const sockets = readFileSync('/proc/net/unix', 'utf8');
   return sockets
     .split('\n')
-    .filter((line) => line.endsWith(`${agent.dir}/admin.sock`) && / 03 /.test(line)).length;
+    .filter((line) => line.endsWith(`${agent.dir}/admin.sock`) && / 03 /.test(line))
+    .map((line) => line.trim().split(/\s+/)[6] ?? '');
 }
+
+const tapsOpen = (): number => tapSockets().length;
 
 async function record(tenant: string, id: string, action = 'customer.read'): Promise<void> {
   using client = await connectRaw(agent.socketPath);
