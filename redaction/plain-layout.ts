@@ -20,6 +20,7 @@ function setOf(characters: string): Uint8Array {
 
 const DIGITS = '0123456789';
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+export const ASCII: Uint8Array = new Uint8Array(128).fill(1);
 export const DIGIT: Uint8Array = setOf(DIGITS);
 export const NUMBER: Uint8Array = setOf(`${DIGITS}+-.eE`);
 export const HEX: Uint8Array = setOf(`${DIGITS}abcdef`);

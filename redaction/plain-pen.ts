@@ -6,6 +6,7 @@
 import type { Json } from '../schemas/event.ts';
 import { EVENT_DEPTH_MAX } from '../schemas/json-check.ts';
 import {
+  ASCII,
   CLOSE_LIST,
   CLOSE_OBJECT,
   COLON,
@@ -24,7 +25,7 @@ import { createPlainNames, type PlainRules } from './plain-names.ts';
 export class PlainPen {
   at = 0;
   isPlain = true;
-  private bytes: Uint8Array = new Uint8Array(0);
+  private bytes: Buffer = Buffer.alloc(0);
   private readonly rules: PlainRules;
   private readonly isPlainName: (name: string) => boolean;
 
@@ -33,7 +34,7 @@ export class PlainPen {
     this.isPlainName = createPlainNames(rules);
   }
 
-  begin(bytes: Uint8Array, at: number): void {
+  begin(bytes: Buffer, at: number): void {
     this.bytes = bytes;
     this.at = at;
     this.isPlain = true;
@@ -58,11 +59,13 @@ export class PlainPen {
       return;
     }
     const { bytes, at } = this;
-    bytes[at] = QUOTE;
     const end = at + 1 + value.length;
-    if (!this.rules.suspicion.copyCleanText(value, bytes, at + 1, keepEmails)) this.isPlain = false;
-    bytes[end] = QUOTE;
-    this.at = end + 1;
+    this.quoted(value, ASCII);
+    // Read back, as the agent will: a quote inside would end it too soon. Where it does not fit it was
+    // not written whole, and `at` tells that.
+    if (end >= bytes.length) return;
+    if (this.rules.suspicion.endOfCleanText(bytes, at + 1, keepEmails) !== end)
+      this.isPlain = false;
   }
 
   textOrNull(value: string | null, min: number, max: number): void {
@@ -76,17 +79,7 @@ export class PlainPen {
       this.isPlain = false;
       return;
     }
-    const { bytes, at } = this;
-    const { length } = value;
-    bytes[at] = QUOTE;
-    for (let index = 0; index < length; index++) {
-      const code = value.charCodeAt(index);
-      // Beyond the set's end it is undefined.
-      if (set[code] !== 1) this.isPlain = false;
-      bytes[at + 1 + index] = code;
-    }
-    bytes[at + 1 + length] = QUOTE;
-    this.at = at + length + 2;
+    this.quoted(value, set);
   }
 
   /** One of these words, each with its quotes. */
@@ -130,6 +123,20 @@ export class PlainPen {
       this.value(value, depth + 1);
     }
     this.byte(CLOSE_OBJECT);
+  }
+
+  private quoted(value: string, set: Uint8Array): void {
+    const { bytes, at } = this;
+    const { length } = value;
+    bytes[at] = QUOTE;
+    for (let index = 0; index < length; index++) {
+      const code = value.charCodeAt(index);
+      // Beyond the set's end it is undefined.
+      if (set[code] !== 1) this.isPlain = false;
+      bytes[at + 1 + index] = code;
+    }
+    bytes[at + 1 + length] = QUOTE;
+    this.at = at + length + 2;
   }
 
   private byte(code: number): void {

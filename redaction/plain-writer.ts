@@ -13,7 +13,7 @@ import { PlainPen } from './plain-pen.ts';
  * Writes an event into the bytes from `at` on, and returns where it ends. NOT_PLAIN for one that goes the
  * longer way. An end beyond the bytes: there is no room for it, and it is not whole.
  */
-export type WritePlainEvent = (event: AuditEvent, bytes: Uint8Array, at: number) => number;
+export type WritePlainEvent = (event: AuditEvent, bytes: Buffer, at: number) => number;
 
 export const NOT_PLAIN = -1;
 

@@ -97,8 +97,6 @@ export interface Suspicion {
    * none. `at` is behind the opening quote; a byte that is no such text MUST follow the string.
    */
   endOfCleanText(bytes: Buffer, at: number, keepEmails: boolean): number;
-  /** Copies such a text into the bytes; false when it is none, and then it may be half copied. */
-  copyCleanText(text: string, bytes: Uint8Array, at: number, keepEmails: boolean): boolean;
 }
 
 /** Creates the test. `names` are the application's own sensitive names: their words tell as well. */
@@ -116,10 +114,6 @@ export function createSuspicion(names: readonly string[]): Suspicion {
       if (end >= 0 || end === NOT_CLEAN) return end;
       // Complemented: a sign was seen.
       return word.test(bytes.toString('latin1', at, ~end)) ? NOT_CLEAN : ~end;
-    },
-    copyCleanText: (text, bytes, at, keepEmails) => {
-      const verdict = copy(text, bytes, at, keepEmails);
-      return verdict === CLEAN || (verdict === SIGN && !word.test(text));
     },
   };
 }
@@ -199,43 +193,6 @@ function scanBytes(bytes: Buffer, from: number, keepEmails: boolean): number {
       digits = 0;
     }
   }
-}
-
-/** As scan, of a text that is copied on the way. */
-function copy(text: string, bytes: Uint8Array, from: number, keepEmails: boolean): number {
-  const { length } = text;
-  let stateA = 0;
-  let stateB = 0;
-  let stateC = 0;
-  let seenC = 0;
-  let digits = 0;
-  let separators = 0;
-  let addresses = 0;
-  for (let index = 0; index < length; index++) {
-    const code = text.charCodeAt(index);
-    const kind = BYTE_CLASSES[code] ?? REFUSED;
-    if (kind >= ENDS) {
-      if (kind === REFUSED || code === QUOTE || !keepEmails) return HIT;
-      addresses++;
-    }
-    bytes[from + index] = code;
-    stateA = ((stateA << 1) | HARD_A.firsts) & (HARD_A.masks[code] ?? 0);
-    stateB = ((stateB << 1) | HARD_B.firsts) & (HARD_B.masks[code] ?? 0);
-    if (((stateA & HARD_A.lasts) | (stateB & HARD_B.lasts)) !== 0) return HIT;
-    stateC = ((stateC << 1) | SOFT_C.firsts) & (SOFT_C.masks[code] ?? 0);
-    seenC |= stateC;
-    if (kind === 1) {
-      if (++digits === DIGITS_MIN) return HIT;
-      separators = 0;
-    } else if (kind !== 2) {
-      digits = 0;
-    } else if (++separators > SEPARATORS_MAX) {
-      digits = 0;
-    }
-  }
-  if ((seenC & SOFT_C.lasts) === 0) return CLEAN;
-  // An address may be the tail of a URL: the longer way tells.
-  return addresses > 0 ? HIT : SIGN;
 }
 
 function compile(patterns: readonly Pattern[]): Matcher {

@@ -11,6 +11,7 @@ import type { Config } from '../../schemas/config.ts';
 import { agentStatus, parseMetrics } from '../agent/observe/support.ts';
 import { runCli } from '../support/agent-process.ts';
 import { repositoryText } from '../support/config.ts';
+import { testWhere } from '../support/host.ts';
 import { makeTempDir } from '../support/ledger.ts';
 
 interface Alert {
@@ -169,23 +170,26 @@ describe('systemd', () => {
   });
 
   const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0;
-  test.skipIf(!hasSystemd)('systemd takes the unit, and calls it well protected', async () => {
-    await using dir = await makeTempDir();
-    const path = join(dir.path, 'sealtrail.service');
-    // The program is not installed on the machine of a test.
-    writeFileSync(path, unit.replaceAll('/usr/bin/sealtrail', process.execPath));
-    const verified = spawnSync('systemd-analyze', ['verify', path], { encoding: 'utf8' });
-    expect(verified.stderr).not.toContain('sealtrail.service');
-    const judged = spawnSync(
-      'systemd-analyze',
-      ['security', '--offline=true', '--no-pager', path],
-      { encoding: 'utf8' },
-    );
-    const exposure = Number(
-      /exposure level for sealtrail\.service: ([0-9.]+)/.exec(judged.stdout)?.[1],
-    );
-    expect(exposure).toBeLessThan(3);
-  });
+  testWhere(hasSystemd, 'systemd-analyze is not here')(
+    'systemd takes the unit, and calls it well protected',
+    async () => {
+      await using dir = await makeTempDir();
+      const path = join(dir.path, 'sealtrail.service');
+      // The program is not installed on the machine of a test.
+      writeFileSync(path, unit.replaceAll('/usr/bin/sealtrail', process.execPath));
+      const verified = spawnSync('systemd-analyze', ['verify', path], { encoding: 'utf8' });
+      expect(verified.stderr).not.toContain('sealtrail.service');
+      const judged = spawnSync(
+        'systemd-analyze',
+        ['security', '--offline=true', '--no-pager', path],
+        { encoding: 'utf8' },
+      );
+      const exposure = Number(
+        /exposure level for sealtrail\.service: ([0-9.]+)/.exec(judged.stdout)?.[1],
+      );
+      expect(exposure).toBeLessThan(3);
+    },
+  );
 });
 
 async function loadUnitConfig(): Promise<Config> {
