@@ -69,13 +69,16 @@ export function createReload(options: ReloadOptions): Reload {
       return refused([reason]);
     }
     current = { config, vocabulary };
+    // On record before it is told: who reads the log may look for it.
+    const said = { applied: [...applied], needs_restart: [...needs_restart] };
+    const isRecorded = await options.record(said);
     const fields = { component: 'reload', applied: applied.join(', ') || 'nothing' };
     log.info(fields, 'the configuration was read again');
     if (needs_restart.length > 0) {
       const waiting = { component: 'reload', needs_restart: needs_restart.join(', ') };
       log.warn(waiting, 'these changes need a restart; what was in force stays');
     }
-    if (!(await options.record({ applied: [...applied], needs_restart: [...needs_restart] })))
+    if (!isRecorded)
       log.error({ component: 'reload' }, 'the ledger did not take the event of the reload');
     return { ok: true, faults: [], applied, needs_restart };
   }
