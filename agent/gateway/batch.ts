@@ -39,7 +39,8 @@ export interface BatchOptions {
 
 /** A record that is early waits for its predecessor, which another gateway may be storing right now. */
 const EARLY_MS = 50;
-const EARLY_MS_MAX = 5_000;
+/** Longest that a message is handed back for. */
+export const HANDED_BACK_MS_MAX = 5_000;
 /** The store is away, or the disk. */
 const TROUBLE_MS = 1_000;
 
@@ -50,7 +51,7 @@ interface Incoming {
 
 /** Milliseconds until a record whose predecessor is missing is looked at again. */
 export function earlyDelayMs(deliveries: number): number {
-  return Math.min(EARLY_MS_MAX, EARLY_MS * 2 ** Math.min(20, Math.max(0, deliveries - 1)));
+  return Math.min(HANDED_BACK_MS_MAX, EARLY_MS * 2 ** Math.min(20, Math.max(0, deliveries - 1)));
 }
 
 /** Handles a batch; every message is answered when it resolves. */

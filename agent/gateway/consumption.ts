@@ -9,9 +9,9 @@ import { messageOf } from '../../schemas/result.ts';
 import type { Leases } from '../../store/leases.ts';
 import { SHARDS } from '../nats-subject.ts';
 import type { Logger } from '../ports.ts';
-import type { GatewayMessage } from './batch.ts';
+import { HANDED_BACK_MS_MAX, type GatewayMessage } from './batch.ts';
 import { startShard, type ShardWorker } from './shard.ts';
-import { consumerName, prepareStream, type StreamOptions } from './stream.ts';
+import { prepareStream, renewConsumer, type StreamOptions } from './stream.ts';
 
 export interface ConsumptionOptions extends StreamOptions {
   readonly connect: () => Promise<NatsConnection>;
@@ -44,6 +44,8 @@ const HANG_UP_MS = 2_000;
 export function startConsumption(options: ConsumptionOptions): Consumption {
   const stopping = new AbortController();
   const cut = new AbortController();
+  // By then each message is due again, whether it was lost on its way or handed back.
+  const silentMsMax = options.ackWaitMs + 2 * HANDED_BACK_MS_MAX;
   // Each worker that is being stopped listens.
   setMaxListeners(SHARDS.length + 1, cut.signal);
   const workers = new Map<string, ShardWorker>();
@@ -103,16 +105,17 @@ export function startConsumption(options: ConsumptionOptions): Consumption {
   async function balance(client: JetStreamClient, end: () => void): Promise<void> {
     const leased = new Set((await options.leases.balance()).map((lease) => SHARDS[lease] ?? ''));
     for (const [shard, worker] of workers) {
-      if (leased.has(shard)) continue;
+      const isStalled = leased.has(shard) && (await worker.isStalled(silentMsMax));
+      if (leased.has(shard) && !isStalled) continue;
+      if (isStalled) options.log.warn({ shard }, 'NATS handed out nothing: a new consumer is made');
       workers.delete(shard);
       await worker.stop(cut.signal);
     }
     for (const shard of leased) {
       if (workers.has(shard)) continue;
-      const name = consumerName(options.consumer, shard);
-      const consumer = await client.consumers.get(options.stream, name);
+      const consumer = await renewConsumer(client, options, shard);
       const onFailed = (reason: string): void => {
-        trouble(`consumer ${name}: ${reason}`);
+        trouble(`consumer of shard ${shard}: ${reason}`);
         end();
       };
       const { batchRecordsMax, handle } = options;

@@ -15,6 +15,8 @@ export interface ShardOptions {
 }
 
 export interface ShardWorker {
+  /** Whether nothing has come for so long although messages are there for it. */
+  isStalled(silentMsMax: number): Promise<boolean>;
   /** Takes no more, lets the batch under way end, or cuts it at the signal, and hands back the rest. */
   stop(cut: AbortSignal): Promise<void>;
 }
@@ -25,12 +27,15 @@ export async function startShard(options: ShardOptions): Promise<ShardWorker> {
   const gathered: JsMsg[] = [];
   const ending = new AbortController();
   let isStopping = false;
+  let isHandling = false;
+  let heardMs = performance.now();
   let wake: () => void = () => undefined;
   const messages = await consumer.consume({ max_messages: batchRecordsMax });
 
   async function gather(source: ConsumerMessages): Promise<void> {
     for await (const message of source) {
       gathered.push(message);
+      heardMs = performance.now();
       wake();
     }
   }
@@ -41,7 +46,10 @@ export async function startShard(options: ShardOptions): Promise<ShardWorker> {
         await new Promise<void>((woken) => (wake = woken));
         continue;
       }
+      isHandling = true;
       await handle(gathered.splice(0, batchRecordsMax).map(toMessage), ending.signal);
+      isHandling = false;
+      heardMs = performance.now();
     }
   }
 
@@ -52,6 +60,13 @@ export async function startShard(options: ShardOptions): Promise<ShardWorker> {
   const working = work().catch(fail);
 
   return {
+    isStalled: async (silentMsMax) => {
+      if (isHandling || gathered.length > 0) return false;
+      if (performance.now() - heardMs < silentMsMax) return false;
+      heardMs = performance.now();
+      const { num_pending: pending, num_ack_pending: unanswered } = await consumer.info();
+      return pending + unanswered > 0;
+    },
     stop: async (cut) => {
       isStopping = true;
       wake();

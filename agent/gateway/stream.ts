@@ -1,10 +1,16 @@
 /**
- * The JetStream stream and the consumers of a gateway. A stream that may drop what nobody has taken out
- * is refused: a full stream must turn agents away, who keep their records in the ledger.
+ * The JetStream stream of a gateway, and the consumers of its shards. A stream that may drop what nobody
+ * has taken out is refused: a full stream must turn agents away, who keep their records in the ledger.
  */
-import type { ConsumerConfig, JetStreamManager, StreamConfig } from '@nats-io/jetstream';
+import type {
+  Consumer,
+  ConsumerConfig,
+  JetStreamClient,
+  JetStreamManager,
+  StreamConfig,
+} from '@nats-io/jetstream';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
-import { shardFilter, SHARDS } from '../nats-subject.ts';
+import { shardFilter } from '../nats-subject.ts';
 
 export interface StreamOptions {
   readonly stream: string;
@@ -16,21 +22,22 @@ export interface StreamOptions {
 
 const NANOSECONDS = 1_000_000;
 const STREAM_NOT_FOUND = 10_059;
+const CONSUMER_NOT_FOUND = 10_014;
 /** Records that wait for one predecessor must not keep the rest of a shard from being handed out. */
 const UNANSWERED_MAX = 100_000;
 
 /** Why a stream could lose a record; empty when it cannot. Pure. */
 export function findStreamFaults(config: StreamConfig, subjectPrefix: string): readonly string[] {
   const faults: string[] = [];
-  const isWorkQueue = config.retention === 'workqueue';
   if (config.storage !== 'file') faults.push('storage is not file: a restart forgets its records');
   if (config.discard !== 'new')
     faults.push('discard is not new: a full stream drops its oldest records');
   if (config.max_age > 0) faults.push('max_age is set: records end before they are taken out');
   if (config.max_msgs_per_subject > 0 && config.discard_new_per_subject !== true)
     faults.push('max_msgs_per_subject is set: records push out one another');
-  if (!isWorkQueue && config.retention !== 'limits')
-    faults.push('retention is interest: what comes before the consumers is dropped');
+  // What is stored leaves the stream, and what is in it is not stored: so a consumer can be made anew.
+  if (config.retention !== 'workqueue')
+    faults.push(`retention is ${config.retention}, not workqueue: what a consumer forgets is lost`);
   if (config.no_ack === true) faults.push('no_ack is set: agents hear of nothing');
   if (
     !config.subjects.includes(`${subjectPrefix}.>`) &&
@@ -40,7 +47,7 @@ export function findStreamFaults(config: StreamConfig, subjectPrefix: string): r
   return faults;
 }
 
-/** Checks the stream, makes it where that is wanted, and makes a durable consumer a shard. */
+/** Checks the stream, and makes it where that is wanted. */
 export async function prepareStream(
   manager: JetStreamManager,
   options: StreamOptions,
@@ -50,21 +57,40 @@ export async function prepareStream(
     const config = await readOrCreate(manager, options);
     const faults = findStreamFaults(config, subjectPrefix);
     if (faults.length > 0) return err(`stream ${stream} may lose records: ${faults.join('; ')}`);
-    for (const shard of SHARDS) await manager.consumers.add(stream, consumerOf(options, shard));
     return ok(undefined);
   } catch (error) {
     return err(`stream ${stream}: ${messageOf(error)}`);
   }
 }
 
-/** Name of the durable consumer of a shard. */
-export function consumerName(consumer: string, shard: string): string {
-  return `${consumer}-${shard}`;
+/**
+ * Makes the durable consumer of a shard anew, for whoever takes the shard over. Its old state is worth
+ * nothing: what is not stored is still in the stream. And it can be wrong. A nats-server that was killed
+ * comes back with messages that were answered before (a consumer that goes on never hands them out, so
+ * they would stay), and with answered ones noted as unanswered, over which 2.9 stops handing out at all.
+ */
+export async function renewConsumer(
+  client: JetStreamClient,
+  options: StreamOptions,
+  shard: string,
+): Promise<Consumer> {
+  const manager = await client.jetstreamManager(false);
+  const config = consumerOf(options, shard);
+  try {
+    await manager.consumers.delete(options.stream, config.durable_name);
+  } catch (error) {
+    if (codeOf(error) !== CONSUMER_NOT_FOUND) throw error;
+  }
+  await manager.consumers.add(options.stream, config);
+  return client.consumers.get(options.stream, config.durable_name);
 }
 
-function consumerOf(options: StreamOptions, shard: string): Partial<ConsumerConfig> {
+function consumerOf(
+  options: StreamOptions,
+  shard: string,
+): Partial<ConsumerConfig> & { readonly durable_name: string } {
   return {
-    durable_name: consumerName(options.consumer, shard),
+    durable_name: `${options.consumer}-${shard}`,
     filter_subject: shardFilter(options.subjectPrefix, shard),
     ack_policy: 'explicit',
     deliver_policy: 'all',
@@ -81,8 +107,7 @@ async function readOrCreate(
   try {
     return (await manager.streams.info(stream)).config;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (!createStream || code !== STREAM_NOT_FOUND) throw error;
+    if (!createStream || codeOf(error) !== STREAM_NOT_FOUND) throw error;
   }
   const made = await manager.streams.add({
     name: stream,
@@ -93,4 +118,8 @@ async function readOrCreate(
     num_replicas: 1,
   });
   return made.config;
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

@@ -10,6 +10,7 @@ import { createSealer } from '../store/sealed.ts';
 import { CLI, runCli, startAgentProcess } from '../support/agent-process.ts';
 import { startElasticsearch } from '../support/elasticsearch.ts';
 import { startGoodClient } from '../support/good-client.ts';
+import { runGatewayTrial } from '../support/gateway-trial.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { readRecords } from '../support/outcome.ts';
 import { startPostgres } from '../support/postgres.ts';
@@ -43,6 +44,15 @@ function commandsOf(heading: string): string {
 }
 
 describeTask(20, (criterion) => {
+  criterion('a consumer killed midway loses nothing and doubles nothing', async (say) => {
+    const report = await runGatewayTrial({ kills: 4, seed: 20 });
+    expect(report.acked).toBeGreaterThan(50);
+    const { gateway, agent, nats } = report.kills;
+    say(
+      `${report.acked} acked, each once; killed: ${gateway} gateways, ${agent} agent, ${nats} nats-server`,
+    );
+  });
+
   criterion("a tenant's auditor reads that tenant only", async (say) => {
     const server = await startPostgres();
     const store = createPostgresStore({ url: server.url('writer'), ownerUrl: server.url('owner') });

@@ -178,6 +178,7 @@ test('a stream that may drop records is refused, by name of the setting; one tha
     { discard: 'old' },
     { max_age: 1 },
     { retention: 'interest' },
+    { retention: 'limits' },
     { no_ack: true },
     { subjects: ['other.>'] },
   ];
@@ -187,7 +188,12 @@ test('a stream that may drop records is refused, by name of the setting; one tha
       JSON.stringify(over),
     ).toHaveLength(1);
 
-  await manager.streams.add({ name: 'LOSSY', subjects: ['lossy.*.*'], discard: 'old' });
+  await manager.streams.add({
+    name: 'LOSSY',
+    subjects: ['lossy.*.*'],
+    retention: 'workqueue',
+    discard: 'old',
+  });
   await using refusing = await startGatewayProcess({
     name: 'refusing',
     nats: { servers: [nats.url], stream: 'LOSSY', subject_prefix: 'lossy' },

@@ -5,6 +5,8 @@
  */
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { expect, vi } from 'vitest';
 import { createPostgresStore } from '../../store/postgres.ts';
 import { runCli, startAgentProcess, VOCABULARY, type AgentProcess } from './agent-process.ts';
@@ -136,6 +138,7 @@ export async function runGatewayTrial(options: GatewayTrialOptions): Promise<Gat
   const records = await expectAllStored(pipeline, acked);
   const statuses = await Promise.all(gateways.map((gateway) => gateway.status()));
   for (const gateway of gateways) expect(await gateway.letters()).toEqual([]);
+  await expectStreamEmpty(nats);
   return {
     kills,
     acked: acked.length,
@@ -183,6 +186,20 @@ export async function expectAllStored(
   expect(JSON.parse(verified.stdout)).toMatchObject({ verdict: 'intact', findings: [], gaps: [] });
   expect(verified.code).toBe(0);
   return wanted.length;
+}
+
+/** What is stored leaves JetStream, also what a killed server had forgotten the answers to. */
+async function expectStreamEmpty(nats: TestNats): Promise<void> {
+  const connection = await connect({ servers: nats.url });
+  try {
+    const manager = await jetstreamManager(connection);
+    await vi.waitFor(
+      async () => expect((await manager.streams.info('SEALTRAIL')).state.messages).toBe(0),
+      { timeout: SETTLE_MS, interval: 250 },
+    );
+  } finally {
+    await connection.close();
+  }
 }
 
 function lineOf({ event_id, stream, seq, this_hash }: Acked): string {
