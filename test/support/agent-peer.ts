@@ -200,12 +200,13 @@ function append(batch: PeerBatch, producer: string, script: PeerScript, state: P
 /** Waits until the condition holds; fails after the deadline. */
 export async function until(
   condition: () => boolean,
-  what: string,
+  what: string | (() => string),
   deadlineMs: number = 5000,
 ): Promise<void> {
   const endMs = performance.now() + deadlineMs;
   while (!condition()) {
-    if (performance.now() > endMs) throw new Error(`timed out waiting for: ${what}`);
+    if (performance.now() > endMs)
+      throw new Error(`timed out waiting for: ${typeof what === 'string' ? what : what()}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

@@ -135,7 +135,7 @@ function createProcess(
         throw new Error(`the agent ended:\n${output.slice(from)}`);
       return output.slice(from).includes('is ready');
     };
-    await until(isReady, 'the agent to be ready', 30_000);
+    await until(isReady, () => `the agent to be ready:\n${output.slice(from)}`, 60_000);
   }
 
   async function end(signal: NodeJS.Signals): Promise<number | null> {
