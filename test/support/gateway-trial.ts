@@ -113,6 +113,11 @@ export async function runGatewayTrial(options: GatewayTrialOptions): Promise<Gat
   await using pipeline = await startPipeline(2, 3);
   const { agents, gateways, nats } = pipeline;
   const producers: Producer[] = [];
+  await using _ended = {
+    [Symbol.asyncDispose]: async () => {
+      for (const producer of producers) await producer.kill();
+    },
+  };
   for (const [index, agent] of agents.entries())
     producers.push(await startSdkProducer(agent, `producer-${index}`, LOAD));
 
