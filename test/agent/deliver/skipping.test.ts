@@ -31,6 +31,7 @@ test('a best-effort sink without a bound waits as long as a required one, and th
   await whenDelivered(loop, durable);
   expect(sink.confirmed).toEqual(Array.from({ length: durable }, (_, number) => number));
   expect(recordSkip).not.toHaveBeenCalled();
+  expect(loop.report().skipped_total).toBe(0);
   await loop.stop();
 });
 
@@ -54,6 +55,7 @@ test('with a bound the oldest records are skipped, each skip is recorded first, 
   const count = durable - 90;
   expect(skips).toEqual([{ sink: 'test', from: 0, to: count - 1, count, limit: 'records' }]);
   expect(cursors).toEqual([0]);
+  expect(loop.report()).toMatchObject({ skipped_total: count, delivered_total: 0 });
   isDown = false;
   await whenDelivered(loop, durable);
   expect(sink.confirmed).toEqual(Array.from({ length: 90 }, (_, at) => count + at));
