@@ -63,6 +63,32 @@ test('with a bound the oldest records are skipped, each skip is recorded first, 
   await loop.stop();
 });
 
+test('a batch that is given back sets no record aside twice', async () => {
+  await using dir = await makeTempDir();
+  const durable = await writeLedger(dir.path, 20);
+  let isDown = true;
+  // Record 9 is refused for good, the others are put off until the sink is up.
+  const sink = createScriptedSink((records) => ({
+    kind: 'delivered',
+    retry: isDown ? records.flatMap(({ number }, at) => (number === 9 ? [] : [at])) : [],
+    poison: records.flatMap(({ number }, index) =>
+      number === 9 ? [{ index, reason: 'refused' }] : [],
+    ),
+  }));
+  const loop = await startTestLoop(dir.path, 10, sink, {
+    exporter: bounded({ records: 10 }),
+    recordSkip: () => Promise.resolve(true),
+  });
+  await vi.waitFor(() => expect(loop.report().dead_letters).toBe(1));
+  loop.notifyDurable(11);
+  await vi.waitFor(() => expect(loop.report().skipped_total).toBe(2));
+  isDown = false;
+  loop.notifyDurable(durable);
+  await whenDelivered(loop, durable);
+  expect((await loop.listDeadLetters(10)).map(({ number }) => number)).toEqual([9]);
+  await loop.stop();
+});
+
 test('a skip that the ledger does not take does not happen', async () => {
   await using dir = await makeTempDir();
   const durable = await writeLedger(dir.path, 300);
