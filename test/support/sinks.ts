@@ -1,6 +1,8 @@
 /** What the tests of sinks share: records on their way, a sink of the configuration in hand, one try of a batch. */
 import { documentFormat, type DocumentFormat } from '../../agent/deliver/documents.ts';
+import { send as sendInHalves, type Sent } from '../../agent/deliver/sending.ts';
 import { openSink } from '../../agent/deliver/sinks/open.ts';
+import { realTiming } from '../../agent/deliver/timing.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../agent/ports.ts';
 import type { ExporterConfig, FileExporterConfig } from '../../schemas/config.ts';
 import type { Vocabulary } from '../../schemas/vocabulary.ts';
@@ -49,7 +51,19 @@ export function openTestSink(
   return { ...sink, [Symbol.asyncDispose]: () => sink.close() };
 }
 
-/** One try. */
+/** One try as a loop makes it: what is too large goes in halves. */
+export const sendAll = (sink: Sink, batch: readonly DeliveryRecord[]): Promise<Sent> =>
+  sendInHalves(
+    {
+      sink,
+      timing: realTiming,
+      signal: new AbortController().signal,
+      onReport: () => undefined,
+    },
+    batch,
+  );
+
+/** One request. */
 export const send = (
   sink: Sink,
   batch: readonly DeliveryRecord[],

@@ -25,6 +25,8 @@ export interface PostRequest {
   readonly method?: 'GET' | 'POST' | 'PUT';
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Buffer;
+  /** Not to be compressed, whatever the exporter says. */
+  readonly plain?: boolean;
   /** Only this endpoint will do; default: the next one. */
   readonly endpoint?: number;
 }

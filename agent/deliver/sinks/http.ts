@@ -41,7 +41,7 @@ export function createHttpSender(
     request: PostRequest,
     signal: AbortSignal,
   ): Promise<Result<HttpAnswer, string>> {
-    const zips = config.gzip && request.body.length > 0;
+    const zips = config.gzip && request.plain !== true && request.body.length > 0;
     // The cheapest level already takes nine tenths off; a higher one would cost a core.
     const body = zips
       ? await compress(request.body, { level: constants.Z_BEST_SPEED })

@@ -13,6 +13,9 @@ import { encodeLogs, readRejected } from './otlp-encode.ts';
 import { logsRequest, type LogsRequest } from './otlp-logs.ts';
 
 const REJECTED = 'rejected by the receiver';
+const WITHOUT_RECORDS: LogsRequest = {
+  resourceLogs: [{ resource: { attributes: [] }, scopeLogs: [] }],
+};
 
 /** Creates the sink; connects at the first batch. */
 export function createOtlpSink(
@@ -34,9 +37,12 @@ export function createOtlpSink(
     return http.send({ path: '/v1/logs', headers, body }, signal);
   }
 
-  /** A receiver that refuses a request without records refuses us, and no record. */
+  /**
+   * A receiver that refuses a request without records, which it should answer with success (OTLP 1.x,
+   * "Empty Telemetry Data"), refuses us, and no record. Not an empty body: that would not be compressed.
+   */
   async function takesRequests(signal: AbortSignal): Promise<boolean> {
-    const answer = await send({ resourceLogs: [] }, signal);
+    const answer = await send(WITHOUT_RECORDS, signal);
     return answer.ok && answer.value.status >= 200 && answer.value.status < 300;
   }
 
@@ -51,13 +57,15 @@ export function createOtlpSink(
       const rejected = readRejected(bytes, encoding);
       if (rejected === null) return failedBy(answer, 'the answer is not one of an OTLP receiver');
       if (rejected === 0) return batch.settle();
-      if (rejected < count) return { kind: 'too_large', reason: `${REJECTED} (partial success)` };
+      // Fewer, or more than were sent: it does not say which.
+      if (rejected !== count && count > 1)
+        return { kind: 'too_large', reason: `${REJECTED} (partial success)` };
       batch.reject(batch.items().map((_, at) => ({ at, reason: `${REJECTED} (partial success)` })));
       return batch.settle();
     }
     if (status === 413) return { kind: 'too_large', reason: 'too large for the receiver (413)' };
-    if (status === 400 && (await takesRequests(signal)))
-      return { kind: 'too_large', reason: `${REJECTED} (400)` };
+    if ((status === 400 || status === 422) && (await takesRequests(signal)))
+      return { kind: 'too_large', reason: `${REJECTED} (${status})` };
     return failedBy(answer);
   }
 

@@ -12,8 +12,8 @@ import type { BatchItem } from './open-batch.ts';
 export type HecVerdict =
   /** Taken; with a number where the indexers will acknowledge it. */
   | { readonly kind: 'taken'; readonly ackId: number | null }
-  /** One event is at fault, by its place in the request; nothing else is known of the others. */
-  | { readonly kind: 'invalid'; readonly at: number; readonly reason: string }
+  /** An event is at fault: this one, or null for one of them; nothing else is known of the others. */
+  | { readonly kind: 'invalid'; readonly at: number | null; readonly reason: string }
   | { readonly kind: 'refused'; readonly result: DeliveryResult };
 
 /** Codes that speak of one event, and what they say. */
@@ -79,8 +79,8 @@ export function readEventAnswer(answer: HttpAnswer, count: number, acks: boolean
   if (typeof code !== 'number') return refused(failedBy(answer));
   const reason = OF_THE_EVENT.get(code);
   const at = memberOf(body, 'invalid-event-number');
-  if (answer.status === 400 && reason !== undefined && isPlace(at, count))
-    return { kind: 'invalid', at, reason };
+  if (answer.status === 400 && reason !== undefined)
+    return { kind: 'invalid', at: isPlace(at, count) ? at : null, reason };
   return refused(failedBy(answer, OF_THE_SETTING.get(code)));
 }
 

@@ -5,7 +5,7 @@ import type { Sink } from '../../../../agent/ports.ts';
 import type { OtlpExporterConfig } from '../../../../schemas/config.ts';
 import { DELIVERED } from '../../../support/delivery.ts';
 import { startHttpPeer } from '../../../support/http-peer.ts';
-import { openTestSink, sealedRecords, send, SINK_BASE } from '../../../support/sinks.ts';
+import { openTestSink, sealedRecords, send, sendAll, SINK_BASE } from '../../../support/sinks.ts';
 
 interface LogsRequest {
   readonly resourceLogs: readonly {
@@ -113,16 +113,50 @@ test('all of a batch rejected is a dead letter each; some of it sends halves', a
     kind: 'too_large',
     reason: 'rejected by the receiver (partial success)',
   });
-  // Two bytes of a number, the first of which is no UTF-8.
+  // More than were sent (and a number of two bytes, the first of which is no UTF-8): about them it says nothing.
   rejected = 200;
-  expect(await send(sink, records)).toMatchObject({ kind: 'delivered', poison: { length: 6 } });
+  expect(await send(sink, records)).toMatchObject({ kind: 'too_large' });
+  expect(await send(sink, records.slice(0, 1))).toMatchObject({ poison: { length: 1 } });
 });
 
-test('400 counts against a record only where the receiver takes an empty request', async () => {
+test.each([400, 422])(
+  'one record answered %i is a dead letter, its neighbours arrive',
+  async (status) => {
+    const bad = ids[4] ?? '';
+    const stored: string[] = [];
+    await using peer = await startHttpPeer({
+      handle: ({ body }) => {
+        if (body.includes(bad)) return { status, body: 'quotes the record' };
+        stored.push(...ids.filter((id) => body.includes(id)));
+        return { status: 200, body: '' };
+      },
+    });
+    await using sink = open(peer.url);
+    const tried = await sendAll(sink, records);
+    expect(tried.again).toEqual([]);
+    expect(tried.poison.map(({ record, reason }) => [record.event.event_id, reason])).toEqual([
+      [bad, `rejected by the receiver (${status})`],
+    ]);
+    expect(stored).toEqual(ids.filter((id) => id !== bad));
+  },
+);
+
+test('a receiver that cannot gunzip refuses us, and no record', async () => {
+  await using peer = await startHttpPeer({
+    handle: ({ headers }) =>
+      headers['content-encoding'] === undefined
+        ? { status: 200, body: '' }
+        : { status: 400, body: '' },
+  });
+  await using sink = open(peer.url);
+  expect(await send(sink, records)).toEqual({ kind: 'failed', reason: 'answered 400' });
+});
+
+test('400 counts against a record only where the receiver takes a request without any', async () => {
   let takesEmpty = false;
   await using peer = await startHttpPeer({
     handle: ({ body }) =>
-      takesEmpty && body.length === 0
+      takesEmpty && !ids.some((id) => body.includes(id))
         ? { status: 200, body: '' }
         : { status: 400, body: 'quotes the records' },
   });

@@ -4,7 +4,7 @@ import type { SplunkExporterConfig } from '../../../../schemas/config.ts';
 import { DELIVERED } from '../../../support/delivery.ts';
 import { startHttpPeer } from '../../../support/http-peer.ts';
 import { HEC_TOKEN, startSplunkPeer } from '../../../support/sink-peers.ts';
-import { openTestSink, sealedRecords, send, SINK_BASE } from '../../../support/sinks.ts';
+import { openTestSink, sealedRecords, send, sendAll, SINK_BASE } from '../../../support/sinks.ts';
 
 const records = sealedRecords(10);
 const ids = records.map(({ event }) => event.event_id);
@@ -94,12 +94,6 @@ test.each([
     400,
     '{"text":"Incorrect index","code":7,"invalid-event-number":1}',
   ],
-  [
-    'a number beyond the batch',
-    400,
-    '{"text":"Invalid data format","code":6,"invalid-event-number":10}',
-  ],
-  ['no number at all', 400, '{"text":"Invalid data format","code":6}'],
   ['a page of a proxy', 200, '<html>Welcome</html>'],
   ['half an answer', 200, '{"text":"Success","co'],
   ['a code that is no success', 200, '{"text":"Server is busy","code":9}'],
@@ -107,6 +101,51 @@ test.each([
   await using peer = await startHttpPeer({ handle: () => ({ status, body }) });
   await using sink = open(peer.url);
   expect(await send(sink, records)).toMatchObject({ kind: 'failed' });
+});
+
+test.each([
+  ['no number', ''],
+  ['a number beyond the batch', ',"invalid-event-number":10'],
+])(
+  'a verdict on an event with %s is one on the batch: it goes in halves, and only the event itself is poison',
+  async (_, number) => {
+    const bad = records[4]?.event.event_id ?? '';
+    const stored: string[] = [];
+    await using peer = await startHttpPeer({
+      handle: ({ body }) => {
+        const text = body.toString('utf8');
+        if (text.includes(bad))
+          return { status: 400, body: `{"text":"Invalid data format","code":6${number}}` };
+        stored.push(...ids.filter((id) => text.includes(id)));
+        return { status: 200, body: '{"text":"Success","code":0}' };
+      },
+    });
+    await using sink = open(peer.url, { acknowledge: false });
+    const tried = await sendAll(sink, records);
+    expect(tried.again).toEqual([]);
+    expect(tried.poison.map(({ record, reason }) => [record.event.event_id, reason])).toEqual([
+      [bad, 'invalid data format (code 6)'],
+    ]);
+    expect(new Set(stored)).toEqual(new Set(ids.filter((id) => id !== bad)));
+  },
+);
+
+test('a server that cannot gunzip finds fault with every event: they go as they are, and none is poison', async () => {
+  const stored: string[] = [];
+  await using peer = await startHttpPeer({
+    handle: ({ headers, body }) => {
+      if (headers['content-encoding'] !== undefined)
+        return {
+          status: 400,
+          body: '{"text":"Invalid data format","code":6,"invalid-event-number":0}',
+        };
+      stored.push(...ids.filter((id) => body.includes(id)));
+      return { status: 200, body: '{"text":"Success","code":0}' };
+    },
+  });
+  await using sink = open(peer.url, { acknowledge: false });
+  expect(await send(sink, records)).toEqual(DELIVERED);
+  expect(stored).toEqual(ids);
 });
 
 test('stopping ends a wait for an acknowledgement', async () => {
