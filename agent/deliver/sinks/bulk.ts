@@ -1,6 +1,6 @@
 /**
- * The Elasticsearch `_bulk` protocol: NDJSON out, one verdict an item back. Pure. `create` with the
- * event's id as `_id` makes delivery idempotent: what is there already answers 409. (A data stream
+ * The Elasticsearch `_bulk` protocol: NDJSON out, one verdict an item back. Pure. `create` with an
+ * `_id` of its own makes delivery idempotent: what is there already answers 409. (A data stream
  * checks this in its current backing index; a repeat across a rollover is two documents, one event.id.)
  */
 import { err, ok, type Result } from '../../../schemas/result.ts';
@@ -9,9 +9,16 @@ import type { DeliveryRecord, DeliveryResult } from '../../ports.ts';
 /** What is asked of the answer; a document is never sent back. */
 export const BULK_FILTER = 'items.create._id,items.create.status,items.create.error';
 
+/**
+ * `_id` of a record's document: an event_id counts once a tenant (docs/adr/0006), whose name has no colon.
+ */
+export function documentId({ event }: DeliveryRecord): string {
+  return `${event.resource.tenant_id}:${event.event_id}`;
+}
+
 /** One action and its document; the line ends with a newline. */
 export function formatCreate(record: DeliveryRecord, line: string): string {
-  return `{"create":{"_id":${JSON.stringify(record.event.event_id)}}}\n${line}`;
+  return `{"create":{"_id":${JSON.stringify(documentId(record))}}}\n${line}`;
 }
 
 export type Verdict =

@@ -42,19 +42,19 @@ const OF_THE_SETTING: ReadonlyMap<number, string> = new Map([
   [23, 'the server is shutting down (code 23)'],
 ]);
 
-/** The body of a request: an envelope an event, a line each. `event_id` is indexed, to find repeats by. */
+/** The body of a request: an envelope an event, a line each. What tells repeats is indexed. */
 export function formatEvents(items: readonly BatchItem[], config: SplunkExporterConfig): string {
   const { index, source, sourcetype, host } = config;
   return items
     .map(({ record, document }) => {
-      const { event } = record.event;
+      const { event_id, event, resource } = record.event;
       const envelope = JSON.stringify({
         time: (Date.parse(event.time) / 1000).toFixed(3),
         ...(host === undefined ? {} : { host }),
         source,
         sourcetype,
         ...(index === undefined ? {} : { index }),
-        fields: { event_id: record.event.event_id },
+        fields: { event_id, tenant: resource.tenant_id },
       });
       return `${envelope.slice(0, -1)},"event":${document}}\n`;
     })

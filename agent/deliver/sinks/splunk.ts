@@ -1,8 +1,8 @@
 /**
  * The Splunk sink: HTTP Event Collector, confirmed by indexer acknowledgement. A 200 says only that
  * the events are in a queue; the channel is asked, at the same endpoint, until the indexers have them.
- * What they do not acknowledge in time goes again on a new channel: at least once, and `event_id`
- * tells repeats, since the protocol has no key of its own.
+ * What they do not acknowledge in time goes again on a new channel: at least once, tenant and
+ * `event_id` tell repeats, since the protocol has no key of its own.
  */
 import { randomUUID } from 'node:crypto';
 import type { SplunkExporterConfig } from '../../../schemas/config.ts';

@@ -95,10 +95,10 @@ function keyOf(secret: string): Buffer {
     : Buffer.from(secret, 'utf8');
 }
 
-/** The same for the same records in the same order, however often they are sent. */
+/** The same for the same records in the same order, however often they are sent, and for no others. */
 function idOf(items: readonly BatchItem[]): string {
   const hash = createHash('sha256');
-  for (const { record } of items) hash.update(`${record.event.event_id}\n`);
+  for (const { record } of items) hash.update(record.this_hash);
   return `msg_${hash.digest('hex').slice(0, 32)}`;
 }
 

@@ -94,6 +94,7 @@ test.each([
       key: chain.stream,
       value: testFormat(over.format)(record).trimEnd(),
       headers: {
+        tenant: record.event.resource.tenant_id,
         seq: String(chain.seq),
         prev_hash: record.prev_hash,
         this_hash: record.this_hash,

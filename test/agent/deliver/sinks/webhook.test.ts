@@ -60,6 +60,27 @@ test('webhook-id stays the same when a batch goes again, so that the receiver ca
   expect(seen).toEqual([seen[0], '/hooks/audit', seen[0], '/hooks/audit']);
 });
 
+test('webhook-id tells batches of the same event ids apart, when another tenant used them first', async () => {
+  const seen = new Set<unknown>();
+  await using peer = await startHttpPeer({
+    handle: ({ headers }) => {
+      seen.add(headers['webhook-id']);
+      return { status: 204, body: '' };
+    },
+  });
+  await using sink = open(peer.url);
+  for (const tenant of ['globex', 'acme']) {
+    const fields = { event_id: '01K00000000000000000000000', tenant };
+    expect(
+      await send(
+        sink,
+        sealedRecords(1, () => fields),
+      ),
+    ).toEqual(DELIVERED);
+  }
+  expect(seen.size).toBe(2);
+});
+
 test('what an answer names is retried or poison; the rest is confirmed', async () => {
   const answer = { retry: [0, 2, 99], rejected: [{ index: 4, code: 'too_old' }, 2, { index: -1 }] };
   await using peer = await startHttpPeer({
