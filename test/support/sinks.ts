@@ -3,7 +3,7 @@ import { documentFormat, type DocumentFormat } from '../../agent/deliver/documen
 import { send as sendInHalves, type Sent } from '../../agent/deliver/sending.ts';
 import { openSink } from '../../agent/deliver/sinks/open.ts';
 import { realTiming } from '../../agent/deliver/timing.ts';
-import type { DeliveryRecord, DeliveryResult, Sink } from '../../agent/ports.ts';
+import type { DeliveryRecord, DeliveryResult, Logger, Sink } from '../../agent/ports.ts';
 import type { ExporterConfig, FileExporterConfig } from '../../schemas/config.ts';
 import type { Vocabulary } from '../../schemas/vocabulary.ts';
 import { createSealer, type EventFields, type Sealer } from '../store/sealed.ts';
@@ -46,8 +46,9 @@ export const testFormat = (
 export function openTestSink(
   exporter: ExporterConfig,
   vocabulary: Vocabulary = NO_VOCABULARY,
+  log: Logger = silentLog,
 ): Sink & AsyncDisposable {
-  const sink = openSink(exporter, { dataDir: '', vocabulary, agent: AGENT, log: silentLog });
+  const sink = openSink(exporter, { dataDir: '', vocabulary, agent: AGENT, log });
   return { ...sink, [Symbol.asyncDispose]: () => sink.close() };
 }
 

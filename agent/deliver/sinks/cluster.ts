@@ -104,9 +104,9 @@ export function createCluster(options: ClusterOptions): Cluster {
     signal: AbortSignal,
   ): Promise<Answer> {
     const pool = await poolOf(endpoint);
-    const prefix = endpoint.url.pathname.replace(/\/$/, '');
+    const { pathname } = endpoint.url;
     const response = await pool.request({
-      path: prefix + path || '/',
+      path: path === '' ? pathname : pathname.replace(/\/$/, '') + path,
       method,
       headers,
       ...(method === 'GET' ? {} : { body }),

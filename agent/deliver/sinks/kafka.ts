@@ -10,7 +10,7 @@ import type { KafkaExporterConfig } from '../../../schemas/config.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
 import { mapRecords, type DocumentFormat } from '../documents.ts';
 import { openKafkaProducer, type KafkaProducer } from './kafka-producer.ts';
-import { describeFailure, isTooLarge } from './kafka-failure.ts';
+import { describeFailure, isOfTheBatch } from './kafka-failure.ts';
 
 /** Creates the sink; loads the client and connects at the first batch. */
 export function createKafkaSink(config: KafkaExporterConfig, format: DocumentFormat): Sink {
@@ -45,7 +45,7 @@ export function createKafkaSink(config: KafkaExporterConfig, format: DocumentFor
       return { kind: 'failed', reason: outcome === 'stopped' ? outcome : 'no answer: timeout' };
     } catch (error) {
       await drop();
-      return { kind: isTooLarge(error) ? 'too_large' : 'failed', reason: describeFailure(error) };
+      return { kind: isOfTheBatch(error) ? 'too_large' : 'failed', reason: describeFailure(error) };
     }
   }
 

@@ -17,6 +17,8 @@ const WITHOUT_RECORDS: LogsRequest = {
   resourceLogs: [{ resource: { attributes: [] }, scopeLogs: [] }],
 };
 
+const isSuccess = (status: number): boolean => status >= 200 && status < 300;
+
 /** Creates the sink; connects at the first batch. */
 export function createOtlpSink(
   config: OtlpExporterConfig,
@@ -43,7 +45,7 @@ export function createOtlpSink(
    */
   async function takesRequests(signal: AbortSignal): Promise<boolean> {
     const answer = await send(WITHOUT_RECORDS, signal);
-    return answer.ok && answer.value.status >= 200 && answer.value.status < 300;
+    return answer.ok && isSuccess(answer.value.status);
   }
 
   async function judge(
@@ -53,7 +55,8 @@ export function createOtlpSink(
   ): Promise<DeliveryResult> {
     const { status, bytes } = answer;
     const count = batch.items().length;
-    if (status === 200) {
+    // The protocol says 200; there are receivers that answer 204.
+    if (isSuccess(status)) {
       const rejected = readRejected(bytes, encoding);
       if (rejected === null) return failedBy(answer, 'the answer is not one of an OTLP receiver');
       if (rejected === 0) return batch.settle();

@@ -93,6 +93,8 @@ export function readAckAnswer(answer: HttpAnswer, ackId: number): boolean | Deli
   const body = parseAnswer(answer.text);
   const known = memberOf(memberOf(body, 'acks'), String(ackId));
   if (answer.status === 200 && typeof known === 'boolean') return known;
+  if (answer.status === 200)
+    return failedBy(answer, 'the answer does not tell whether the indexers have the events');
   const code = memberOf(body, 'code');
   return failedBy(answer, typeof code === 'number' ? OF_THE_SETTING.get(code) : undefined);
 }

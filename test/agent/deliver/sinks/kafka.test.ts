@@ -122,6 +122,18 @@ test('a batch too large is to be sent in halves, and no record is to blame befor
   expect(await send(sink, records)).toEqual(DELIVERED);
 });
 
+test('a batch with a record that the cluster finds invalid goes in halves, as one that is too large', async () => {
+  await using kafka = await startKafka();
+  await using sink = open(kafka.broker);
+  const batch = records.slice(0, 4);
+  await kafka.failNext(PRODUCE, 87);
+  expect(await send(sink, batch)).toEqual({
+    kind: 'too_large',
+    reason: 'the cluster finds a record invalid (INVALID_RECORD)',
+  });
+  expect(await send(sink, batch.slice(0, 2))).toEqual(DELIVERED);
+});
+
 test('what the cluster can mend by itself is tried again within the call', async () => {
   await using kafka = await startKafka();
   await using sink = open(kafka.broker);

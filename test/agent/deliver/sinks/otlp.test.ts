@@ -141,6 +141,14 @@ test.each([400, 422])(
   },
 );
 
+test.each([200, 202, 204])('%i without a body is a success', async (status) => {
+  await using peer = await startHttpPeer({ handle: () => ({ status, body: '' }) });
+  for (const encoding of ['protobuf', 'json'] as const) {
+    await using sink = open(peer.url, { encoding });
+    expect(await send(sink, records)).toEqual(DELIVERED);
+  }
+});
+
 test('a receiver that cannot gunzip refuses us, and no record', async () => {
   await using peer = await startHttpPeer({
     handle: ({ headers }) =>

@@ -148,6 +148,25 @@ test('a server that cannot gunzip finds fault with every event: they go as they 
   expect(stored).toEqual(ids);
 });
 
+test.each([
+  ['another number', '{"acks":{"8":true}}'],
+  ['a word', '{"acks":{"7":"true"}}'],
+  ['none', '{"acks":{}}'],
+  ['nothing', ''],
+])('an answer about acknowledgements that tells %s confirms nothing', async (_, body) => {
+  await using peer = await startHttpPeer({
+    handle: ({ url }) => ({
+      status: 200,
+      body: url.pathname.endsWith('/ack') ? body : '{"text":"Success","code":0,"ackId":7}',
+    }),
+  });
+  await using sink = open(peer.url);
+  expect(await send(sink, records)).toEqual({
+    kind: 'failed',
+    reason: 'the answer does not tell whether the indexers have the events',
+  });
+});
+
 test('stopping ends a wait for an acknowledgement', async () => {
   await using peer = await startSplunkPeer();
   await using sink = open(peer.url, { ack_timeout_ms: 60_000 });

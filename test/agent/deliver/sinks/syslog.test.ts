@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SYSLOG_DEFAULTS } from '../../../../agent/config-defaults.ts';
 import { formatMessage } from '../../../../agent/deliver/sinks/syslog-message.ts';
-import type { Sink } from '../../../../agent/ports.ts';
+import type { Logger, Sink } from '../../../../agent/ports.ts';
 import type { SyslogExporterConfig } from '../../../../schemas/config.ts';
+import { silentLog } from '../../../support/append-stage.ts';
 import { createAuthority } from '../../../support/certificates.ts';
 import { DELIVERED, startTestLoop, whenDelivered, writeLedger } from '../../../support/delivery.ts';
 import { testWhere } from '../../../support/host.ts';
@@ -19,6 +20,7 @@ import {
   SINK_BASE,
   testFormat,
 } from '../../../support/sinks.ts';
+import { createKeptLog } from '../../observe/support.ts';
 import { createSealer } from '../../../store/sealed.ts';
 
 const testRsyslog = testWhere(hasRsyslog, 'rsyslog and rsyslog-openssl are not installed');
@@ -44,7 +46,11 @@ const sealer = createSealer();
 const records = sealedRecords(30, undefined, [sealer]);
 const ids = records.map(({ event }) => event.event_id);
 
-function open(endpoint: string, over: Partial<SyslogExporterConfig> = {}): Sink & AsyncDisposable {
+function open(
+  endpoint: string,
+  over: Partial<SyslogExporterConfig> = {},
+  log: Logger = silentLog,
+): Sink & AsyncDisposable {
   return openTestSink(
     {
       ...SYSLOG_DEFAULTS,
@@ -57,6 +63,7 @@ function open(endpoint: string, over: Partial<SyslogExporterConfig> = {}): Sink 
       ...over,
     },
     vocabulary,
+    log,
   );
 }
 
@@ -239,6 +246,67 @@ test('a connection lost while nothing was sent brings all that was not read agai
   expect(await send(sink, records.slice(20))).toEqual(DELIVERED);
   await sink.close();
   expect(receiver.ids()).toEqual(ids);
+});
+
+test('a quiet agent, which has no next batch, brings them again by itself', async () => {
+  await using receiver = await startSyslogReceiver();
+  await using sink = open(receiver.endpoint);
+  receiver.pause(true);
+  expect(await send(sink, records)).toEqual(DELIVERED);
+  receiver.reset();
+  receiver.pause(false);
+  await expect.poll(receiver.ids).toEqual(ids);
+  expect(receiver.connections()).toBe(2);
+  // Once: a connection that stays brings nothing.
+  await sink.close();
+  expect(receiver.ids()).toEqual(ids);
+});
+
+testRsyslog(
+  'rsyslog killed before it read a last batch gets it when it is back, without another',
+  async () => {
+    await using temp = await makeTempDir();
+    await using server = await startRsyslog(temp.path);
+    await using sink = open(server.endpoint);
+    expect(await send(sink, records.slice(0, 10))).toEqual(DELIVERED);
+    await whenThere(server, ids.slice(0, 10));
+    server.freeze();
+    expect(await send(sink, records.slice(10))).toEqual(DELIVERED);
+    await server.kill();
+    await server.start();
+    await whenThere(server, ids);
+  },
+);
+
+test('a stop that takes unread batches with it says so, also when the connection is known to be gone', async () => {
+  const log = createKeptLog();
+  const receiver = await startSyslogReceiver();
+  await using sink = open(receiver.endpoint, {}, log);
+  receiver.pause(true);
+  expect(await send(sink, records.slice(0, 10))).toEqual(DELIVERED);
+  await receiver[Symbol.asyncDispose]();
+  expect(await send(sink, records.slice(10))).toMatchObject({ kind: 'failed' });
+  await sink.close();
+  expect(log.lines.map(({ message }) => message)).toEqual([
+    'syslog: the last batches may not be read',
+  ]);
+});
+
+test('what is kept to be sent again is bounded: 10 MiB, or the last batch', async () => {
+  await using receiver = await startSyslogReceiver();
+  await using sink = open(receiver.endpoint, { message_bytes_max: 65_536 });
+  const large = sealedRecords(40, () => ({ metadata: { note: 'x'.repeat(40_000) } }));
+  // Twelve batches of 1.6 MiB, each read at once.
+  for (let count = 1; count <= 12; count++) {
+    expect(await send(sink, large)).toEqual(DELIVERED);
+    await expect.poll(() => receiver.messages.length).toBe(count * large.length);
+  }
+  receiver.reset();
+  const again = (): number =>
+    receiver.messages.slice(12 * large.length).reduce((sum, text) => sum + text.length, 0);
+  await expect.poll(again, { timeout: 10_000 }).toBeGreaterThan(8 << 20);
+  await sink.close();
+  expect(again()).toBeLessThanOrEqual(10 << 20);
 });
 
 test('a slow reader is waited for; one that does not read fails the batch, and gets it later', async () => {

@@ -60,6 +60,20 @@ test('webhook-id stays the same when a batch goes again, so that the receiver ca
   expect(seen).toEqual([seen[0], '/hooks/audit', seen[0], '/hooks/audit']);
 });
 
+test.each([
+  ['', '/'],
+  ['/', '/'],
+  ['/hooks/audit/', '/hooks/audit/'],
+  ['/hooks/a%2Fb', '/hooks/a%2Fb'],
+])('the path %j is asked for as it is written', async (path, asked) => {
+  await using peer = await startHttpPeer({
+    handle: ({ url }) => (url.pathname === asked ? { status: 204, body: '' } : url.pathname),
+  });
+  await using sink = open(`${peer.url}${path}`);
+  expect(await send(sink, records)).toEqual(DELIVERED);
+  expect(peer.violations).toEqual([]);
+});
+
 test('webhook-id tells batches of the same event ids apart, when another tenant used them first', async () => {
   const seen = new Set<unknown>();
   await using peer = await startHttpPeer({
