@@ -79,19 +79,3 @@ function describeStatus(status: number): string {
   if (status === 429) return 'asks to send less (429)';
   return `answered ${status}`;
 }
-
-/** An answer as JSON; null when it is none. The text is never quoted: it may hold the event's. */
-export function parseAnswer(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
-}
-
-/** A member of an answer's object; undefined where there is none. */
-export function memberOf(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  return Object.getOwnPropertyDescriptor(value, name)?.value;
-}

@@ -5,7 +5,8 @@
  */
 import type { SplunkExporterConfig } from '../../../schemas/config.ts';
 import type { DeliveryResult } from '../../ports.ts';
-import { failedBy, memberOf, parseAnswer, type HttpAnswer } from './http.ts';
+import { memberOf, parseAnswer } from './answer.ts';
+import { failedBy, type HttpAnswer } from './http.ts';
 import type { BatchItem } from './open-batch.ts';
 
 /** What the answer to events means. */

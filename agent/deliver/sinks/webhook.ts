@@ -8,7 +8,8 @@ import { createHash, createHmac } from 'node:crypto';
 import type { WebhookExporterConfig } from '../../../schemas/config.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
 import type { DocumentFormat } from '../documents.ts';
-import { createHttpSender, failedBy, memberOf, parseAnswer } from './http.ts';
+import { memberOf, parseAnswer } from './answer.ts';
+import { createHttpSender, failedBy } from './http.ts';
 import { openBatch, type BatchItem } from './open-batch.ts';
 
 const SECRET_PREFIX = 'whsec_';

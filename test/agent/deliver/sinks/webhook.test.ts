@@ -74,6 +74,20 @@ test.each([
   expect(peer.violations).toEqual([]);
 });
 
+test('an answer without an end is given up at 64 MiB, and confirms nothing', async () => {
+  let isHuge = true;
+  await using peer = await startHttpPeer({
+    handle: () => ({ status: 200, body: isHuge ? Buffer.alloc((64 << 20) + 1, ' ') : '' }),
+  });
+  await using sink = open(peer.url, { timeout_ms: 30_000 });
+  expect(await send(sink, records)).toMatchObject({
+    kind: 'failed',
+    reason: expect.stringContaining('too large'),
+  });
+  isHuge = false;
+  expect(await send(sink, records)).toEqual(DELIVERED);
+});
+
 test('webhook-id tells batches of the same event ids apart, when another tenant used them first', async () => {
   const seen = new Set<unknown>();
   await using peer = await startHttpPeer({
