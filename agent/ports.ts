@@ -175,6 +175,8 @@ export interface SinkStatus {
   readonly lag_seconds: number;
   readonly delivered_total: number;
   readonly retries_total: number;
+  /** Records that a best-effort sink gave up because of its bound. */
+  readonly skipped_total: number;
   readonly dead_letters: number;
   readonly last_error: string | null;
   readonly last_error_at: string | null;

@@ -58,7 +58,18 @@ function format(status: AgentStatus): string {
     ['last error', status.last_error ?? 'none'],
   ];
   const sinks = table([
-    ['SINK', 'STATE', 'CURSOR', 'LAG', 'BEHIND', 'DELIVERED', 'RETRIES', 'DEAD', 'LAST ERROR'],
+    [
+      'SINK',
+      'STATE',
+      'CURSOR',
+      'LAG',
+      'BEHIND',
+      'DELIVERED',
+      'RETRIES',
+      'SKIPPED',
+      'DEAD',
+      'LAST ERROR',
+    ],
     ...status.sinks.map((sink) => [
       sink.name,
       sink.state,
@@ -67,6 +78,7 @@ function format(status: AgentStatus): string {
       `${sink.lag_seconds.toFixed(1)} s`,
       String(sink.delivered_total),
       String(sink.retries_total),
+      String(sink.skipped_total),
       String(sink.dead_letters),
       sink.last_error ?? '',
     ]),

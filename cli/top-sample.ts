@@ -21,6 +21,7 @@ export interface SinkSample {
   readonly lag_seconds: number;
   readonly delivered_per_s: number | null;
   readonly retries_per_s: number | null;
+  readonly skipped_total: number;
   readonly dead_letters: number;
   readonly last_error: string | null;
 }
@@ -111,7 +112,7 @@ function sinkSample(sink: SinkStatus, rate: Rate): SinkSample {
       const found = status.sinks.find(({ name }) => name === sink.name);
       return found === undefined ? 0 : count(found);
     });
-  const { name, state, lag_records, lag_seconds, dead_letters, last_error } = sink;
+  const { name, state, lag_records, lag_seconds, skipped_total, dead_letters, last_error } = sink;
   return {
     name,
     state,
@@ -120,6 +121,7 @@ function sinkSample(sink: SinkStatus, rate: Rate): SinkSample {
     lag_seconds,
     delivered_per_s: ofSink((one) => one.delivered_total),
     retries_per_s: ofSink((one) => one.retries_total),
+    skipped_total,
     dead_letters,
     last_error,
   };

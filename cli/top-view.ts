@@ -83,6 +83,7 @@ function describeDisk({
 function describeSinks(sinks: readonly SinkSample[]): readonly Line[] {
   if (sinks.length === 0) return [plain('no sinks: the ledger only')];
   const hasBreaker = sinks.some(({ breaker }) => breaker !== null);
+  const hasSkipped = sinks.some(({ skipped_total }) => skipped_total > 0);
   const cellsOf = (sink: SinkSample): readonly string[] => [
     sink.name.padEnd(NAME_WIDTH),
     sink.state.padEnd(10),
@@ -91,6 +92,7 @@ function describeSinks(sinks: readonly SinkSample[]): readonly Line[] {
     duration(sink.lag_seconds).padStart(8),
     rate(sink.delivered_per_s).padStart(9),
     rate(sink.retries_per_s).padStart(9),
+    ...(hasSkipped ? [String(sink.skipped_total).padStart(8)] : []),
     String(sink.dead_letters).padStart(6),
     sink.last_error === null ? '' : `  ${sink.last_error}`,
   ];
@@ -104,13 +106,15 @@ function describeSinks(sinks: readonly SinkSample[]): readonly Line[] {
     'BEHIND'.padStart(8),
     'SENT/S'.padStart(9),
     'RETRY/S'.padStart(9),
+    ...(hasSkipped ? ['SKIPPED'.padStart(8)] : []),
     'DEAD'.padStart(6),
   ];
   return [
     plain([...heads, ...figures, '  LAST ERROR'].join(' ')),
     ...sinks.map((sink): Line => {
       const isBad = sink.state === 'stopped' || sink.dead_letters > 0;
-      const trouble = isBad ? 'bad' : sink.state === 'retrying' ? 'some' : 'none';
+      const hasSome = sink.state === 'retrying' || sink.skipped_total > 0;
+      const trouble = isBad ? 'bad' : hasSome ? 'some' : 'none';
       return { text: cellsOf(sink).join(' ').trimEnd(), trouble };
     }),
   ];

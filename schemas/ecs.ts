@@ -28,7 +28,7 @@ export interface EcsDocument {
 
 /**
  * Maps a record to ECS. Deterministic: the same record, definition and agent give the same bytes.
- * `event.id` is the document's identity (`_id`), so delivering it twice leaves one document.
+ * Tenant and `event.id` are the document's identity (`_id`): delivering it twice leaves one document.
  */
 export function mapToEcs(
   record: SealedRecord,

@@ -30,7 +30,7 @@ export const MAPPING_TABLE: readonly MappingRow[] = [
     ours: 'event_id',
     ecs: 'event.id',
     ocsf: 'metadata.uid',
-    note: 'Also the `_id` of a document in Elasticsearch: delivering twice leaves one.',
+    note: 'With the tenant also the `_id` of a document in Elasticsearch: delivering twice leaves one.',
   },
   {
     ours: 'event.time',

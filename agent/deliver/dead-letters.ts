@@ -14,8 +14,13 @@ import { formatLetter, parseLetter, type KeptLetter } from './dead-letter-line.t
 
 export interface DeadLetters {
   count(): number;
-  /** Whether a record from the cursor on was set aside before the crash that the cursor lags behind. */
+  /**
+   * Whether a record from the cursor on has been set aside: before a crash that the cursor lags behind,
+   * or out of a batch that was given back.
+   */
   holds(number: number): boolean;
+  /** The cursor stands here: records before it do not come again. */
+  pass(next: number): void;
   /** Appends; on disk when it is ok. */
   add(letters: readonly KeptLetter[]): Promise<Result<void, string>>;
   /** The oldest `limit` ones. */
@@ -126,7 +131,7 @@ async function openSource(
 function createDeadLetters(
   { path, filesystem }: DeadLettersOptions,
   found: Extent,
-  ahead: ReadonlySet<number>,
+  ahead: Set<number>,
 ): DeadLetters {
   let extent = found;
 
@@ -153,6 +158,7 @@ function createDeadLetters(
       return err(`cannot write ${path}: ${messageOf(error)}`);
     }
     extent = { count: extent.count + letters.length, bytes: extent.bytes + text.length };
+    for (const { letter } of letters) ahead.add(letter.number);
     return ok(undefined);
   }
 
@@ -202,6 +208,9 @@ function createDeadLetters(
   return {
     count: () => extent.count,
     holds: (number) => ahead.has(number),
+    pass: (next) => {
+      for (const number of ahead) if (number < next) ahead.delete(number);
+    },
     add,
     list,
     read,

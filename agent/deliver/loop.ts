@@ -172,6 +172,7 @@ function runLoop(
     const last = records.at(-1);
     if (last === undefined) return;
     const next = last.number + 1;
+    letters.pass(next);
     keeper.move({
       next,
       last_hash: last.this_hash,

@@ -27,6 +27,7 @@ export function createProgress(
     oldest_ms: null,
     delivered_total: 0,
     retries_total: 0,
+    skipped_total: 0,
     dead_letters: 0,
     last_error: null,
     last_error_at: null,

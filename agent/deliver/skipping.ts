@@ -54,6 +54,7 @@ export function createSkipping(options: SkippingOptions): Skipping {
     progress.change({
       cursor: to,
       oldest_ms: null,
+      skipped_total: progress.report().skipped_total + count,
       last_error: reason,
       last_error_at: new Date(options.nowMs()).toISOString(),
     });

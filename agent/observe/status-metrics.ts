@@ -102,10 +102,11 @@ function createSinkMetrics(registry: Registry): (sinks: readonly SinkStatus[]) =
   );
   const delivered = counter('audit_deliver_records_total', 'Records a sink has confirmed.');
   const retries = counter('audit_deliver_retries_total', 'Attempts after a failed one.');
+  const skipped = counter('audit_deliver_skipped_total', 'Records given up because of a bound.');
   return (sinks) => {
     // Counters can only grow: what the sinks themselves have counted replaces the last copy. A sink
     // that a reload took away must not be shown with its last figures.
-    for (const metric of [delivered, retries, lag, age, letters, state]) metric.reset();
+    for (const metric of [delivered, retries, skipped, lag, age, letters, state]) metric.reset();
     for (const { name: sink, ...status } of sinks) {
       lag.set({ sink }, status.lag_records);
       age.set({ sink }, status.lag_seconds);
@@ -113,6 +114,7 @@ function createSinkMetrics(registry: Registry): (sinks: readonly SinkStatus[]) =
       for (const each of SINK_STATES) state.set({ sink, state: each }, +(each === status.state));
       delivered.inc({ sink }, status.delivered_total);
       retries.inc({ sink }, status.retries_total);
+      skipped.inc({ sink }, status.skipped_total);
     }
   };
 }

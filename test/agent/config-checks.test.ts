@@ -359,11 +359,18 @@ describe('an exporter', () => {
       `${at}/password`,
       'password is missing',
     );
-    await expectFault(
-      exporters({ endpoints: ['https://u:p@a.example'] }),
-      `${at}/endpoints/0`,
-      'has another form',
-    );
+    // A query would be left out of every request, and a token with it.
+    for (const endpoint of [
+      'u:p@a.example',
+      'a.example?code=x',
+      'a.example/p?code=x',
+      'a.example#x',
+    ])
+      await expectFault(
+        exporters({ endpoints: [`https://${endpoint}`] }),
+        `${at}/endpoints/0`,
+        'has another form',
+      );
   });
 });
 

@@ -159,6 +159,17 @@ test('trouble is coloured, and the same words are there without colour', () => {
   expect(text).toMatch(/^sealtrail test +disk_full/);
 });
 
+test('what a sink gave up has a column where there is any', () => {
+  const of = (skipped_total: number): string =>
+    renderTop(
+      sampleOf(reading(0, { sinks: [sinkStatus('w', { skipped_total, dead_letters: 0 })] }), null),
+      PLAIN,
+    ).join('\n');
+  expect(of(0)).not.toContain('SKIPPED');
+  expect(of(70)).toMatch(/^SINK.*SKIPPED +DEAD/m);
+  expect(of(70)).toMatch(/^w .* 70 +0$/m);
+});
+
 test('no line is wider than the terminal, and an agent without sinks says so', () => {
   const sample = sampleOf(reading(0, { sinks: [], last_error: 'x'.repeat(300) }), null);
   const lines = renderTop(sample, { columns: 40, isColoured: false });

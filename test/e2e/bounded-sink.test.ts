@@ -52,6 +52,8 @@ test('a webhook that is down longer than its bound skips, the skip is an audit e
   expect(peer.violations).toEqual([]);
   const { sinks } = await agent.status();
   expect(sinks.map(({ dead_letters }) => dead_letters)).toEqual([0, 0]);
+  // No event of the trail, no count, and the other way round.
+  expect(sinks.map(({ skipped_total }) => skipped_total)).toEqual([0, skipped]);
 }, 60_000);
 
 interface Document {

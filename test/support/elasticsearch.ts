@@ -58,7 +58,10 @@ export interface ElasticsearchRequest {
 
 export interface FakeElasticsearch extends AsyncDisposable {
   readonly url: string;
+  /** By `_id`. */
   readonly documents: Map<string, Readonly<Record<string, unknown>>>;
+  /** Of the documents in ECS, in the order they came. */
+  eventIds(): readonly string[];
   /** Bulk requests that were well formed. */
   readonly requests: ElasticsearchRequest[];
   readonly violations: string[];
@@ -100,6 +103,7 @@ export async function startElasticsearch(
   const { port } = server.address() as AddressInfo;
   return {
     ...state,
+    eventIds: () => [...state.documents.values()].map(({ event }) => (event as { id: string }).id),
     url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     connections: () => connections,
     [Symbol.asyncDispose]: async () => {

@@ -25,7 +25,12 @@ export interface PeerAnswer {
 }
 
 export type PeerFault =
-  | { readonly kind: 'status'; readonly status: number; readonly retryAfter?: string }
+  | {
+      readonly kind: 'status';
+      readonly status: number;
+      readonly retryAfter?: string;
+      readonly location?: string;
+    }
   /** Takes everything, then cuts the connection within the answer. */
   | { readonly kind: 'reset' }
   /** Cuts the connection before anything is taken. */
@@ -80,10 +85,12 @@ export async function startHttpPeer(options: PeerOptions): Promise<HttpPeer> {
     }
     if (now?.kind === 'status' || now?.kind === 'revoked') {
       const said = options.refusal?.(now.status) ?? { status: now.status, body: 'injected' };
-      const retryAfter = now.kind === 'status' ? now.retryAfter : undefined;
+      const { retryAfter, location }: { retryAfter?: string; location?: string } =
+        now.kind === 'status' ? now : {};
       response.writeHead(said.status, {
         'content-type': said.type ?? 'text/plain',
         ...(retryAfter === undefined ? {} : { 'retry-after': retryAfter }),
+        ...(location === undefined ? {} : { location }),
       });
       response.end(said.body);
       return;

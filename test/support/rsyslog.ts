@@ -43,6 +43,8 @@ export interface Rsyslog extends AsyncDisposable {
   lines(): Promise<readonly SyslogLine[]>;
   /** What it sees of the event_id in the structured data. */
   ids(): Promise<readonly string[]>;
+  /** Does nothing any more, while the kernel takes what comes. */
+  freeze(): void;
   /** Ends at once and loses what it had in memory. */
   kill(): Promise<void>;
   /** Starts on the same port, with other TLS settings if given. */
@@ -96,6 +98,7 @@ export async function startRsyslog(dir: string, first?: RsyslogTls): Promise<Rsy
     lines,
     ids: async () =>
       (await lines()).map(({ sd }) => /event_id="([^"]*)"/.exec(sd)?.[1] ?? 'no event_id'),
+    freeze: () => void daemon?.kill('SIGSTOP'),
     kill,
     start: async (other) => {
       tls = other ?? tls;

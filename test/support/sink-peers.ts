@@ -66,6 +66,9 @@ function idOfDocument(value: unknown): string {
   );
 }
 
+const tenantOfDocument = (value: unknown): unknown =>
+  (value as { organization?: { id?: string } }).organization?.id;
+
 /** Elasticsearch's `_bulk` into a data stream: a document per id. */
 export function startElasticsearchPeer(tls?: Certificate): Promise<SinkPeer> {
   return startPeer((request, kept) => {
@@ -75,16 +78,17 @@ export function startElasticsearchPeer(tls?: Certificate): Promise<SinkPeer> {
       'logs-sealtrail.audit-default',
     );
     if (typeof actions === 'string') return actions;
-    const items = actions.map(({ id, document }) => {
+    const items = actions.map(({ id: _id, document }) => {
+      const id = idOfDocument(document);
       const fail = (status: number, type: string): object => ({
-        create: { _id: id, status, error: { type, reason: 'x' } },
+        create: { _id, status, error: { type, reason: 'x' } },
       });
       if (document['@timestamp'] === undefined) return fail(400, 'document_parsing_exception');
       if (kept.refused.has(id)) return fail(400, 'document_parsing_exception');
       if (kept.putOff.has(id)) return fail(429, 'es_rejected_execution_exception');
       if (kept.stored.includes(id)) return fail(409, 'version_conflict_engine_exception');
       kept.stored.push(id);
-      return { create: { _id: id, status: 201 } };
+      return { create: { _id, status: 201 } };
     });
     return json(200, { items });
   }, tls);
@@ -125,6 +129,8 @@ export async function startSplunkPeer(tls?: Certificate): Promise<SplunkPeer> {
       const id = idOfDocument(envelope['event']);
       const fields = envelope['fields'] as Record<string, unknown>;
       if (id === '' || fields['event_id'] !== id) return 'the indexed event_id is not the event’s';
+      if (fields['tenant'] !== tenantOfDocument(envelope['event']))
+        return 'the indexed tenant is not the event’s';
       if (kept.refused.has(id))
         return json(400, { text: 'Invalid data format', code: 6, 'invalid-event-number': at });
       ids.push(id);

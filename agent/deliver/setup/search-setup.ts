@@ -4,8 +4,9 @@
  */
 import { codeOf, err, ok, type Result } from '../../../schemas/result.ts';
 import type { ElasticsearchExporterConfig } from '../../../schemas/config.ts';
+import { memberOf, parseAnswer } from '../sinks/answer.ts';
 import { authorizationOf } from '../sinks/elasticsearch.ts';
-import { createHttpSender, memberOf, parseAnswer, type HttpAnswer } from '../sinks/http.ts';
+import { createHttpSender, type HttpAnswer } from '../sinks/http.ts';
 import {
   MANAGED_BY,
   searchResources,

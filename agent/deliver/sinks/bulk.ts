@@ -1,17 +1,27 @@
 /**
- * The Elasticsearch `_bulk` protocol: NDJSON out, one verdict an item back. Pure. `create` with the
- * event's id as `_id` makes delivery idempotent: what is there already answers 409. (A data stream
+ * The Elasticsearch `_bulk` protocol: NDJSON out, one verdict an item back. Pure. `create` with an
+ * `_id` of its own makes delivery idempotent: what is there already answers 409. (A data stream
  * checks this in its current backing index; a repeat across a rollover is two documents, one event.id.)
  */
 import { err, ok, type Result } from '../../../schemas/result.ts';
 import type { DeliveryRecord, DeliveryResult } from '../../ports.ts';
+import { memberOf, parseAnswer } from './answer.ts';
 
-/** What is asked of the answer; a document is never sent back. */
-export const BULK_FILTER = 'items.create._id,items.create.status,items.create.error';
+/** What is asked of the answer: no document, and of an error no more than is read, for each of a batch. */
+export const BULK_FILTER: string = ['_id', 'status', 'error.type', 'error.reason']
+  .map((path) => `items.create.${path}`)
+  .join(',');
+
+/**
+ * `_id` of a record's document: an event_id counts once a tenant (docs/adr/0008), whose name has no colon.
+ */
+export function documentId({ event }: DeliveryRecord): string {
+  return `${event.resource.tenant_id}:${event.event_id}`;
+}
 
 /** One action and its document; the line ends with a newline. */
 export function formatCreate(record: DeliveryRecord, line: string): string {
-  return `{"create":{"_id":${JSON.stringify(record.event.event_id)}}}\n${line}`;
+  return `{"create":{"_id":${JSON.stringify(documentId(record))}}}\n${line}`;
 }
 
 export type Verdict =
@@ -27,32 +37,21 @@ export function parseBulkAnswer(
   text: string,
   ids: readonly string[],
 ): Result<readonly Verdict[], string> {
-  const items = itemsOf(text);
-  if (items === null) return err('the answer is no _bulk answer');
+  const items = memberOf(parseAnswer(text), 'items');
+  if (!Array.isArray(items)) return err('the answer is no _bulk answer');
   if (items.length !== ids.length) {
     return err(`the answer speaks of ${items.length} items, ${ids.length} were sent`);
   }
   const verdicts: Verdict[] = [];
   for (const [index, item] of items.entries()) {
-    const create = member(item, 'create');
-    const status = member(create, 'status');
-    if (typeof status !== 'number' || member(create, '_id') !== ids[index]) {
+    const create = memberOf(item, 'create');
+    const status = memberOf(create, 'status');
+    if (typeof status !== 'number' || memberOf(create, '_id') !== ids[index]) {
       return err(`the answer does not say what became of item ${index}`);
     }
-    verdicts.push(decideItem(status, member(create, 'error')));
+    verdicts.push(decideItem(status, memberOf(create, 'error')));
   }
   return ok(verdicts);
-}
-
-function itemsOf(text: string): readonly unknown[] | null {
-  try {
-    const items = member(JSON.parse(text), 'items');
-    return Array.isArray(items) ? items : null;
-  } catch (error) {
-    // Cut short, or no JSON. Its message is dropped: it would quote the answer.
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
 }
 
 /** States of the cluster or of its rules, which an operator changes; the document is not at fault. */
@@ -72,19 +71,14 @@ export function decideItem(status: number, error: unknown): Verdict {
  * a field's name in its known place is taken from it.
  */
 function describeError(error: unknown): string {
-  const type = member(error, 'type');
-  const reason = member(error, 'reason');
+  const type = memberOf(error, 'type');
+  const reason = memberOf(error, 'reason');
   const name = typeof type === 'string' && /^[a-z0-9_]{1,80}$/.test(type) ? type : 'error';
   const field =
     typeof reason === 'string'
       ? /^(?:\[\d+:\d+\] )?failed to parse field \[([\w.@-]{1,200})\]/.exec(reason)?.[1]
       : undefined;
   return field === undefined ? name : `${name} at ${field}`;
-}
-
-function member(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  return Object.getOwnPropertyDescriptor(value, name)?.value;
 }
 
 /** Puts the verdicts of a batch together; all put off is a failure of the sink, not of records. */

@@ -25,6 +25,8 @@ export interface PostRequest {
   readonly method?: 'GET' | 'POST' | 'PUT';
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Buffer;
+  /** Not to be compressed, whatever the exporter says. */
+  readonly plain?: boolean;
   /** Only this endpoint will do; default: the next one. */
   readonly endpoint?: number;
 }
@@ -102,9 +104,9 @@ export function createCluster(options: ClusterOptions): Cluster {
     signal: AbortSignal,
   ): Promise<Answer> {
     const pool = await poolOf(endpoint);
-    const prefix = endpoint.url.pathname.replace(/\/$/, '');
+    const { pathname } = endpoint.url;
     const response = await pool.request({
-      path: prefix + path || '/',
+      path: path === '' ? pathname : pathname.replace(/\/$/, '') + path,
       method,
       headers,
       ...(method === 'GET' ? {} : { body }),

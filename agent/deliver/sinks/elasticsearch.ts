@@ -7,6 +7,7 @@ import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
 import { mapRecords, type DocumentFormat } from '../documents.ts';
 import {
   BULK_FILTER,
+  documentId,
   formatCreate,
   parseBulkAnswer,
   summarizeVerdicts,
@@ -44,8 +45,7 @@ export function createElasticsearchSink(
     const refused = judgeStatus(answer.value);
     if (refused !== null) return refused;
 
-    const ids = sent.map((record) => record.event.event_id);
-    const items = parseBulkAnswer(answer.value.text, ids);
+    const items = parseBulkAnswer(answer.value.text, sent.map(documentId));
     if (!items.ok) return { kind: 'failed', reason: items.error };
     const each = items.value.values();
     return summarizeVerdicts(

@@ -41,7 +41,7 @@ export function createHttpSender(
     request: PostRequest,
     signal: AbortSignal,
   ): Promise<Result<HttpAnswer, string>> {
-    const zips = config.gzip && request.body.length > 0;
+    const zips = config.gzip && request.plain !== true && request.body.length > 0;
     // The cheapest level already takes nine tenths off; a higher one would cost a core.
     const body = zips
       ? await compress(request.body, { level: constants.Z_BEST_SPEED })
@@ -78,20 +78,4 @@ function describeStatus(status: number): string {
   if (status === 404) return 'there is nothing at this address (404)';
   if (status === 429) return 'asks to send less (429)';
   return `answered ${status}`;
-}
-
-/** An answer as JSON; null when it is none. The text is never quoted: it may hold the event's. */
-export function parseAnswer(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
-}
-
-/** A member of an answer's object; undefined where there is none. */
-export function memberOf(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  return Object.getOwnPropertyDescriptor(value, name)?.value;
 }

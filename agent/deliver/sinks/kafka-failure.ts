@@ -1,12 +1,18 @@
 /** What a failure of the Kafka client means, without what it may quote of a message or a peer. */
 import { codeOf, messageOf } from '../../../schemas/result.ts';
 
-const TOO_LARGE: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
+/** Fewer records could be taken: the batch is too large, or one of them is at fault. */
+const OF_THE_BATCH: ReadonlySet<string> = new Set([
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'INVALID_RECORD',
+]);
 
 /** What an operator is to look at, by the protocol's own name of the error. */
 const EXPLAINED: Readonly<Record<string, string>> = {
   MESSAGE_TOO_LARGE: 'too large for the topic',
   RECORD_LIST_TOO_LARGE: 'too large for the topic',
+  INVALID_RECORD: 'the cluster finds a record invalid',
   UNKNOWN_TOPIC_OR_PARTITION: 'there is no such topic, and none is made by itself',
   TOPIC_AUTHORIZATION_FAILED: 'the user may not write to the topic',
   CLUSTER_AUTHORIZATION_FAILED:
@@ -19,8 +25,8 @@ const EXPLAINED: Readonly<Record<string, string>> = {
 const CAUSES_MAX = 8;
 
 /** Whether fewer records in a request could help. */
-export function isTooLarge(error: unknown): boolean {
-  return causesOf(error).some((one) => TOO_LARGE.has(typeOf(one)));
+export function isOfTheBatch(error: unknown): boolean {
+  return causesOf(error).some((one) => OF_THE_BATCH.has(typeOf(one)));
 }
 
 /** One line for people. */

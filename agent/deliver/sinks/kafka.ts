@@ -3,14 +3,14 @@
  * Messages are keyed by stream or tenant and sent one batch at a time, so a key's records stand in its
  * partition in order. Within a producer the broker tells a repeated message (idempotence); after a
  * failure nobody knows which partitions took their part, so the producer is dropped and the batch goes
- * again as a whole: repeats are told by the header event_id.
+ * again as a whole: repeats are told by the headers tenant and event_id.
  */
 import type { Message } from 'kafkajs';
 import type { KafkaExporterConfig } from '../../../schemas/config.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
 import { mapRecords, type DocumentFormat } from '../documents.ts';
 import { openKafkaProducer, type KafkaProducer } from './kafka-producer.ts';
-import { describeFailure, isTooLarge } from './kafka-failure.ts';
+import { describeFailure, isOfTheBatch } from './kafka-failure.ts';
 
 /** Creates the sink; loads the client and connects at the first batch. */
 export function createKafkaSink(config: KafkaExporterConfig, format: DocumentFormat): Sink {
@@ -45,7 +45,7 @@ export function createKafkaSink(config: KafkaExporterConfig, format: DocumentFor
       return { kind: 'failed', reason: outcome === 'stopped' ? outcome : 'no answer: timeout' };
     } catch (error) {
       await drop();
-      return { kind: isTooLarge(error) ? 'too_large' : 'failed', reason: describeFailure(error) };
+      return { kind: isOfTheBatch(error) ? 'too_large' : 'failed', reason: describeFailure(error) };
     }
   }
 
@@ -60,6 +60,7 @@ function messageFor(record: DeliveryRecord, line: string, key: 'stream' | 'tenan
     value: line.endsWith('\n') ? line.slice(0, -1) : line,
     headers: {
       event_id,
+      tenant: resource.tenant_id,
       stream: chain.stream,
       seq: String(chain.seq),
       prev_hash: record.prev_hash,

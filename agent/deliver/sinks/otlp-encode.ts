@@ -3,7 +3,7 @@
  * for no more than what otlp-logs.ts makes; and the answer's partial success in either encoding.
  */
 import protobuf from 'protobufjs/minimal.js';
-import { memberOf, parseAnswer } from './http.ts';
+import { memberOf, parseAnswer } from './answer.ts';
 import type { LogAttribute, LogRecord, LogsRequest, LogValue } from './otlp-logs.ts';
 
 type Writer = protobuf.Writer;

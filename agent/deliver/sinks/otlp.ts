@@ -13,6 +13,11 @@ import { encodeLogs, readRejected } from './otlp-encode.ts';
 import { logsRequest, type LogsRequest } from './otlp-logs.ts';
 
 const REJECTED = 'rejected by the receiver';
+const WITHOUT_RECORDS: LogsRequest = {
+  resourceLogs: [{ resource: { attributes: [] }, scopeLogs: [] }],
+};
+
+const isSuccess = (status: number): boolean => status >= 200 && status < 300;
 
 /** Creates the sink; connects at the first batch. */
 export function createOtlpSink(
@@ -34,10 +39,13 @@ export function createOtlpSink(
     return http.send({ path: '/v1/logs', headers, body }, signal);
   }
 
-  /** A receiver that refuses a request without records refuses us, and no record. */
+  /**
+   * A receiver that refuses a request without records, which it should answer with success (OTLP 1.x,
+   * "Empty Telemetry Data"), refuses us, and no record. Not an empty body: that would not be compressed.
+   */
   async function takesRequests(signal: AbortSignal): Promise<boolean> {
-    const answer = await send({ resourceLogs: [] }, signal);
-    return answer.ok && answer.value.status >= 200 && answer.value.status < 300;
+    const answer = await send(WITHOUT_RECORDS, signal);
+    return answer.ok && isSuccess(answer.value.status);
   }
 
   async function judge(
@@ -47,17 +55,20 @@ export function createOtlpSink(
   ): Promise<DeliveryResult> {
     const { status, bytes } = answer;
     const count = batch.items().length;
-    if (status === 200) {
+    // The protocol says 200; there are receivers that answer 204.
+    if (isSuccess(status)) {
       const rejected = readRejected(bytes, encoding);
       if (rejected === null) return failedBy(answer, 'the answer is not one of an OTLP receiver');
       if (rejected === 0) return batch.settle();
-      if (rejected < count) return { kind: 'too_large', reason: `${REJECTED} (partial success)` };
+      // Fewer, or more than were sent: it does not say which.
+      if (rejected !== count && count > 1)
+        return { kind: 'too_large', reason: `${REJECTED} (partial success)` };
       batch.reject(batch.items().map((_, at) => ({ at, reason: `${REJECTED} (partial success)` })));
       return batch.settle();
     }
     if (status === 413) return { kind: 'too_large', reason: 'too large for the receiver (413)' };
-    if (status === 400 && (await takesRequests(signal)))
-      return { kind: 'too_large', reason: `${REJECTED} (400)` };
+    if ((status === 400 || status === 422) && (await takesRequests(signal)))
+      return { kind: 'too_large', reason: `${REJECTED} (${status})` };
     return failedBy(answer);
   }
 

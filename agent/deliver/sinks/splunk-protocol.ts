@@ -5,15 +5,16 @@
  */
 import type { SplunkExporterConfig } from '../../../schemas/config.ts';
 import type { DeliveryResult } from '../../ports.ts';
-import { failedBy, memberOf, parseAnswer, type HttpAnswer } from './http.ts';
+import { memberOf, parseAnswer } from './answer.ts';
+import { failedBy, type HttpAnswer } from './http.ts';
 import type { BatchItem } from './open-batch.ts';
 
 /** What the answer to events means. */
 export type HecVerdict =
   /** Taken; with a number where the indexers will acknowledge it. */
   | { readonly kind: 'taken'; readonly ackId: number | null }
-  /** One event is at fault, by its place in the request; nothing else is known of the others. */
-  | { readonly kind: 'invalid'; readonly at: number; readonly reason: string }
+  /** An event is at fault: this one, or null for one of them; nothing else is known of the others. */
+  | { readonly kind: 'invalid'; readonly at: number | null; readonly reason: string }
   | { readonly kind: 'refused'; readonly result: DeliveryResult };
 
 /** Codes that speak of one event, and what they say. */
@@ -42,19 +43,19 @@ const OF_THE_SETTING: ReadonlyMap<number, string> = new Map([
   [23, 'the server is shutting down (code 23)'],
 ]);
 
-/** The body of a request: an envelope an event, a line each. `event_id` is indexed, to find repeats by. */
+/** The body of a request: an envelope an event, a line each. What tells repeats is indexed. */
 export function formatEvents(items: readonly BatchItem[], config: SplunkExporterConfig): string {
   const { index, source, sourcetype, host } = config;
   return items
     .map(({ record, document }) => {
-      const { event } = record.event;
+      const { event_id, event, resource } = record.event;
       const envelope = JSON.stringify({
         time: (Date.parse(event.time) / 1000).toFixed(3),
         ...(host === undefined ? {} : { host }),
         source,
         sourcetype,
         ...(index === undefined ? {} : { index }),
-        fields: { event_id: record.event.event_id },
+        fields: { event_id, tenant: resource.tenant_id },
       });
       return `${envelope.slice(0, -1)},"event":${document}}\n`;
     })
@@ -79,8 +80,8 @@ export function readEventAnswer(answer: HttpAnswer, count: number, acks: boolean
   if (typeof code !== 'number') return refused(failedBy(answer));
   const reason = OF_THE_EVENT.get(code);
   const at = memberOf(body, 'invalid-event-number');
-  if (answer.status === 400 && reason !== undefined && isPlace(at, count))
-    return { kind: 'invalid', at, reason };
+  if (answer.status === 400 && reason !== undefined)
+    return { kind: 'invalid', at: isPlace(at, count) ? at : null, reason };
   return refused(failedBy(answer, OF_THE_SETTING.get(code)));
 }
 
@@ -93,6 +94,8 @@ export function readAckAnswer(answer: HttpAnswer, ackId: number): boolean | Deli
   const body = parseAnswer(answer.text);
   const known = memberOf(memberOf(body, 'acks'), String(ackId));
   if (answer.status === 200 && typeof known === 'boolean') return known;
+  if (answer.status === 200)
+    return failedBy(answer, 'the answer does not tell whether the indexers have the events');
   const code = memberOf(body, 'code');
   return failedBy(answer, typeof code === 'number' ? OF_THE_SETTING.get(code) : undefined);
 }

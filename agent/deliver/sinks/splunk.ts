@@ -1,8 +1,8 @@
 /**
  * The Splunk sink: HTTP Event Collector, confirmed by indexer acknowledgement. A 200 says only that
  * the events are in a queue; the channel is asked, at the same endpoint, until the indexers have them.
- * What they do not acknowledge in time goes again on a new channel: at least once, and `event_id`
- * tells repeats, since the protocol has no key of its own.
+ * What they do not acknowledge in time goes again on a new channel: at least once, tenant and
+ * `event_id` tell repeats, since the protocol has no key of its own.
  */
 import { randomUUID } from 'node:crypto';
 import type { SplunkExporterConfig } from '../../../schemas/config.ts';
@@ -67,6 +67,7 @@ export function createSplunkSink(
     signal: AbortSignal,
   ): Promise<DeliveryResult> {
     const batch = await openBatch(records, format);
+    let plain = !config.gzip;
     // Each round takes out one event that Splunk will not have.
     while (batch.items().length > 0) {
       const items = batch.items();
@@ -75,6 +76,7 @@ export function createSplunkSink(
           path: '/services/collector/event',
           headers: { 'content-type': 'application/json', 'x-splunk-request-channel': channel },
           body: formatEvents(items, config),
+          plain,
         },
         signal,
       );
@@ -82,7 +84,11 @@ export function createSplunkSink(
       const verdict = readEventAnswer(answer.value, items.length, config.acknowledge);
       if (verdict.kind === 'refused') return batch.settleFailure(verdict.result);
       if (verdict.kind === 'invalid') {
-        batch.reject([verdict]);
+        const { at, reason } = verdict;
+        // What cannot gunzip finds fault with every event: a verdict counts of the events as they are.
+        if (plain && at === null) return batch.settleFailure({ kind: 'too_large', reason });
+        if (plain && at !== null) batch.reject([{ at, reason }]);
+        plain = true;
         continue;
       }
       if (verdict.ackId === null) break;

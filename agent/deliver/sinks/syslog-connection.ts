@@ -15,6 +15,8 @@ export interface SyslogConnection {
   watch(ms: number, signal: AbortSignal): Promise<string | null>;
   /** Why the connection is of no use any more; null while it is. Sees what came before this turn. */
   trouble(): Promise<string | null>;
+  /** Resolves once it is gone, whoever ended it. */
+  readonly gone: Promise<void>;
   /** Closes our side and waits for the receiver to close its own: it has read everything then. */
   finish(signal: AbortSignal): Promise<Result<void, string>>;
   destroy(): void;
@@ -41,6 +43,7 @@ export async function openConnection(
   if (!made.ok) return made;
   const socket = made.value;
   const state = observe(socket, tls === null ? 'connect' : 'secureConnect');
+  const gone = new Promise<void>((settle) => socket.once('close', () => settle()));
 
   async function expect(
     done: () => boolean,
@@ -71,6 +74,7 @@ export async function openConnection(
     return connected;
   }
   return ok({
+    gone,
     write,
     watch: async (ms, stop) => {
       await state.wait(() => false, ms, stop);

@@ -1,8 +1,8 @@
 /**
  * The syslog sink: RFC 5424 messages over TLS or TCP. There is no acknowledgement, so this is a weaker
  * guarantee than other sinks give. A batch counts as delivered once the kernel has all of it and the
- * connection is still healthy; what was sent last is kept in memory and goes again, first, after a
- * connection that broke, since nobody knows how much of it was read. With `confirm` each batch has a
+ * connection is still healthy; what was sent last is kept in memory and goes again, first, once a
+ * connection broke, since nobody knows how much of it was read. With `confirm` each batch has a
  * connection of its own and counts once the receiver has read to its end and closed. Repeats are told
  * by event_id.
  */
@@ -12,6 +12,8 @@ import type { Vocabulary } from '../../../schemas/vocabulary.ts';
 import { parseEndpoint, type Endpoint } from '../../endpoint.ts';
 import type { DeliveryRecord, DeliveryResult, Logger, Sink } from '../../ports.ts';
 import { mapRecords, type DocumentFormat } from '../documents.ts';
+import { pause, realTiming } from '../timing.ts';
+import { createTurns } from '../turns.ts';
 import { readTls } from './cluster.ts';
 import { openConnection, type SyslogConnection } from './syslog-connection.ts';
 import { formatMessage, frameMessage, type MessageOptions } from './syslog-message.ts';
@@ -52,6 +54,9 @@ export function createSyslogSink(config: SyslogExporterConfig, options: SyslogSi
   let isAccepted = false;
   /** Counted as delivered, oldest first, none of it known to be read. */
   let window: Buffer[] = [];
+  const closing = new AbortController();
+  /** A batch and the mending of a connection never overlap. */
+  const turn = createTurns();
 
   async function open(signal: AbortSignal): Promise<SyslogConnection | string> {
     const tls = config.transport === 'tls' ? await readTls(config.tls).catch(messageOf) : null;
@@ -70,17 +75,35 @@ export function createSyslogSink(config: SyslogExporterConfig, options: SyslogSi
   async function connected(signal: AbortSignal): Promise<SyslogConnection | string> {
     const broken = await connection?.trouble();
     if (connection !== null && broken === null) return connection;
-    drop();
     const opened = await open(signal);
     if (typeof opened === 'string') return opened;
+    drop();
     connection = opened;
+    void mend(opened);
     if (window.length === 0) return opened;
     log.info({ sink: name, batches: window.length }, 'syslog: sending the last batches again');
     for (const batch of window) {
       const written = await opened.write(batch, signal);
-      if (!written.ok) return written.error;
+      if (written.ok) continue;
+      // Nothing may follow half a message; gone, it is mended like any other.
+      opened.destroy();
+      return written.error;
     }
     return opened;
+  }
+
+  /** A quiet agent has no next batch to bring the window: when its connection is gone, this does. */
+  async function mend(lost: SyslogConnection): Promise<void> {
+    await lost.gone;
+    let isDone = false;
+    while (!isDone) {
+      await pause(realTiming, config.retry.max_ms, closing.signal);
+      isDone = await turn(async () => {
+        // Null: the loop has seen it, and tries again by itself.
+        if (connection !== lost || closing.signal.aborted) return true;
+        return typeof (await connected(closing.signal)) !== 'string';
+      });
+    }
   }
 
   function keep(batch: Buffer): void {
@@ -131,15 +154,22 @@ export function createSyslogSink(config: SyslogExporterConfig, options: SyslogSi
   }
 
   /** What was sent last gets its chance to be read, and the log says if it had none. */
-  async function close(): Promise<void> {
-    const last = connection;
-    if (last === null) return;
-    const finished = await last.finish(AbortSignal.timeout(CLOSE_MS_MAX));
+  async function finish(): Promise<void> {
+    const finished = await connection?.finish(AbortSignal.timeout(CLOSE_MS_MAX));
     drop();
-    if (finished.ok) window = [];
-    else
-      log.warn({ sink: name, reason: finished.error }, 'syslog: the last batches may not be read');
+    if (finished?.ok !== true && window.length > 0) {
+      const reason = finished?.error ?? 'there is no connection';
+      log.warn({ sink: name, reason }, 'syslog: the last batches may not be read');
+    }
+    window = [];
   }
 
-  return { name, deliver, close };
+  return {
+    name,
+    deliver: (records, signal) => turn(() => deliver(records, signal)),
+    close: () => {
+      closing.abort();
+      return turn(finish);
+    },
+  };
 }

@@ -8,7 +8,8 @@ import { createHash, createHmac } from 'node:crypto';
 import type { WebhookExporterConfig } from '../../../schemas/config.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
 import type { DocumentFormat } from '../documents.ts';
-import { createHttpSender, failedBy, memberOf, parseAnswer } from './http.ts';
+import { memberOf, parseAnswer } from './answer.ts';
+import { createHttpSender, failedBy } from './http.ts';
 import { openBatch, type BatchItem } from './open-batch.ts';
 
 const SECRET_PREFIX = 'whsec_';
@@ -95,10 +96,10 @@ function keyOf(secret: string): Buffer {
     : Buffer.from(secret, 'utf8');
 }
 
-/** The same for the same records in the same order, however often they are sent. */
+/** The same for the same records in the same order, however often they are sent, and for no others. */
 function idOf(items: readonly BatchItem[]): string {
   const hash = createHash('sha256');
-  for (const { record } of items) hash.update(`${record.event.event_id}\n`);
+  for (const { record } of items) hash.update(record.this_hash);
   return `msg_${hash.digest('hex').slice(0, 32)}`;
 }
 

@@ -31,6 +31,7 @@ test('a best-effort sink without a bound waits as long as a required one, and th
   await whenDelivered(loop, durable);
   expect(sink.confirmed).toEqual(Array.from({ length: durable }, (_, number) => number));
   expect(recordSkip).not.toHaveBeenCalled();
+  expect(loop.report().skipped_total).toBe(0);
   await loop.stop();
 });
 
@@ -54,10 +55,37 @@ test('with a bound the oldest records are skipped, each skip is recorded first, 
   const count = durable - 90;
   expect(skips).toEqual([{ sink: 'test', from: 0, to: count - 1, count, limit: 'records' }]);
   expect(cursors).toEqual([0]);
+  expect(loop.report()).toMatchObject({ skipped_total: count, delivered_total: 0 });
   isDown = false;
   await whenDelivered(loop, durable);
   expect(sink.confirmed).toEqual(Array.from({ length: 90 }, (_, at) => count + at));
   expect(loop.report().dead_letters).toBe(0);
+  await loop.stop();
+});
+
+test('a batch that is given back sets no record aside twice', async () => {
+  await using dir = await makeTempDir();
+  const durable = await writeLedger(dir.path, 20);
+  let isDown = true;
+  // Record 9 is refused for good, the others are put off until the sink is up.
+  const sink = createScriptedSink((records) => ({
+    kind: 'delivered',
+    retry: isDown ? records.flatMap(({ number }, at) => (number === 9 ? [] : [at])) : [],
+    poison: records.flatMap(({ number }, index) =>
+      number === 9 ? [{ index, reason: 'refused' }] : [],
+    ),
+  }));
+  const loop = await startTestLoop(dir.path, 10, sink, {
+    exporter: bounded({ records: 10 }),
+    recordSkip: () => Promise.resolve(true),
+  });
+  await vi.waitFor(() => expect(loop.report().dead_letters).toBe(1));
+  loop.notifyDurable(11);
+  await vi.waitFor(() => expect(loop.report().skipped_total).toBe(2));
+  isDown = false;
+  loop.notifyDurable(durable);
+  await whenDelivered(loop, durable);
+  expect((await loop.listDeadLetters(10)).map(({ number }) => number)).toEqual([9]);
   await loop.stop();
 });
 

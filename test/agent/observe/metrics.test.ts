@@ -78,7 +78,12 @@ test('what the status says is what a scrape shows, at the moment of the scrape',
   status = agentStatus({
     append: appendStatus({ state: 'disk_full', records: 1_500 }),
     sinks: [
-      sinkStatus('postgresql', { state: 'retrying', delivered_total: 1_100, lag_records: 400 }),
+      sinkStatus('postgresql', {
+        state: 'retrying',
+        delivered_total: 1_100,
+        lag_records: 400,
+        skipped_total: 70,
+      }),
     ],
   });
   await expectSamples({
@@ -87,6 +92,7 @@ test('what the status says is what a scrape shows, at the moment of the scrape',
     audit_ledger_records: 1_500,
     'audit_deliver_records_total{sink="postgresql"}': 1_100,
     'audit_deliver_lag_records{sink="postgresql"}': 400,
+    'audit_deliver_skipped_total{sink="postgresql"}': 70,
     'audit_deliver_state{sink="postgresql",state="retrying"}': 1,
   });
 });

@@ -28,6 +28,7 @@ export function sinkStatus(name: string, changes: Partial<SinkStatus> = {}): Sin
     lag_seconds: 1.5,
     delivered_total: 1000,
     retries_total: 3,
+    skipped_total: 0,
     dead_letters: 2,
     last_error: null,
     last_error_at: null,

@@ -16,7 +16,7 @@ const records: readonly DeliveryRecord[] = Array.from({ length: 20 }, (_, number
   ...sealer.seal({ metadata: { note: 'größer "\n' }, resourceId: `c-${number}` }),
   number,
 }));
-const ids = records.map(({ event }) => event.event_id);
+const ids = records.map(({ event }) => `acme:${event.event_id}`);
 const DELIVERED = { kind: 'delivered', retry: [], poison: [] };
 const NOW_MS = Date.parse('2026-03-01T10:00:00Z');
 
@@ -49,7 +49,7 @@ const send = (
   signal = new AbortController().signal,
 ): Promise<DeliveryResult> => sink.deliver(batch, signal);
 
-test('documents arrive whole, under their event_id, compressed, and a second time change nothing', async () => {
+test('documents arrive whole, under tenant and event_id, compressed, and a second time change nothing', async () => {
   await using server = await startElasticsearch();
   await using sink = open([server.url]);
   expect(await send(sink)).toEqual(DELIVERED);
@@ -60,7 +60,7 @@ test('documents arrive whole, under their event_id, compressed, and a second tim
   expect(request?.bytes).toBeLessThan(plain / 4);
   expect(server.documents.get(ids[0] ?? '')).toMatchObject({
     '@timestamp': records[0]?.event.event.time,
-    event: { id: ids[0] },
+    event: { id: records[0]?.event.event_id },
     sealtrail: { metadata: { note: 'größer "\n' } },
   });
 
@@ -71,6 +71,24 @@ test('documents arrive whole, under their event_id, compressed, and a second tim
   expect(server.connections()).toBe(1);
 });
 
+test('an event_id counts once a tenant: nobody hides an event of another tenant by using its id first', async () => {
+  await using server = await startElasticsearch();
+  await using sink = open([server.url]);
+  const event_id = '01K00000000000000000000000';
+  const [theirs, ours, again] = ['globex', 'acme', 'acme'].map((tenant) => ({
+    ...createSealer(undefined, tenant).seal({ event_id, actor: tenant }),
+    number: 0,
+  }));
+  for (const record of [theirs, ours, again])
+    expect(await send(sink, record === undefined ? [] : [record])).toEqual(DELIVERED);
+  expect(
+    [...server.documents.values()].map((document) => [document['organization'], document['event']]),
+  ).toMatchObject([
+    [{ id: 'globex' }, { id: event_id }],
+    [{ id: 'acme' }, { id: event_id }],
+  ]);
+});
+
 test('OCSF documents get the @timestamp that a data stream asks for', async () => {
   await using server = await startElasticsearch({ dataStream: 'logs-ocsf' });
   await using sink = open([server.url], { format: 'ocsf', data_stream: 'logs-ocsf', gzip: false });
@@ -79,7 +97,7 @@ test('OCSF documents get the @timestamp that a data stream asks for', async () =
   expect(server.documents.get(ids[3] ?? '')).toMatchObject({
     '@timestamp': records[3]?.event.event.time,
     class_uid: expect.any(Number),
-    metadata: { uid: ids[3] },
+    metadata: { uid: records[3]?.event.event_id },
   });
   expect(server.violations).toEqual([]);
 });

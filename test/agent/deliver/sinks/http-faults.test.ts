@@ -265,6 +265,21 @@ describe.each(KINDS)('$name', (kind) => {
     await expectAll(kind, trial, peer, loop);
   });
 
+  test.each([301, 307])(
+    'a redirect (%i) leads nowhere: records and credentials stay',
+    async (status) => {
+      await using peer = await kind.start();
+      await using elsewhere = await kind.start();
+      await using trial = await startTrial(kind);
+      peer.setFault({ kind: 'status', status, location: elsewhere.url });
+      const loop = await trial.begin([peer.url]);
+      await whenInTrouble(loop, /redirect/);
+      peer.setFault(null);
+      await expectAll(kind, trial, peer, loop);
+      expect(elsewhere.requests()).toBe(0);
+    },
+  );
+
   test.each([
     ['seconds', () => '1'],
     // A date has whole seconds: two of them are more than one from now.

@@ -3,51 +3,39 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { KAFKA_DEFAULTS } from '../../../../agent/config-defaults.ts';
-import { documentFormat } from '../../../../agent/deliver/documents.ts';
-import { createKafkaSink } from '../../../../agent/deliver/sinks/kafka.ts';
-import type { DeliveryRecord, DeliveryResult, Sink } from '../../../../agent/ports.ts';
+import type { Sink } from '../../../../agent/ports.ts';
 import type { KafkaExporterConfig } from '../../../../schemas/config.ts';
 import { createAuthority } from '../../../support/certificates.ts';
-import { startTestLoop, whenDelivered, writeLedger } from '../../../support/delivery.ts';
+import { DELIVERED, startTestLoop, whenDelivered, writeLedger } from '../../../support/delivery.ts';
 import { testWhere } from '../../../support/host.ts';
 import { hasKafka, PRODUCE, startKafka, TOPIC, type TestKafka } from '../../../support/kafka.ts';
 import { makeTempDir } from '../../../support/ledger.ts';
+import {
+  openTestSink,
+  sealedRecords,
+  send,
+  SINK_BASE,
+  testFormat,
+} from '../../../support/sinks.ts';
 import { createSealer } from '../../../store/sealed.ts';
 
 const test = testWhere(hasKafka, 'librdkafka and its Python binding are not installed');
-const vocabulary = { version: 1, actions: new Map() } as const;
 const sealers = Array.from({ length: 8 }, (_, index) => createSealer(undefined, `tenant-${index}`));
-const records: readonly DeliveryRecord[] = Array.from({ length: 80 }, (_, number) => {
-  const sealer = sealers[number % sealers.length] ?? createSealer();
-  return { ...sealer.seal({ metadata: { note: 'größer "\n' } }), number };
-});
-const DELIVERED = { kind: 'delivered', retry: [], poison: [] };
+const records = sealedRecords(80, undefined, sealers);
 
-function open(
-  broker: string,
-  over: Partial<KafkaExporterConfig> = {},
-): Sink & AsyncDisposable & { readonly format: (record: DeliveryRecord) => string } {
-  const config: KafkaExporterConfig = {
+function open(broker: string, over: Partial<KafkaExporterConfig> = {}): Sink & AsyncDisposable {
+  return openTestSink({
     ...KAFKA_DEFAULTS,
+    ...SINK_BASE,
     name: 'kafka',
     type: 'kafka',
     brokers: [broker],
     topic: TOPIC,
     transport: 'tcp',
     timeout_ms: 5_000,
-    retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
     ...over,
-  };
-  const format = documentFormat(config.format, vocabulary, { name: 'test', version: '1.0.0' });
-  const sink = createKafkaSink(config, format);
-  return { ...sink, format, [Symbol.asyncDispose]: () => sink.close() };
+  });
 }
-
-const send = (
-  sink: Sink,
-  batch = records,
-  signal = new AbortController().signal,
-): Promise<DeliveryResult> => sink.deliver(batch, signal);
 
 /** Sequence numbers of each stream as its partition has them; a stream in two partitions is an error. */
 function sequences(kafka: TestKafka): ReadonlyMap<string, readonly number[]> {
@@ -104,8 +92,9 @@ test.each([
     const { chain, event_id } = record.event;
     expect(byId.get(event_id)).toMatchObject({
       key: chain.stream,
-      value: sink.format(record).trimEnd(),
+      value: testFormat(over.format)(record).trimEnd(),
       headers: {
+        tenant: record.event.resource.tenant_id,
         seq: String(chain.seq),
         prev_hash: record.prev_hash,
         this_hash: record.this_hash,
@@ -117,7 +106,7 @@ test.each([
 test('keyed by tenant, a tenant is in one partition', async () => {
   await using kafka = await startKafka();
   await using sink = open(kafka.broker, { key: 'tenant' });
-  expect(await send(sink)).toEqual(DELIVERED);
+  expect(await send(sink, records)).toEqual(DELIVERED);
   expect(new Set(kafka.read().map(({ key }) => key)).size).toBe(8);
   expectAllInOrder(kafka);
 });
@@ -130,16 +119,28 @@ test('a batch too large is to be sent in halves, and no record is to blame befor
     kind: 'too_large',
     reason: 'too large for the topic (MESSAGE_TOO_LARGE)',
   });
-  expect(await send(sink)).toEqual(DELIVERED);
+  expect(await send(sink, records)).toEqual(DELIVERED);
+});
+
+test('a batch with a record that the cluster finds invalid goes in halves, as one that is too large', async () => {
+  await using kafka = await startKafka();
+  await using sink = open(kafka.broker);
+  const batch = records.slice(0, 4);
+  await kafka.failNext(PRODUCE, 87);
+  expect(await send(sink, batch)).toEqual({
+    kind: 'too_large',
+    reason: 'the cluster finds a record invalid (INVALID_RECORD)',
+  });
+  expect(await send(sink, batch.slice(0, 2))).toEqual(DELIVERED);
 });
 
 test('what the cluster can mend by itself is tried again within the call', async () => {
   await using kafka = await startKafka();
   await using sink = open(kafka.broker);
   await kafka.failNext(PRODUCE, 6); // not the leader
-  expect(await send(sink)).toEqual(DELIVERED);
+  expect(await send(sink, records)).toEqual(DELIVERED);
   await kafka.failNext(PRODUCE, 19, 2); // too few replicas
-  expect(await send(sink)).toEqual(DELIVERED);
+  expect(await send(sink, records)).toEqual(DELIVERED);
 });
 
 test('what an operator has to mend fails the batch with its reason, and goes through afterwards', async () => {
@@ -151,9 +152,9 @@ test('what an operator has to mend fails the batch with its reason, and goes thr
     [19, 'too few replicas are in sync (NOT_ENOUGH_REPLICAS)'],
   ] as const) {
     await kafka.failNext(PRODUCE, code, code === 19 ? 4 : 1);
-    expect(await send(sink)).toEqual({ kind: 'failed', reason });
+    expect(await send(sink, records)).toEqual({ kind: 'failed', reason });
   }
-  expect(await send(sink)).toEqual(DELIVERED);
+  expect(await send(sink, records)).toEqual(DELIVERED);
   expectAllInOrder(kafka);
 });
 
@@ -203,7 +204,7 @@ test('brokers down, then up: the loop gets everything there, and sets nothing as
 
 test('a name that does not resolve, and a signal to stop, fail the batch', async () => {
   await using lost = open('kafka.invalid:9092', { timeout_ms: 1_000 });
-  expect(await send(lost)).toEqual({
+  expect(await send(lost, records)).toEqual({
     kind: 'failed',
     reason: expect.stringMatching(/ENOTFOUND|EAI_AGAIN|timeout/),
   });
@@ -226,12 +227,12 @@ test('TLS and SASL: a wrong or expired certificate and a revoked password fail t
   const tls = { ca_file, insecure_skip_verify: false };
   const sasl = { mechanism: 'plain', username: 'audit', password: 'right' } as const;
   await using sink = open(kafka.broker, { transport: 'tls', tls, sasl });
-  expect(await send(sink)).toMatchObject({
+  expect(await send(sink, records)).toMatchObject({
     kind: 'failed',
     reason: expect.stringContaining('unable to verify'),
   });
   kafka.front.useCertificate(authority.issue('broker', { daysLeft: -1 }));
-  expect(await send(sink)).toMatchObject({
+  expect(await send(sink, records)).toMatchObject({
     kind: 'failed',
     reason: expect.stringContaining('certificate has expired'),
   });

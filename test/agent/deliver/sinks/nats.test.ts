@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jetstreamManager, type JetStreamManager, type StreamConfig } from '@nats-io/jetstream';
-import { connect, nkeys } from '@nats-io/transport-node';
+import { connect, credsAuthenticator, nkeys } from '@nats-io/transport-node';
 import { expect } from 'vitest';
 import { createNatsSink } from '../../../../agent/deliver/sinks/nats.ts';
 import { subjectOf, tenantToken } from '../../../../agent/nats-subject.ts';
@@ -13,6 +13,7 @@ import { createAuthority } from '../../../support/certificates.ts';
 import { testWhere } from '../../../support/host.ts';
 import { makeTempDir } from '../../../support/ledger.ts';
 import { hasNats, startNats, type TestNats } from '../../../support/nats.ts';
+import { createNatsOperator } from '../../../support/nats-operator.ts';
 import { createSealer } from '../../../store/sealed.ts';
 
 const test = testWhere(hasNats, 'the NATS sink needs nats-server');
@@ -215,6 +216,31 @@ test('user and password, token and nkey are shown; without them, or with wrong o
       reason: expect.stringMatching(/^no stream takes/),
     });
   }
+});
+
+test('a creds file is shown and read anew: revoked or expired it lets nobody in, put back it does', async () => {
+  await using dir = await makeTempDir();
+  const creds_file = join(dir.path, 'user.creds');
+  const operator = createNatsOperator();
+  await using server = await startNats(operator.config);
+  await writeFile(creds_file, operator.creds);
+  const authenticator = credsAuthenticator(Buffer.from(operator.creds));
+  await addStream(server, {}, { authenticator });
+  await using sink = open(server.url, { creds_file });
+  const records = sealed(6);
+  for (const refused of [createNatsOperator().creds, operator.expiredCreds]) {
+    await writeFile(creds_file, refused);
+    await using other = open(server.url, { creds_file });
+    const result = await send(other, records);
+    expect(result).toMatchObject({
+      kind: 'failed',
+      reason: expect.stringMatching(/[Aa]uthorization|expired/),
+    });
+    expect(JSON.stringify(result)).not.toMatch(/SU[A-Z2-7]{56}|eyJ/);
+    await writeFile(creds_file, operator.creds);
+    expect(await send(other, records.slice(0, 3))).toEqual(DELIVERED);
+  }
+  expect(await send(sink, records)).toEqual(DELIVERED);
 });
 
 test('over TLS: with the authority that signed, and never with another, nor in the clear', async () => {

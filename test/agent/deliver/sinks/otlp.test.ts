@@ -1,12 +1,11 @@
 import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
 import { freePort } from '../../../../bench/processes.ts';
-import { documentFormat } from '../../../../agent/deliver/documents.ts';
-import { createOtlpSink } from '../../../../agent/deliver/sinks/otlp.ts';
-import type { DeliveryRecord, DeliveryResult, Sink } from '../../../../agent/ports.ts';
+import type { Sink } from '../../../../agent/ports.ts';
 import type { OtlpExporterConfig } from '../../../../schemas/config.ts';
+import { DELIVERED } from '../../../support/delivery.ts';
 import { startHttpPeer } from '../../../support/http-peer.ts';
-import { createSealer } from '../../../store/sealed.ts';
+import { openTestSink, sealedRecords, send, sendAll, SINK_BASE } from '../../../support/sinks.ts';
 
 interface LogsRequest {
   readonly resourceLogs: readonly {
@@ -33,18 +32,12 @@ const mock: {
   };
 } = createRequire(import.meta.url)('@elastic/mockotlpserver');
 
-const vocabulary = { version: 1, actions: new Map() } as const;
-const agent = { name: 'test', version: '1.0.0' };
-const sealer = createSealer();
-const records: readonly DeliveryRecord[] = Array.from({ length: 6 }, (_, number) => ({
-  ...sealer.seal({ metadata: { note: 'größer "\n' }, resourceId: `c-${number}` }),
-  number,
-}));
+const records = sealedRecords(6);
 const ids = records.map(({ event }) => event.event_id);
-const DELIVERED = { kind: 'delivered', retry: [], poison: [] };
 
 function open(url: string, over: Partial<OtlpExporterConfig> = {}): Sink & AsyncDisposable {
-  const config: OtlpExporterConfig = {
+  return openTestSink({
+    ...SINK_BASE,
     name: 'otlp',
     type: 'otlp',
     endpoints: [url],
@@ -52,20 +45,10 @@ function open(url: string, over: Partial<OtlpExporterConfig> = {}): Sink & Async
     format: 'ecs',
     headers: {},
     gzip: true,
-    batch_records_max: 1_000,
-    batch_bytes_max: 1 << 20,
     timeout_ms: 5_000,
-    retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
-    required: true,
     ...over,
-  };
-  const format = documentFormat(config.format, vocabulary, agent);
-  const sink = createOtlpSink(config, format, agent, Date.now);
-  return { ...sink, [Symbol.asyncDispose]: () => sink.close() };
+  });
 }
-
-const send = (sink: Sink, batch = records): Promise<DeliveryResult> =>
-  sink.deliver(batch, new AbortController().signal);
 
 const valueOf = (
   { attributes }: { readonly attributes: readonly Attribute[] },
@@ -87,7 +70,7 @@ test.each(['protobuf', 'json'] as const)(
     await collector.start();
     try {
       await using sink = open(`http://127.0.0.1:${port}`, { encoding, gzip: false });
-      expect(await send(sink)).toEqual(DELIVERED);
+      expect(await send(sink, records)).toEqual(DELIVERED);
     } finally {
       await collector.close();
     }
@@ -102,7 +85,7 @@ test.each(['protobuf', 'json'] as const)(
     expect(valueOf(log!, 'sealtrail.chain.this_hash')).toBe(first?.this_hash);
     expect(JSON.parse(log!.body.stringValue)).toMatchObject({
       event: { id: ids[0] },
-      sealtrail: { metadata: { note: 'größer "\n' } },
+      sealtrail: { metadata: { note: 'größer "]\\\n' } },
     });
   },
 );
@@ -120,29 +103,78 @@ test('all of a batch rejected is a dead letter each; some of it sends halves', a
   });
   await using sink = open(peer.url);
   rejected = 6;
-  expect(await send(sink)).toMatchObject({ kind: 'delivered', retry: [], poison: { length: 6 } });
+  expect(await send(sink, records)).toMatchObject({
+    kind: 'delivered',
+    retry: [],
+    poison: { length: 6 },
+  });
   rejected = 2;
-  expect(await send(sink)).toEqual({
+  expect(await send(sink, records)).toEqual({
     kind: 'too_large',
     reason: 'rejected by the receiver (partial success)',
   });
-  // Two bytes of a number, the first of which is no UTF-8.
+  // More than were sent (and a number of two bytes, the first of which is no UTF-8): about them it says nothing.
   rejected = 200;
-  expect(await send(sink)).toMatchObject({ kind: 'delivered', poison: { length: 6 } });
+  expect(await send(sink, records)).toMatchObject({ kind: 'too_large' });
+  expect(await send(sink, records.slice(0, 1))).toMatchObject({ poison: { length: 1 } });
 });
 
-test('400 counts against a record only where the receiver takes an empty request', async () => {
+test.each([400, 422])(
+  'one record answered %i is a dead letter, its neighbours arrive',
+  async (status) => {
+    const bad = ids[4] ?? '';
+    const stored: string[] = [];
+    await using peer = await startHttpPeer({
+      handle: ({ body }) => {
+        if (body.includes(bad)) return { status, body: 'quotes the record' };
+        stored.push(...ids.filter((id) => body.includes(id)));
+        return { status: 200, body: '' };
+      },
+    });
+    await using sink = open(peer.url);
+    const tried = await sendAll(sink, records);
+    expect(tried.again).toEqual([]);
+    expect(tried.poison.map(({ record, reason }) => [record.event.event_id, reason])).toEqual([
+      [bad, `rejected by the receiver (${status})`],
+    ]);
+    expect(stored).toEqual(ids.filter((id) => id !== bad));
+  },
+);
+
+test.each([200, 202, 204])('%i without a body is a success', async (status) => {
+  await using peer = await startHttpPeer({ handle: () => ({ status, body: '' }) });
+  for (const encoding of ['protobuf', 'json'] as const) {
+    await using sink = open(peer.url, { encoding });
+    expect(await send(sink, records)).toEqual(DELIVERED);
+  }
+});
+
+test('a receiver that cannot gunzip refuses us, and no record', async () => {
+  await using peer = await startHttpPeer({
+    handle: ({ headers }) =>
+      headers['content-encoding'] === undefined
+        ? { status: 200, body: '' }
+        : { status: 400, body: '' },
+  });
+  await using sink = open(peer.url);
+  expect(await send(sink, records)).toEqual({ kind: 'failed', reason: 'answered 400' });
+});
+
+test('400 counts against a record only where the receiver takes a request without any', async () => {
   let takesEmpty = false;
   await using peer = await startHttpPeer({
     handle: ({ body }) =>
-      takesEmpty && body.length === 0
+      takesEmpty && !ids.some((id) => body.includes(id))
         ? { status: 200, body: '' }
         : { status: 400, body: 'quotes the records' },
   });
   await using sink = open(peer.url);
-  expect(await send(sink)).toEqual({ kind: 'failed', reason: 'answered 400' });
+  expect(await send(sink, records)).toEqual({ kind: 'failed', reason: 'answered 400' });
   takesEmpty = true;
-  expect(await send(sink)).toEqual({ kind: 'too_large', reason: 'rejected by the receiver (400)' });
+  expect(await send(sink, records)).toEqual({
+    kind: 'too_large',
+    reason: 'rejected by the receiver (400)',
+  });
 });
 
 test('an answer that is not of the protocol confirms nothing', async () => {
@@ -151,6 +183,6 @@ test('an answer that is not of the protocol confirms nothing', async () => {
   });
   for (const encoding of ['protobuf', 'json'] as const) {
     await using sink = open(peer.url, { encoding });
-    expect(await send(sink)).toMatchObject({ kind: 'failed' });
+    expect(await send(sink, records)).toMatchObject({ kind: 'failed' });
   }
 });

@@ -1,23 +1,17 @@
 import { expect, test } from 'vitest';
-import { documentFormat } from '../../../../agent/deliver/documents.ts';
-import { createSplunkSink } from '../../../../agent/deliver/sinks/splunk.ts';
-import type { DeliveryRecord, DeliveryResult, Sink } from '../../../../agent/ports.ts';
+import type { Sink } from '../../../../agent/ports.ts';
 import type { SplunkExporterConfig } from '../../../../schemas/config.ts';
+import { DELIVERED } from '../../../support/delivery.ts';
 import { startHttpPeer } from '../../../support/http-peer.ts';
 import { HEC_TOKEN, startSplunkPeer } from '../../../support/sink-peers.ts';
-import { createSealer } from '../../../store/sealed.ts';
+import { openTestSink, sealedRecords, send, sendAll, SINK_BASE } from '../../../support/sinks.ts';
 
-const vocabulary = { version: 1, actions: new Map() } as const;
-const sealer = createSealer();
-const records: readonly DeliveryRecord[] = Array.from({ length: 10 }, (_, number) => ({
-  ...sealer.seal({ metadata: { note: 'größer "\n' }, resourceId: `c-${number}` }),
-  number,
-}));
+const records = sealedRecords(10);
 const ids = records.map(({ event }) => event.event_id);
-const DELIVERED = { kind: 'delivered', retry: [], poison: [] };
 
 function open(url: string, over: Partial<SplunkExporterConfig> = {}): Sink & AsyncDisposable {
-  const config: SplunkExporterConfig = {
+  return openTestSink({
+    ...SINK_BASE,
     name: 'splunk',
     type: 'splunk',
     endpoints: [url],
@@ -28,27 +22,16 @@ function open(url: string, over: Partial<SplunkExporterConfig> = {}): Sink & Asy
     acknowledge: true,
     ack_timeout_ms: 300,
     gzip: true,
-    batch_records_max: 1_000,
-    batch_bytes_max: 1 << 20,
-    timeout_ms: 2_000,
-    retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
-    required: true,
     ...over,
-  };
-  const format = documentFormat(config.format, vocabulary, { name: 'test', version: '1.0.0' });
-  const sink = createSplunkSink(config, format, Date.now);
-  return { ...sink, [Symbol.asyncDispose]: () => sink.close() };
+  });
 }
-
-const send = (sink: Sink, signal = new AbortController().signal): Promise<DeliveryResult> =>
-  sink.deliver(records, signal);
 
 test('a batch is confirmed when the indexers acknowledge it, and not before', async () => {
   await using peer = await startSplunkPeer();
   await using sink = open(peer.url, { ack_timeout_ms: 10_000 });
   peer.setIndexing(false);
   let isDone = false;
-  const delivering = send(sink).then((result) => {
+  const delivering = send(sink, records).then((result) => {
     isDone = true;
     return result;
   });
@@ -64,12 +47,12 @@ test('what is not acknowledged in time goes again, on a channel of its own', asy
   await using peer = await startSplunkPeer();
   await using sink = open(peer.url);
   peer.setIndexing(false);
-  expect(await send(sink)).toEqual({
+  expect(await send(sink, records)).toEqual({
     kind: 'failed',
     reason: 'the indexers did not acknowledge within 300 ms',
   });
   peer.setIndexing(true);
-  expect(await send(sink)).toEqual(DELIVERED);
+  expect(await send(sink, records)).toEqual(DELIVERED);
   expect(peer.channels.size).toBe(2);
   expect(peer.stored).toEqual(ids);
 });
@@ -78,13 +61,13 @@ test('a server that forgot its acknowledgements in a restart confirms nothing', 
   await using peer = await startSplunkPeer();
   await using sink = open(peer.url, { ack_timeout_ms: 2_000 });
   peer.setIndexing(false);
-  const delivering = send(sink);
+  const delivering = send(sink, records);
   await expect.poll(peer.polls).toBeGreaterThan(0);
   peer.restart();
   peer.setIndexing(true);
   expect(await delivering).toMatchObject({ kind: 'failed' });
   expect(peer.stored).toEqual([]);
-  expect(await send(sink)).toEqual(DELIVERED);
+  expect(await send(sink, records)).toEqual(DELIVERED);
   expect(peer.stored).toEqual(ids);
 });
 
@@ -96,12 +79,12 @@ test('a token without indexer acknowledgement is said to be one, and works when 
         : 'asked for an acknowledgement',
   });
   await using strict = open(peer.url);
-  expect(await send(strict)).toMatchObject({
+  expect(await send(strict, records)).toMatchObject({
     kind: 'failed',
     reason: expect.stringContaining('set acknowledge: false'),
   });
   await using loose = open(peer.url, { acknowledge: false });
-  expect(await send(loose)).toEqual(DELIVERED);
+  expect(await send(loose, records)).toEqual(DELIVERED);
   expect(peer.violations).toEqual([]);
 });
 
@@ -111,19 +94,77 @@ test.each([
     400,
     '{"text":"Incorrect index","code":7,"invalid-event-number":1}',
   ],
-  [
-    'a number beyond the batch',
-    400,
-    '{"text":"Invalid data format","code":6,"invalid-event-number":10}',
-  ],
-  ['no number at all', 400, '{"text":"Invalid data format","code":6}'],
   ['a page of a proxy', 200, '<html>Welcome</html>'],
   ['half an answer', 200, '{"text":"Success","co'],
   ['a code that is no success', 200, '{"text":"Server is busy","code":9}'],
 ])('%s fails the batch and is no verdict on a record', async (_, status, body) => {
   await using peer = await startHttpPeer({ handle: () => ({ status, body }) });
   await using sink = open(peer.url);
-  expect(await send(sink)).toMatchObject({ kind: 'failed' });
+  expect(await send(sink, records)).toMatchObject({ kind: 'failed' });
+});
+
+test.each([
+  ['no number', ''],
+  ['a number beyond the batch', ',"invalid-event-number":10'],
+])(
+  'a verdict on an event with %s is one on the batch: it goes in halves, and only the event itself is poison',
+  async (_, number) => {
+    const bad = records[4]?.event.event_id ?? '';
+    const stored: string[] = [];
+    await using peer = await startHttpPeer({
+      handle: ({ body }) => {
+        const text = body.toString('utf8');
+        if (text.includes(bad))
+          return { status: 400, body: `{"text":"Invalid data format","code":6${number}}` };
+        stored.push(...ids.filter((id) => text.includes(id)));
+        return { status: 200, body: '{"text":"Success","code":0}' };
+      },
+    });
+    await using sink = open(peer.url, { acknowledge: false });
+    const tried = await sendAll(sink, records);
+    expect(tried.again).toEqual([]);
+    expect(tried.poison.map(({ record, reason }) => [record.event.event_id, reason])).toEqual([
+      [bad, 'invalid data format (code 6)'],
+    ]);
+    expect(new Set(stored)).toEqual(new Set(ids.filter((id) => id !== bad)));
+  },
+);
+
+test('a server that cannot gunzip finds fault with every event: they go as they are, and none is poison', async () => {
+  const stored: string[] = [];
+  await using peer = await startHttpPeer({
+    handle: ({ headers, body }) => {
+      if (headers['content-encoding'] !== undefined)
+        return {
+          status: 400,
+          body: '{"text":"Invalid data format","code":6,"invalid-event-number":0}',
+        };
+      stored.push(...ids.filter((id) => body.includes(id)));
+      return { status: 200, body: '{"text":"Success","code":0}' };
+    },
+  });
+  await using sink = open(peer.url, { acknowledge: false });
+  expect(await send(sink, records)).toEqual(DELIVERED);
+  expect(stored).toEqual(ids);
+});
+
+test.each([
+  ['another number', '{"acks":{"8":true}}'],
+  ['a word', '{"acks":{"7":"true"}}'],
+  ['none', '{"acks":{}}'],
+  ['nothing', ''],
+])('an answer about acknowledgements that tells %s confirms nothing', async (_, body) => {
+  await using peer = await startHttpPeer({
+    handle: ({ url }) => ({
+      status: 200,
+      body: url.pathname.endsWith('/ack') ? body : '{"text":"Success","code":0,"ackId":7}',
+    }),
+  });
+  await using sink = open(peer.url);
+  expect(await send(sink, records)).toEqual({
+    kind: 'failed',
+    reason: 'the answer does not tell whether the indexers have the events',
+  });
 });
 
 test('stopping ends a wait for an acknowledgement', async () => {
@@ -131,7 +172,7 @@ test('stopping ends a wait for an acknowledgement', async () => {
   await using sink = open(peer.url, { ack_timeout_ms: 60_000 });
   peer.setIndexing(false);
   const stopping = new AbortController();
-  const delivering = send(sink, stopping.signal);
+  const delivering = send(sink, records, stopping.signal);
   await expect.poll(peer.polls).toBeGreaterThan(0);
   stopping.abort();
   expect(await delivering).toEqual({ kind: 'failed', reason: 'stopped' });

@@ -3,18 +3,24 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SYSLOG_DEFAULTS } from '../../../../agent/config-defaults.ts';
-import { documentFormat } from '../../../../agent/deliver/documents.ts';
-import { createSyslogSink } from '../../../../agent/deliver/sinks/syslog.ts';
 import { formatMessage } from '../../../../agent/deliver/sinks/syslog-message.ts';
-import type { DeliveryRecord, DeliveryResult, Sink } from '../../../../agent/ports.ts';
+import type { Logger, Sink } from '../../../../agent/ports.ts';
 import type { SyslogExporterConfig } from '../../../../schemas/config.ts';
 import { silentLog } from '../../../support/append-stage.ts';
 import { createAuthority } from '../../../support/certificates.ts';
-import { startTestLoop, whenDelivered, writeLedger } from '../../../support/delivery.ts';
+import { DELIVERED, startTestLoop, whenDelivered, writeLedger } from '../../../support/delivery.ts';
 import { testWhere } from '../../../support/host.ts';
 import { makeTempDir } from '../../../support/ledger.ts';
 import { hasRsyslog, startRsyslog, type Rsyslog } from '../../../support/rsyslog.ts';
 import { startSyslogReceiver } from '../../../support/syslog-receiver.ts';
+import {
+  openTestSink,
+  sealedRecords,
+  send,
+  SINK_BASE,
+  testFormat,
+} from '../../../support/sinks.ts';
+import { createKeptLog } from '../../observe/support.ts';
 import { createSealer } from '../../../store/sealed.ts';
 
 const testRsyslog = testWhere(hasRsyslog, 'rsyslog and rsyslog-openssl are not installed');
@@ -37,38 +43,29 @@ const vocabulary = {
   ),
 } as const;
 const sealer = createSealer();
-const records: readonly DeliveryRecord[] = Array.from({ length: 30 }, (_, number) => ({
-  ...sealer.seal({ metadata: { note: 'größer "]\\\n' } }),
-  number,
-}));
+const records = sealedRecords(30, undefined, [sealer]);
 const ids = records.map(({ event }) => event.event_id);
-const DELIVERED = { kind: 'delivered', retry: [], poison: [] };
 
 function open(
   endpoint: string,
   over: Partial<SyslogExporterConfig> = {},
-): Sink & AsyncDisposable & { readonly format: (record: DeliveryRecord) => string } {
-  const config: SyslogExporterConfig = {
-    ...SYSLOG_DEFAULTS,
-    name: 'syslog',
-    type: 'syslog',
-    endpoint,
-    transport: 'tcp',
-    timeout_ms: 3_000,
-    retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
-    ...over,
-  };
-  const format = documentFormat(config.format, vocabulary, { name: 'test', version: '1.0.0' });
-  const options = { format, vocabulary, hostName: 'host-1', log: silentLog };
-  const sink = createSyslogSink(config, options);
-  return { ...sink, format, [Symbol.asyncDispose]: () => sink.close() };
+  log: Logger = silentLog,
+): Sink & AsyncDisposable {
+  return openTestSink(
+    {
+      ...SYSLOG_DEFAULTS,
+      ...SINK_BASE,
+      name: 'syslog',
+      type: 'syslog',
+      endpoint,
+      transport: 'tcp',
+      timeout_ms: 3_000,
+      ...over,
+    },
+    vocabulary,
+    log,
+  );
 }
-
-const send = (
-  sink: Sink,
-  batch = records,
-  signal = new AbortController().signal,
-): Promise<DeliveryResult> => sink.deliver(batch, signal);
 
 const whenThere = (server: Rsyslog, wanted: readonly string[]): Promise<void> =>
   expect
@@ -125,7 +122,9 @@ testRsyslog.each([
     msgid: 'customer.export',
     sd: expect.stringContaining(`stream="${record?.event.chain.stream}" seq="0"`),
   });
-  expect(lines.map(({ msg }) => `${msg}\n`)).toEqual(records.map(sink.format));
+  expect(lines.map(({ msg }) => `${msg}\n`)).toEqual(
+    records.map(testFormat(over.format, vocabulary)),
+  );
 });
 
 testRsyslog(
@@ -187,11 +186,15 @@ testRsyslog(
     });
     const tls = { ...paths, insecure_skip_verify: false };
     await using sink = open(server.endpoint, { transport: 'tls', tls });
-    expect(await send(sink)).toMatchObject({ reason: expect.stringContaining('unable to verify') });
+    expect(await send(sink, records)).toMatchObject({
+      reason: expect.stringContaining('unable to verify'),
+    });
 
     await server.kill();
     await server.start({ ...authority.issue('siem', { daysLeft: -1 }), ca });
-    expect(await send(sink)).toMatchObject({ reason: expect.stringContaining('has expired') });
+    expect(await send(sink, records)).toMatchObject({
+      reason: expect.stringContaining('has expired'),
+    });
 
     await server.kill();
     await server.start({ ...good, permitted: 'localhost' });
@@ -245,6 +248,67 @@ test('a connection lost while nothing was sent brings all that was not read agai
   expect(receiver.ids()).toEqual(ids);
 });
 
+test('a quiet agent, which has no next batch, brings them again by itself', async () => {
+  await using receiver = await startSyslogReceiver();
+  await using sink = open(receiver.endpoint);
+  receiver.pause(true);
+  expect(await send(sink, records)).toEqual(DELIVERED);
+  receiver.reset();
+  receiver.pause(false);
+  await expect.poll(receiver.ids).toEqual(ids);
+  expect(receiver.connections()).toBe(2);
+  // Once: a connection that stays brings nothing.
+  await sink.close();
+  expect(receiver.ids()).toEqual(ids);
+});
+
+testRsyslog(
+  'rsyslog killed before it read a last batch gets it when it is back, without another',
+  async () => {
+    await using temp = await makeTempDir();
+    await using server = await startRsyslog(temp.path);
+    await using sink = open(server.endpoint);
+    expect(await send(sink, records.slice(0, 10))).toEqual(DELIVERED);
+    await whenThere(server, ids.slice(0, 10));
+    server.freeze();
+    expect(await send(sink, records.slice(10))).toEqual(DELIVERED);
+    await server.kill();
+    await server.start();
+    await whenThere(server, ids);
+  },
+);
+
+test('a stop that takes unread batches with it says so, also when the connection is known to be gone', async () => {
+  const log = createKeptLog();
+  const receiver = await startSyslogReceiver();
+  await using sink = open(receiver.endpoint, {}, log);
+  receiver.pause(true);
+  expect(await send(sink, records.slice(0, 10))).toEqual(DELIVERED);
+  await receiver[Symbol.asyncDispose]();
+  expect(await send(sink, records.slice(10))).toMatchObject({ kind: 'failed' });
+  await sink.close();
+  expect(log.lines.map(({ message }) => message)).toEqual([
+    'syslog: the last batches may not be read',
+  ]);
+});
+
+test('what is kept to be sent again is bounded: 10 MiB, or the last batch', async () => {
+  await using receiver = await startSyslogReceiver();
+  await using sink = open(receiver.endpoint, { message_bytes_max: 65_536 });
+  const large = sealedRecords(40, () => ({ metadata: { note: 'x'.repeat(40_000) } }));
+  // Twelve batches of 1.6 MiB, each read at once.
+  for (let count = 1; count <= 12; count++) {
+    expect(await send(sink, large)).toEqual(DELIVERED);
+    await expect.poll(() => receiver.messages.length).toBe(count * large.length);
+  }
+  receiver.reset();
+  const again = (): number =>
+    receiver.messages.slice(12 * large.length).reduce((sum, text) => sum + text.length, 0);
+  await expect.poll(again, { timeout: 10_000 }).toBeGreaterThan(8 << 20);
+  await sink.close();
+  expect(again()).toBeLessThanOrEqual(10 << 20);
+});
+
 test('a slow reader is waited for; one that does not read fails the batch, and gets it later', async () => {
   const large = Array.from({ length: 4_000 }, (_, number) => ({
     ...(records[0] ?? never()),
@@ -269,12 +333,12 @@ test('confirm: a receiver that never closes its side fails the batch with the re
   await using receiver = await startSyslogReceiver();
   receiver.closes = false;
   await using sink = open(receiver.endpoint, { confirm: true, timeout_ms: 300 });
-  expect(await send(sink)).toEqual({
+  expect(await send(sink, records)).toEqual({
     kind: 'failed',
     reason: expect.stringContaining('confirm: false'),
   });
   receiver.closes = true;
-  expect(await send(sink)).toEqual(DELIVERED);
+  expect(await send(sink, records)).toEqual(DELIVERED);
 });
 
 test('a message over the limit is poison with its size, without its contents; the others go', async () => {
@@ -295,7 +359,7 @@ test('a message over the limit is poison with its size, without its contents; th
 
 test('a name that does not resolve, a port where nobody listens, a handshake nobody answers, and a stop', async () => {
   await using lost = open('syslog.invalid:6514', { timeout_ms: 2_000 });
-  expect(await send(lost)).toMatchObject({
+  expect(await send(lost, records)).toMatchObject({
     reason: expect.stringMatching(/ENOTFOUND|EAI_AGAIN|timeout/),
   });
   const silent = createServer((socket) => socket.on('error', () => undefined).resume());
@@ -304,7 +368,7 @@ test('a name that does not resolve, a port where nobody listens, a handshake nob
   const address = silent.address();
   const port = typeof address === 'object' ? address?.port : 0;
   await using mute = open(`127.0.0.1:${port}`, { transport: 'tls', timeout_ms: 200 });
-  expect(await send(mute)).toEqual({
+  expect(await send(mute, records)).toEqual({
     kind: 'failed',
     reason: `127.0.0.1:${port}: no connection: timeout`,
   });
@@ -312,7 +376,9 @@ test('a name that does not resolve, a port where nobody listens, a handshake nob
     reason: expect.stringContaining('stopped'),
   });
   await new Promise((closed) => silent.close(closed));
-  expect(await send(mute)).toMatchObject({ reason: expect.stringContaining('ECONNREFUSED') });
+  expect(await send(mute, records)).toMatchObject({
+    reason: expect.stringContaining('ECONNREFUSED'),
+  });
 });
 
 function never(): never {

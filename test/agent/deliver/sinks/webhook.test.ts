@@ -1,22 +1,17 @@
 import { expect, test } from 'vitest';
-import { documentFormat } from '../../../../agent/deliver/documents.ts';
-import { createWebhookSink, signWebhook } from '../../../../agent/deliver/sinks/webhook.ts';
-import type { DeliveryRecord, DeliveryResult, Sink } from '../../../../agent/ports.ts';
+import { signWebhook } from '../../../../agent/deliver/sinks/webhook.ts';
+import type { Sink } from '../../../../agent/ports.ts';
 import type { WebhookExporterConfig } from '../../../../schemas/config.ts';
+import { DELIVERED } from '../../../support/delivery.ts';
 import { startHttpPeer, type PeerAnswer, type PeerRequest } from '../../../support/http-peer.ts';
 import { startWebhookPeer, WEBHOOK_SECRET } from '../../../support/sink-peers.ts';
-import { createSealer } from '../../../store/sealed.ts';
+import { openTestSink, sealedRecords, send, SINK_BASE } from '../../../support/sinks.ts';
 
-const vocabulary = { version: 1, actions: new Map() } as const;
-const sealer = createSealer();
-const records: readonly DeliveryRecord[] = Array.from({ length: 6 }, (_, number) => ({
-  ...sealer.seal({ resourceId: `c-${number}` }),
-  number,
-}));
-const DELIVERED = { kind: 'delivered', retry: [], poison: [] };
+const records = sealedRecords(6);
 
 function open(url: string, over: Partial<WebhookExporterConfig> = {}): Sink & AsyncDisposable {
-  const config: WebhookExporterConfig = {
+  return openTestSink({
+    ...SINK_BASE,
     name: 'webhook',
     type: 'webhook',
     endpoints: [url],
@@ -25,20 +20,9 @@ function open(url: string, over: Partial<WebhookExporterConfig> = {}): Sink & As
     format: 'native',
     headers: {},
     gzip: false,
-    batch_records_max: 1_000,
-    batch_bytes_max: 1 << 20,
-    timeout_ms: 2_000,
-    retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
-    required: true,
     ...over,
-  };
-  const format = documentFormat(config.format, vocabulary, { name: 'test', version: '1.0.0' });
-  const sink = createWebhookSink(config, format, Date.now);
-  return { ...sink, [Symbol.asyncDispose]: () => sink.close() };
+  });
 }
-
-const send = (sink: Sink): Promise<DeliveryResult> =>
-  sink.deliver(records, new AbortController().signal);
 
 test('the signature is the one that Standard Webhooks publishes as its example', () => {
   const key = Buffer.from('MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', 'base64');
@@ -54,10 +38,10 @@ test('the signature is the one that Standard Webhooks publishes as its example',
 test('a receiver with another secret takes nothing, and nothing is a dead letter', async () => {
   await using peer = await startWebhookPeer();
   await using wrong = open(peer.url, { secret: 'another secret of some length' });
-  expect(await send(wrong)).toMatchObject({ kind: 'failed' });
+  expect(await send(wrong, records)).toMatchObject({ kind: 'failed' });
   expect(peer.violations).toEqual(['webhook-signature']);
   await using right = open(`${peer.url}/hooks/audit`);
-  expect(await send(right)).toEqual(DELIVERED);
+  expect(await send(right, records)).toEqual(DELIVERED);
   expect(peer.stored).toHaveLength(records.length);
 });
 
@@ -70,10 +54,59 @@ test('webhook-id stays the same when a batch goes again, so that the receiver ca
     },
   });
   await using sink = open(`${peer.url}/hooks/audit`, { headers: { 'x-team': 'a' } });
-  expect(await send(sink)).toEqual(DELIVERED);
-  await send(sink);
+  expect(await send(sink, records)).toEqual(DELIVERED);
+  await send(sink, records);
   expect(seen[0]).toMatch(/^msg_/);
   expect(seen).toEqual([seen[0], '/hooks/audit', seen[0], '/hooks/audit']);
+});
+
+test.each([
+  ['', '/'],
+  ['/', '/'],
+  ['/hooks/audit/', '/hooks/audit/'],
+  ['/hooks/a%2Fb', '/hooks/a%2Fb'],
+])('the path %j is asked for as it is written', async (path, asked) => {
+  await using peer = await startHttpPeer({
+    handle: ({ url }) => (url.pathname === asked ? { status: 204, body: '' } : url.pathname),
+  });
+  await using sink = open(`${peer.url}${path}`);
+  expect(await send(sink, records)).toEqual(DELIVERED);
+  expect(peer.violations).toEqual([]);
+});
+
+test('an answer without an end is given up at 64 MiB, and confirms nothing', async () => {
+  let isHuge = true;
+  await using peer = await startHttpPeer({
+    handle: () => ({ status: 200, body: isHuge ? Buffer.alloc((64 << 20) + 1, ' ') : '' }),
+  });
+  await using sink = open(peer.url, { timeout_ms: 30_000 });
+  expect(await send(sink, records)).toMatchObject({
+    kind: 'failed',
+    reason: expect.stringContaining('too large'),
+  });
+  isHuge = false;
+  expect(await send(sink, records)).toEqual(DELIVERED);
+});
+
+test('webhook-id tells batches of the same event ids apart, when another tenant used them first', async () => {
+  const seen = new Set<unknown>();
+  await using peer = await startHttpPeer({
+    handle: ({ headers }) => {
+      seen.add(headers['webhook-id']);
+      return { status: 204, body: '' };
+    },
+  });
+  await using sink = open(peer.url);
+  for (const tenant of ['globex', 'acme']) {
+    const fields = { event_id: '01K00000000000000000000000', tenant };
+    expect(
+      await send(
+        sink,
+        sealedRecords(1, () => fields),
+      ),
+    ).toEqual(DELIVERED);
+  }
+  expect(seen.size).toBe(2);
 });
 
 test('what an answer names is retried or poison; the rest is confirmed', async () => {
@@ -82,7 +115,7 @@ test('what an answer names is retried or poison; the rest is confirmed', async (
     handle: () => ({ status: 200, body: JSON.stringify(answer) }),
   });
   await using sink = open(peer.url);
-  expect(await send(sink)).toEqual({
+  expect(await send(sink, records)).toEqual({
     kind: 'delivered',
     retry: [0, 2],
     poison: [{ index: 4, reason: 'too_old (200)' }],
@@ -101,7 +134,7 @@ test('after a 422 the others go again at once; its free text is not repeated', a
   };
   await using peer = await startHttpPeer({ handle });
   await using sink = open(peer.url);
-  expect(await send(sink)).toEqual({
+  expect(await send(sink, records)).toEqual({
     kind: 'delivered',
     retry: [],
     poison: [{ index: 1, reason: 'rejected (422)' }],
@@ -112,5 +145,8 @@ test('after a 422 the others go again at once; its free text is not repeated', a
 test('a 422 that names nobody is no verdict on a record', async () => {
   await using peer = await startHttpPeer({ handle: () => ({ status: 422, body: 'no' }) });
   await using sink = open(peer.url);
-  expect(await send(sink)).toEqual({ kind: 'failed', reason: 'answered 422 and names no record' });
+  expect(await send(sink, records)).toEqual({
+    kind: 'failed',
+    reason: 'answered 422 and names no record',
+  });
 });
