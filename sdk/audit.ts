@@ -8,7 +8,7 @@ import { createRedactor } from '../redaction/redaction.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import type { Vocabulary } from '../schemas/vocabulary.ts';
 import { createAudited, type Audited, type Verdict } from './audited.ts';
-import type { QueueEntry, RecordReceipt, SpooledReceipt } from './batch.ts';
+import { createEntry, type QueueEntry, type RecordReceipt, type SpooledReceipt } from './batch.ts';
 import { currentContext } from './context.ts';
 import { createDeadlines } from './deadlines.ts';
 import { createDelivery, type DeliveryCounts } from './delivery.ts';
@@ -106,47 +106,31 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
       return Promise.reject(policies.refuse(asAuditError(thrown), null));
     }
     const nowMs = performance.now();
-    const verdict = roomFor() ?? admitted ?? policies.admit(nowMs);
+    const verdict = closedError() ?? admitted ?? policies.admit(nowMs);
     if (verdict instanceof AuditError) return Promise.reject(policies.refuse(verdict, event));
-    const isEarly = event.fail_policy === 'fail_open';
+    const waitMs = event.fail_policy === 'fail_open' ? spoolAfterMs : timeoutMs;
+    const kind = verdict === 'probe' ? 'probe' : 'recorded';
     return new Promise((resolve, reject) => {
-      enqueue({
-        event,
-        deadlineMs: nowMs + (isEarly ? spoolAfterMs : timeoutMs),
-        state: 'queued',
-        mayBeRecorded: false,
-        settled: false,
-        putOffFor: null,
-        isProbe: verdict === 'probe',
-        isRelayed: false,
-        isWithdrawn: false,
-        context: currentContext(),
-        resolve,
-        reject,
-      });
+      const answers = { resolve, reject };
+      const entry = createEntry(event, nowMs + waitMs, kind, currentContext(), answers);
+      const full = fullError();
+      if (full === null) enqueue(entry);
+      else policies.unsent(entry, full);
     });
   }
 
   /** Sends what the outbox has kept: it is safe there, so no fail policy concerns it. */
   function relay(event: PreparedEvent): Promise<Result<RecordReceipt, AuditError>> {
-    const refused = roomFor();
+    const refused = closedError() ?? fullError();
     if (refused !== null) return Promise.resolve(err(refused));
+    const deadlineMs = performance.now() + timeoutMs;
     return new Promise((resolve) => {
-      enqueue({
-        event,
-        deadlineMs: performance.now() + timeoutMs,
-        state: 'queued',
-        mayBeRecorded: false,
-        settled: false,
-        putOffFor: null,
-        isProbe: false,
-        isRelayed: true,
-        isWithdrawn: false,
-        context: currentContext(),
+      const answers = {
         // What is relayed is never spooled.
-        resolve: (receipt) => resolve(ok(receipt as RecordReceipt)),
-        reject: (error) => resolve(err(error)),
-      });
+        resolve: (receipt: Answer) => resolve(ok(receipt as RecordReceipt)),
+        reject: (error: AuditError) => resolve(err(error)),
+      };
+      enqueue(createEntry(event, deadlineMs, 'relayed', currentContext(), answers));
     });
   }
 
@@ -175,8 +159,11 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
     entry.resolve(outcome);
   }
 
-  function roomFor(): AuditError | null {
-    if (closing !== null) return new AuditError(AuditErrorCode.closed, 'the audit is closed');
+  function closedError(): AuditError | null {
+    return closing === null ? null : new AuditError(AuditErrorCode.closed, 'the audit is closed');
+  }
+
+  function fullError(): AuditError | null {
     const [events, bytes] = [sendQueue.size(), sendQueue.bytes()];
     if (events < resolved.queueEventsMax && bytes < resolved.queueBytesMax) return null;
     const message = `${events} events (${bytes} bytes) wait for an ack, which is the bound`;
@@ -214,7 +201,7 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
     } catch (thrown) {
       return asAuditError(thrown);
     }
-    const known = roomFor() ?? policies.objection();
+    const known = closedError() ?? fullError() ?? policies.objection();
     if (known !== null) return known;
     const connected = await delivery.probe(timeoutMs);
     const [lastEnd, putOffFor] = [delivery.lastEnd(), sendQueue.putOffFor()];

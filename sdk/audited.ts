@@ -17,6 +17,7 @@ import type { FailPolicy } from '../schemas/vocabulary.ts';
 import type { EventDraft } from './draft.ts';
 import { AuditError } from './errors.ts';
 import { asAuditError } from './failure.ts';
+import { ask, warnOfHook } from './hook.ts';
 
 /** The event without its outcome, which the action decides. */
 export type AuditedDraft = Omit<EventDraft, 'outcome'>;
@@ -27,7 +28,10 @@ export interface AuditedOptions {
    * (BEGIN and the statements), and a fail-closed action leaves no change that is not on record.
    */
   readonly commit?: () => Promise<unknown> | unknown;
-  /** Takes back what was prepared: the action threw, it was not recorded, or the commit threw. */
+  /**
+   * Takes back what was prepared: the action threw, it was not recorded, or the commit threw. Should it
+   * fail itself, that is a process warning, and the caller hears of what came before.
+   */
   readonly rollback?: () => Promise<unknown> | unknown;
   /** Whether an error of the action means that it was not allowed. DeniedError always does. */
   readonly isDenied?: (error: unknown) => boolean;
@@ -74,23 +78,25 @@ export function createAudited(ports: AuditedPorts): Audited {
     const isStrict = !isOpen || verdict === 'probe';
     const record = recorder(ports, draft, verdict);
 
+    const rollBack = (): Promise<void> => takeBack(draft, options);
+
     const acted = await attempt(act);
     if (!acted.ok) {
       const outcome = isDenied(acted.error, options) ? 'denied' : 'failure';
-      const failure = await record(outcome, errorName(acted.error));
-      await options.rollback?.();
+      const failure = await record(outcome, nameOf(acted.error));
+      await rollBack();
       if (failure !== null && isStrict) throw performedNo(failure, acted.error);
       throw acted.error;
     }
     const failure = await record('success', undefined);
     if (failure !== null && isStrict) {
-      await options.rollback?.();
+      await rollBack();
       throw options.commit === undefined ? performedYes(failure) : performedNo(failure);
     }
     const committed = await attempt(async () => options.commit?.());
     if (committed.ok) return acted.value;
-    await record('failure', errorName(committed.error));
-    await options.rollback?.();
+    await record('failure', nameOf(committed.error));
+    await rollBack();
     throw committed.error;
   };
 }
@@ -130,14 +136,27 @@ function recorder(
   };
 }
 
-function isDenied(error: unknown, { isDenied: ask }: AuditedOptions): boolean {
-  return error instanceof DeniedError || ask?.(error) === true;
+/** A rollback that fails is told, and the caller hears why there was one. */
+async function takeBack({ action }: AuditedDraft, { rollback }: AuditedOptions): Promise<void> {
+  const done = await attempt(async () => rollback?.());
+  if (!done.ok) warnOfHook(`rollback of ${action}`, done.error);
+}
+
+/** Anything may be thrown, and a predicate may stumble over it: the event is recorded all the same. */
+function isDenied(error: unknown, options: AuditedOptions): boolean {
+  const judge = (): boolean => error instanceof DeniedError || options.isDenied?.(error) === true;
+  return ask('isDenied', judge, false);
 }
 
 /** The name or code of an error, where it looks like one: a message could hold anything. */
-function errorName(error: unknown): string {
-  const named = error instanceof Error ? ('code' in error ? error.code : error.name) : undefined;
+function nameOf(error: unknown): string {
+  const named = ask('the error of an action', () => codeOrName(error), undefined);
   return typeof named === 'string' && /^[A-Za-z][\w.]{0,63}$/.test(named) ? named : 'Error';
+}
+
+function codeOrName(error: unknown): unknown {
+  if (!(error instanceof Error)) return undefined;
+  return 'code' in error ? error.code : error.name;
 }
 
 function performedNo(error: AuditError, cause: unknown = error): AuditError {

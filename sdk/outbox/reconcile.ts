@@ -6,7 +6,7 @@ import type { AuditEvent } from '../../schemas/event.ts';
 import type { EventDraft } from '../draft.ts';
 import { AuditError } from '../errors.ts';
 import { inTransaction, selectRows, type DatabaseClient } from './client.ts';
-import { asError } from './hook.ts';
+import { asError } from '../hook.ts';
 import type { IntentLink, Outbox } from './writer.ts';
 
 export interface StuckRow {

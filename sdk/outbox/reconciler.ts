@@ -6,7 +6,7 @@
 import type { EventDraft } from '../draft.ts';
 import { createBell } from './bell.ts';
 import type { Connect, DatabaseClient } from './client.ts';
-import { asError, tell } from './hook.ts';
+import { asError, tell } from '../hook.ts';
 import {
   findStuck,
   pruneShipped,
