@@ -17,7 +17,7 @@ import { AuditError, AuditErrorCode } from './errors.ts';
 import { createEventIds } from './event-id.ts';
 import { createFailPolicies, type FailPolicyStats, type RefusedAction } from './fail-policy.ts';
 import { asAuditError, decideTimeoutError } from './failure.ts';
-import { resolveOptions } from './options.ts';
+import { checkExempt, resolveOptions } from './options.ts';
 import type { AuditOptions, ResolvedOptions, SpoolingAuditOptions } from './options.ts';
 import { openPreparedDoor } from './prepared.ts';
 import { createSendQueue } from './send-queue.ts';
@@ -71,6 +71,7 @@ export function createAudit(options: AuditOptions): Audit;
 export function createAudit(options: AuditOptions): Audit<Answer> {
   const resolved = resolveOptions(options, process.env);
   const vocabulary = loadVocabulary(options.vocabulary);
+  checkExempt(resolved, vocabulary);
   const prepare = createPreparerOf(options, resolved, vocabulary);
   const sendQueue = createSendQueue(answer);
   const { socketPath, timeoutMs } = resolved;
@@ -106,7 +107,7 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
       return Promise.reject(policies.refuse(asAuditError(thrown), null));
     }
     const nowMs = performance.now();
-    const verdict = closedError() ?? admitted ?? policies.admit(nowMs);
+    const verdict = closedError() ?? admitted ?? policies.admit(nowMs, event.action);
     if (verdict instanceof AuditError) return Promise.reject(policies.refuse(verdict, event));
     const waitMs = event.fail_policy === 'fail_open' ? spoolAfterMs : timeoutMs;
     const kind = verdict === 'probe' ? 'probe' : 'recorded';
@@ -179,14 +180,15 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
       mayBeRecorded: entry.mayBeRecorded,
       putOffFor: entry.putOffFor,
       connected: delivery.isConnected(),
+      isRelayed: entry.isRelayed,
       lastEnd: delivery.lastEnd(),
       timeoutMs:
         entry.event.fail_policy === 'fail_open' && !entry.isRelayed ? spoolAfterMs : timeoutMs,
       socketPath,
     });
     const sent = entry.state === 'sent';
-    // What goes to the spool is sent from there, and from nowhere else.
-    if (!entry.isRelayed && policies.spools(entry)) sendQueue.withdraw(entry);
+    // What is kept in the spool or the outbox is sent from there, and from nowhere else.
+    if (entry.isRelayed || policies.spools(entry)) sendQueue.withdraw(entry);
     else if (!sent) sendQueue.drop(entry);
     entry.settled = true;
     if (entry.isRelayed) entry.reject(error);
@@ -207,8 +209,8 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
     const [lastEnd, putOffFor] = [delivery.lastEnd(), sendQueue.putOffFor()];
     if (connected && putOffFor === null) return null;
     const place = putOffFor === null ? 'queued' : 'put_off';
-    const waited = { place, mayBeRecorded: false, putOffFor, connected, lastEnd } as const;
-    return decideTimeoutError({ ...waited, timeoutMs, socketPath });
+    const waited = { place, mayBeRecorded: false, isRelayed: false, putOffFor } as const;
+    return decideTimeoutError({ ...waited, connected, lastEnd, timeoutMs, socketPath });
   }
 
   async function flush(): Promise<void> {
@@ -232,7 +234,7 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
     audited: createAudited({
       record,
       objection,
-      admit: () => policies.admit(performance.now()),
+      admit: (action) => policies.admit(performance.now(), action),
       policyOf: (action) => vocabulary.actions.get(action)?.fail_policy,
       refuse: (error, { action }) => policies.refuse(error, actionOf(action, vocabulary)),
     }),

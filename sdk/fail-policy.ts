@@ -23,8 +23,8 @@ export interface FailPolicyStats {
 }
 
 export interface FailPolicies {
-  /** Whether an event may be sent; an error when the breaker is open. */
-  admit(nowMs: number): AuditError | 'yes' | 'probe';
+  /** Whether an event of this action may be sent; an error when the breaker is open. */
+  admit(nowMs: number, action: string): AuditError | 'yes' | 'probe';
   /** The agent has the event. */
   acked(): void;
   /** An event or action was refused before it began; returns the error that it was given. */
@@ -138,7 +138,8 @@ export function createFailPolicies(options: FailPolicyOptions): FailPolicies {
   }
 
   return {
-    admit(nowMs) {
+    admit(nowMs, action) {
+      if (resolved.exempt.has(action)) return 'yes';
       const verdict = breaker.admit(nowMs);
       return verdict === 'no' ? circuitOpen() : verdict;
     },

@@ -49,6 +49,8 @@ export interface WaitedState {
   /** Why the agent put the event off. */
   readonly putOffFor: RefusalText | null;
   readonly connected: boolean;
+  /** The outbox would take a refusal for the agent's word on this very event. */
+  readonly isRelayed: boolean;
   /** Why the last connection ended. */
   readonly lastEnd: ConnectionEnd | null;
   readonly timeoutMs: number;
@@ -77,7 +79,9 @@ export function decideTimeoutError(state: WaitedState): AuditError {
 }
 
 /** An agent that takes nothing at all for now has said why to those before this event. */
-function refusalOfAll({ place, connected, lastEnd }: WaitedState): RefusalText | null {
-  if (place !== 'queued' || connected || lastEnd?.refusalKind === undefined) return null;
+function refusalOfAll(state: WaitedState): RefusalText | null {
+  const { place, connected, lastEnd, isRelayed } = state;
+  if (isRelayed || place !== 'queued' || connected || lastEnd?.refusalKind === undefined)
+    return null;
   return { kind: lastEnd.refusalKind, message: lastEnd.message };
 }

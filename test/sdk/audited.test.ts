@@ -123,6 +123,23 @@ describe('an action that can be audited', () => {
     process.off('warning', hear);
   });
 
+  it('is recorded with what it notes, however it ends', async () => {
+    const audit = open();
+    const draft = { ...CLOSED, metadata: { ticket: 'T-1', rows: 0 } };
+    await audit.audited(draft, (note) => note({ metadata: { rows: 2 }, changes: ['name'] }));
+    const failing = audit.audited(draft, (note) => {
+      note({ metadata: { rows: 1 } });
+      throw new RangeError('too far');
+    });
+    await expect(failing).rejects.toThrow('too far');
+    const events = peer.appended.map(({ text }) => JSON.parse(text) as Record<string, unknown>);
+    expect(events).toMatchObject([
+      { metadata: { ticket: 'T-1', rows: 2 }, changes: ['name'] },
+      { metadata: { ticket: 'T-1', rows: 1, error: 'RangeError' } },
+    ]);
+    expect(events[1]).not.toHaveProperty('changes');
+  });
+
   it('may be nested: each is recorded as it ended', async () => {
     const audit = open();
     const outer = audit.audited(CLOSED, async () => {
