@@ -19,7 +19,7 @@ export interface GroupCommits {
 }
 
 /** Lines of one commit at most. */
-const GROUP_LINES_MAX = 1024;
+export const GROUP_LINES_MAX = 1024;
 
 /** Gathers lines; `commit` makes a group of them durable, all or none, and MUST NOT reject. */
 export function createGroupCommits(

@@ -8,7 +8,7 @@ import { createRedactor } from '../redaction/redaction.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import type { Vocabulary } from '../schemas/vocabulary.ts';
 import { createAudited, type Audited, type Verdict } from './audited.ts';
-import type { QueueEntry, RecordReceipt, SpooledReceipt } from './batch.ts';
+import { createEntry, type QueueEntry, type RecordReceipt, type SpooledReceipt } from './batch.ts';
 import { currentContext } from './context.ts';
 import { createDeadlines } from './deadlines.ts';
 import { createDelivery, type DeliveryCounts } from './delivery.ts';
@@ -17,7 +17,7 @@ import { AuditError, AuditErrorCode } from './errors.ts';
 import { createEventIds } from './event-id.ts';
 import { createFailPolicies, type FailPolicyStats, type RefusedAction } from './fail-policy.ts';
 import { asAuditError, decideTimeoutError } from './failure.ts';
-import { resolveOptions } from './options.ts';
+import { checkExempt, resolveOptions } from './options.ts';
 import type { AuditOptions, ResolvedOptions, SpoolingAuditOptions } from './options.ts';
 import { openPreparedDoor } from './prepared.ts';
 import { createSendQueue } from './send-queue.ts';
@@ -71,6 +71,7 @@ export function createAudit(options: AuditOptions): Audit;
 export function createAudit(options: AuditOptions): Audit<Answer> {
   const resolved = resolveOptions(options, process.env);
   const vocabulary = loadVocabulary(options.vocabulary);
+  checkExempt(resolved, vocabulary);
   const prepare = createPreparerOf(options, resolved, vocabulary);
   const sendQueue = createSendQueue(answer);
   const { socketPath, timeoutMs } = resolved;
@@ -106,47 +107,31 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
       return Promise.reject(policies.refuse(asAuditError(thrown), null));
     }
     const nowMs = performance.now();
-    const verdict = roomFor() ?? admitted ?? policies.admit(nowMs);
+    const verdict = closedError() ?? admitted ?? policies.admit(nowMs, event.action);
     if (verdict instanceof AuditError) return Promise.reject(policies.refuse(verdict, event));
-    const isEarly = event.fail_policy === 'fail_open';
+    const waitMs = event.fail_policy === 'fail_open' ? spoolAfterMs : timeoutMs;
+    const kind = verdict === 'probe' ? 'probe' : 'recorded';
     return new Promise((resolve, reject) => {
-      enqueue({
-        event,
-        deadlineMs: nowMs + (isEarly ? spoolAfterMs : timeoutMs),
-        state: 'queued',
-        mayBeRecorded: false,
-        settled: false,
-        putOffFor: null,
-        isProbe: verdict === 'probe',
-        isRelayed: false,
-        isWithdrawn: false,
-        context: currentContext(),
-        resolve,
-        reject,
-      });
+      const answers = { resolve, reject };
+      const entry = createEntry(event, nowMs + waitMs, kind, currentContext(), answers);
+      const full = fullError();
+      if (full === null) enqueue(entry);
+      else policies.unsent(entry, full);
     });
   }
 
   /** Sends what the outbox has kept: it is safe there, so no fail policy concerns it. */
   function relay(event: PreparedEvent): Promise<Result<RecordReceipt, AuditError>> {
-    const refused = roomFor();
+    const refused = closedError() ?? fullError();
     if (refused !== null) return Promise.resolve(err(refused));
+    const deadlineMs = performance.now() + timeoutMs;
     return new Promise((resolve) => {
-      enqueue({
-        event,
-        deadlineMs: performance.now() + timeoutMs,
-        state: 'queued',
-        mayBeRecorded: false,
-        settled: false,
-        putOffFor: null,
-        isProbe: false,
-        isRelayed: true,
-        isWithdrawn: false,
-        context: currentContext(),
+      const answers = {
         // What is relayed is never spooled.
-        resolve: (receipt) => resolve(ok(receipt as RecordReceipt)),
-        reject: (error) => resolve(err(error)),
-      });
+        resolve: (receipt: Answer) => resolve(ok(receipt as RecordReceipt)),
+        reject: (error: AuditError) => resolve(err(error)),
+      };
+      enqueue(createEntry(event, deadlineMs, 'relayed', currentContext(), answers));
     });
   }
 
@@ -175,8 +160,11 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
     entry.resolve(outcome);
   }
 
-  function roomFor(): AuditError | null {
-    if (closing !== null) return new AuditError(AuditErrorCode.closed, 'the audit is closed');
+  function closedError(): AuditError | null {
+    return closing === null ? null : new AuditError(AuditErrorCode.closed, 'the audit is closed');
+  }
+
+  function fullError(): AuditError | null {
     const [events, bytes] = [sendQueue.size(), sendQueue.bytes()];
     if (events < resolved.queueEventsMax && bytes < resolved.queueBytesMax) return null;
     const message = `${events} events (${bytes} bytes) wait for an ack, which is the bound`;
@@ -192,14 +180,15 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
       mayBeRecorded: entry.mayBeRecorded,
       putOffFor: entry.putOffFor,
       connected: delivery.isConnected(),
+      isRelayed: entry.isRelayed,
       lastEnd: delivery.lastEnd(),
       timeoutMs:
         entry.event.fail_policy === 'fail_open' && !entry.isRelayed ? spoolAfterMs : timeoutMs,
       socketPath,
     });
     const sent = entry.state === 'sent';
-    // What goes to the spool is sent from there, and from nowhere else.
-    if (!entry.isRelayed && policies.spools(entry)) sendQueue.withdraw(entry);
+    // What is kept in the spool or the outbox is sent from there, and from nowhere else.
+    if (entry.isRelayed || policies.spools(entry)) sendQueue.withdraw(entry);
     else if (!sent) sendQueue.drop(entry);
     entry.settled = true;
     if (entry.isRelayed) entry.reject(error);
@@ -214,14 +203,14 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
     } catch (thrown) {
       return asAuditError(thrown);
     }
-    const known = roomFor() ?? policies.objection();
+    const known = closedError() ?? fullError() ?? policies.objection();
     if (known !== null) return known;
     const connected = await delivery.probe(timeoutMs);
     const [lastEnd, putOffFor] = [delivery.lastEnd(), sendQueue.putOffFor()];
     if (connected && putOffFor === null) return null;
     const place = putOffFor === null ? 'queued' : 'put_off';
-    const waited = { place, mayBeRecorded: false, putOffFor, connected, lastEnd } as const;
-    return decideTimeoutError({ ...waited, timeoutMs, socketPath });
+    const waited = { place, mayBeRecorded: false, isRelayed: false, putOffFor } as const;
+    return decideTimeoutError({ ...waited, connected, lastEnd, timeoutMs, socketPath });
   }
 
   async function flush(): Promise<void> {
@@ -245,7 +234,7 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
     audited: createAudited({
       record,
       objection,
-      admit: () => policies.admit(performance.now()),
+      admit: (action) => policies.admit(performance.now(), action),
       policyOf: (action) => vocabulary.actions.get(action)?.fail_policy,
       refuse: (error, { action }) => policies.refuse(error, actionOf(action, vocabulary)),
     }),

@@ -55,6 +55,33 @@ export interface QueueEntry {
   readonly reject: (error: AuditError) => void;
 }
 
+/** How an entry is treated, besides what its event says. */
+export type EntryKind = 'recorded' | 'probe' | 'relayed';
+
+/** An entry that waits to be sent; its caller is answered once. */
+export function createEntry(
+  event: PreparedEvent,
+  deadlineMs: number,
+  kind: EntryKind,
+  context: AuditContext,
+  answers: Pick<QueueEntry, 'resolve' | 'reject'>,
+): QueueEntry {
+  return {
+    event,
+    deadlineMs,
+    state: 'queued',
+    mayBeRecorded: false,
+    settled: false,
+    putOffFor: null,
+    isProbe: kind === 'probe',
+    isRelayed: kind === 'relayed',
+    isWithdrawn: false,
+    context,
+    resolve: answers.resolve,
+    reject: answers.reject,
+  };
+}
+
 /** Bytes of an entry's line, newline included. */
 export function lineBytes({ event }: QueueEntry): number {
   return event.end - event.start + 1;

@@ -9,7 +9,8 @@ import type { QueueEntry, SpooledReceipt } from './batch.ts';
 import { runInContext } from './context.ts';
 import { AuditError, AuditErrorCode } from './errors.ts';
 import { createFailureChannel, type FailureChannel } from './failure-channel.ts';
-import { reportFailure, type AuditFailure } from './failure.ts';
+import type { AuditFailure } from './failure.ts';
+import { tell as tellHook } from './hook.ts';
 import type { ResolvedOptions, SpoolLimits } from './options.ts';
 import { createSpool, type Spool, type SpoolOutcome, type SpoolStats } from './spool.ts';
 
@@ -22,11 +23,11 @@ export interface FailPolicyStats {
 }
 
 export interface FailPolicies {
-  /** Whether an event may be sent; an error when the breaker is open. */
-  admit(nowMs: number): AuditError | 'yes' | 'probe';
+  /** Whether an event of this action may be sent; an error when the breaker is open. */
+  admit(nowMs: number, action: string): AuditError | 'yes' | 'probe';
   /** The agent has the event. */
   acked(): void;
-  /** An event was refused before it was queued; returns the error that it was given. */
+  /** An event or action was refused before it began; returns the error that it was given. */
   refuse(error: AuditError, event: RefusedAction | null): AuditError;
   /** The event was queued, and not acked. Answers its caller, now or once it is spooled. */
   failed(entry: QueueEntry, error: AuditError): void;
@@ -34,6 +35,8 @@ export interface FailPolicies {
   spools(entry: QueueEntry): boolean;
   /** The same for one that waited in vain: the agent, or the way to it, is at fault. */
   expired(entry: QueueEntry, error: AuditError): void;
+  /** The same for one that was never sent, which says nothing of the agent. */
+  unsent(entry: QueueEntry, error: AuditError): void;
   /** The breaker's word on an action that is about to begin: null where nothing speaks against it. */
   objection(): AuditError | null;
   stats(): FailPolicyStats;
@@ -75,7 +78,7 @@ export function createFailPolicies(options: FailPolicyOptions): FailPolicies {
 
   function tell(failure: AuditFailure, done?: () => void): void {
     if (!failure.spooled) failures += 1;
-    reportFailure(hook, failure);
+    tellHook('onAuditFailure', hook, failure);
     // While the breaker is open its own note counts the refusals.
     const isCounted = failure.error.code === AuditErrorCode.circuitOpen;
     if (channel === null || isCounted) return done?.();
@@ -103,6 +106,10 @@ export function createFailPolicies(options: FailPolicyOptions): FailPolicies {
 
   function expired(entry: QueueEntry, error: AuditError): void {
     breaker.failed(performance.now());
+    unsent(entry, error);
+  }
+
+  function unsent(entry: QueueEntry, error: AuditError): void {
     if (spool === null || !spools(entry)) return reject(entry, error);
     open += 1;
     spool.append(entry.event, (outcome) => spooled(entry, error, outcome));
@@ -131,18 +138,21 @@ export function createFailPolicies(options: FailPolicyOptions): FailPolicies {
   }
 
   return {
-    admit(nowMs) {
+    admit(nowMs, action) {
+      if (resolved.exempt.has(action)) return 'yes';
       const verdict = breaker.admit(nowMs);
       return verdict === 'no' ? circuitOpen() : verdict;
     },
     acked: () => breaker.succeeded(),
     refuse(error, event) {
+      if (OUTAGES.has(error.code)) breaker.failed(performance.now());
       tell({ error, ...(event === null ? UNPREPARED : failingOf(event)), spooled: false });
       return error;
     },
     failed,
     spools,
     expired,
+    unsent,
     objection() {
       const nowMs = performance.now();
       // Asked again so that the breaker counts the refusal.

@@ -22,7 +22,12 @@ export type FailureNote =
       readonly refused: number;
     }
   | { readonly kind: 'spool_refused'; readonly event_id: string; readonly code: string }
-  | { readonly kind: 'spool_damaged'; readonly file: string; readonly corrupt_lines: number };
+  | {
+      readonly kind: 'spool_damaged';
+      readonly file: string;
+      /** Null where it is no file of a spool at all. */
+      readonly corrupt_lines: number | null;
+    };
 
 export interface FailureChannel {
   /** Calls `done` once the note is on disk, or once the process was warned that it is not. */

@@ -1,8 +1,4 @@
-/**
- * A failed audit write is loud: besides the rejection of record(), the application's hook hears
- * of it, and a hook that fails itself is reported as a process warning.
- */
-import { messageOf } from '../schemas/result.ts';
+/** A failed audit write: what may be told of it, and which error its caller sees. */
 import type { FailPolicy } from '../schemas/vocabulary.ts';
 import type { QueueEntry } from './batch.ts';
 import type { ConnectionEnd } from './connection.ts';
@@ -18,22 +14,6 @@ export interface AuditFailure {
   readonly fail_policy: FailPolicy | undefined;
   /** True: the event is in the spool, and the action goes on. False: record() was rejected. */
   readonly spooled: boolean;
-}
-
-/** Calls the hook, if there is one; never throws. */
-export function reportFailure(
-  hook: ((failure: AuditFailure) => void) | undefined,
-  failure: AuditFailure,
-): void {
-  if (hook === undefined) return;
-  try {
-    hook(failure);
-  } catch (thrown) {
-    process.emitWarning(`onAuditFailure threw: ${messageOf(thrown)}`, {
-      type: 'AuditWarning',
-      code: 'SEALTRAIL_HOOK_FAILED',
-    });
-  }
 }
 
 /** What a caller sees when preparing an event threw something else than AuditError. */
@@ -69,6 +49,8 @@ export interface WaitedState {
   /** Why the agent put the event off. */
   readonly putOffFor: RefusalText | null;
   readonly connected: boolean;
+  /** The outbox would take a refusal for the agent's word on this very event. */
+  readonly isRelayed: boolean;
   /** Why the last connection ended. */
   readonly lastEnd: ConnectionEnd | null;
   readonly timeoutMs: number;
@@ -97,7 +79,9 @@ export function decideTimeoutError(state: WaitedState): AuditError {
 }
 
 /** An agent that takes nothing at all for now has said why to those before this event. */
-function refusalOfAll({ place, connected, lastEnd }: WaitedState): RefusalText | null {
-  if (place !== 'queued' || connected || lastEnd?.refusalKind === undefined) return null;
+function refusalOfAll(state: WaitedState): RefusalText | null {
+  const { place, connected, lastEnd, isRelayed } = state;
+  if (isRelayed || place !== 'queued' || connected || lastEnd?.refusalKind === undefined)
+    return null;
   return { kind: lastEnd.refusalKind, message: lastEnd.message };
 }

@@ -4,7 +4,7 @@
 export { createAudit } from './audit.ts';
 export type { Audit, AuditStats } from './audit.ts';
 export { DeniedError } from './audited.ts';
-export type { Audited, AuditedDraft, AuditedOptions } from './audited.ts';
+export type { Audited, AuditedDraft, AuditedOptions, Note } from './audited.ts';
 export type { BreakerLimits, BreakerState } from './breaker.ts';
 export { currentContext, currentCorrelation, enterContext, runWithContext } from './context.ts';
 export type { ActorDraft, AuditContext, CorrelationIds } from './context.ts';

@@ -6,6 +6,7 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseRedactionKey } from '../redaction/redaction.ts';
 import { messageOf } from '../schemas/result.ts';
+import type { Vocabulary } from '../schemas/vocabulary.ts';
 import { AuditError, AuditErrorCode } from './errors.ts';
 import type { BreakerLimits } from './breaker.ts';
 import type { AuditFailure } from './failure.ts';
@@ -38,8 +39,9 @@ export interface AuditOptions {
   /**
    * When audit writes count as broken down: after so many failures in a row (default 5) that lasted forMs
    * (default 60,000). Then every action is fail-closed, and one event may try each coolDownMs (5,000).
+   * `exempt`: fail-open actions that take place all the same, since refusing them may cost a life.
    */
-  readonly breaker?: Partial<BreakerLimits>;
+  readonly breaker?: Partial<BreakerLimits> & { readonly exempt?: readonly string[] };
 }
 
 /** Options of an Audit that spools; the type of what record() resolves to follows from them. */
@@ -66,6 +68,8 @@ export interface SpoolLimits {
 export interface ResolvedOptions {
   readonly spool: SpoolLimits | null;
   readonly breaker: BreakerLimits;
+  /** Actions that an open breaker does not refuse. */
+  readonly exempt: ReadonlySet<string>;
   readonly socketPath: string;
   readonly tenant: string;
   readonly redactionKey: Uint8Array;
@@ -109,14 +113,28 @@ export function resolveOptions(
   demand(pathBytes <= SOCKET_PATH_BYTES_MAX, 'socketPath', 'short: at most 107 bytes');
   demand(isCount(queueEventsMax), 'queueEventsMax', 'an integer from 1');
   demand(isCount(queueBytesMax), 'queueBytesMax', 'an integer from 1');
-  const breaker = { ...DEFAULT_BREAKER, ...options.breaker };
+  const { exempt = [], ...limits } = options.breaker ?? {};
+  const breaker = { ...DEFAULT_BREAKER, ...limits };
   demand(isCount(breaker.failures), 'breaker.failures', 'an integer from 1');
   demand(breaker.forMs >= 0, 'breaker.forMs', 'milliseconds, from 0');
   demand(breaker.coolDownMs >= 1, 'breaker.coolDownMs', 'milliseconds, from 1');
   const redactionKey = redactionKeyOf(options, env);
   const spool = resolveSpool(options, env, timeoutMs);
   const bounds = { timeoutMs, queueEventsMax, queueBytesMax };
-  return { redactionKey, socketPath, tenant, ...bounds, breaker, spool };
+  return { redactionKey, socketPath, tenant, ...bounds, breaker, exempt: new Set(exempt), spool };
+}
+
+/**
+ * An exemption that cannot hold is found at start: not in the emergency.
+ * @throws AuditError `options_invalid`.
+ */
+export function checkExempt({ exempt }: ResolvedOptions, { actions }: Vocabulary): void {
+  for (const action of exempt)
+    demand(
+      actions.get(action)?.fail_policy === 'fail_open',
+      'breaker.exempt',
+      'actions of the vocabulary that are fail_open',
+    );
 }
 
 function resolveSpool(

@@ -2,11 +2,11 @@
  * Folders of processes that are gone: found, locked, and their files handed out to be sent. A folder is
  * removed and let go once all of its files are.
  */
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isEventId } from './event-id.ts';
+import { listSpoolFiles, removeSpoolFolder, type SealedFile } from './spool-file.ts';
 import { lockFolder, type FolderLock } from './spool-owner.ts';
-import type { SealedFile } from './spool-writer.ts';
 
 export interface SpoolClaims {
   /** Looks once through the spool; hands out the files of each folder that could be locked, in order. */
@@ -44,7 +44,7 @@ export function createSpoolClaims(dir: string, isOwn: (name: string) => boolean)
     if (!names.some((one) => one === 'owner.json' || one.endsWith('.ndjson'))) return [];
     const lock = await lockFolder(folder);
     if (lock === null) return [];
-    const files = await listFiles(folder);
+    const files = await listSpoolFiles(folder);
     claims.set(name, { folder, lock, paths: new Set(files.map(({ path }) => path)) });
     if (files.length === 0) await finish(name);
     return files;
@@ -60,7 +60,7 @@ export function createSpoolClaims(dir: string, isOwn: (name: string) => boolean)
     const claimed = claims.get(name);
     if (claimed === undefined) return;
     claims.delete(name);
-    if (claimed.lock.isHeld()) await rm(claimed.folder, { recursive: true, force: true });
+    if (claimed.lock.isHeld()) await removeSpoolFolder(claimed.folder);
     await claimed.lock.release();
   }
 
@@ -74,16 +74,4 @@ export function createSpoolClaims(dir: string, isOwn: (name: string) => boolean)
 
 function byName(a: { readonly name: string }, b: { readonly name: string }): number {
   return a.name < b.name ? -1 : 1;
-}
-
-/** The spool files of a folder, in the order in which they were written; none where it is gone. */
-async function listFiles(folder: string): Promise<readonly SealedFile[]> {
-  try {
-    const names = (await readdir(folder)).filter((name) => name.endsWith('.ndjson')).sort();
-    const paths = names.map((name) => join(folder, name));
-    return await Promise.all(paths.map(async (path) => ({ path, bytes: (await stat(path)).size })));
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
-    throw error;
-  }
 }

@@ -5,7 +5,7 @@
  * a refusal for good.
  */
 import { ulid } from 'ulid';
-import type { QueueEntry } from './batch.ts';
+import { createEntry, type QueueEntry } from './batch.ts';
 import { createDelivery } from './delivery.ts';
 import { AuditError } from './errors.ts';
 import { createSendQueue } from './send-queue.ts';
@@ -25,6 +25,9 @@ export interface DrainedFile {
   /** The agent passed their numbers without recording them: to be sent under other numbers. */
   readonly again: readonly SpooledEvent[];
 }
+
+/** Whoever recorded it has been told that it is spooled. */
+const UNAWAITED = { resolve: () => undefined, reject: () => undefined };
 
 /** Sends all events of a file; null when `stop` came first. Waits for the agent as long as it takes. */
 export function drainFile(
@@ -70,28 +73,11 @@ export function drainFile(
     stop.addEventListener('abort', onStop);
     if (contents.events.length === 0) return end({ refused, again });
     for (const event of contents.events) {
-      const entry = entryOf(event);
+      const whole = { ...event, fail_policy: 'fail_open' } as const;
+      const entry = createEntry(whole, Number.POSITIVE_INFINITY, 'recorded', {}, UNAWAITED);
       eventOf.set(entry, event);
       sendQueue.add(entry);
     }
     delivery.notify();
   });
-}
-
-function entryOf(event: SpooledEvent): QueueEntry {
-  return {
-    event: { ...event, fail_policy: 'fail_open' },
-    deadlineMs: Number.POSITIVE_INFINITY,
-    state: 'queued',
-    mayBeRecorded: false,
-    settled: false,
-    putOffFor: null,
-    isProbe: false,
-    isRelayed: false,
-    isWithdrawn: false,
-    context: {},
-    // Whoever recorded it has been told that it is spooled.
-    resolve: () => undefined,
-    reject: () => undefined,
-  };
 }

@@ -5,6 +5,7 @@
  * sends the file again sends the same numbers. Pure.
  */
 import { crc32 } from 'node:zlib';
+import { EVENT_BYTES_MAX } from '../schemas/wire.ts';
 import type { Line } from './arena.ts';
 import { isEventId } from './event-id.ts';
 
@@ -19,7 +20,7 @@ export interface SpoolContents {
   readonly events: readonly SpooledEvent[];
   /** Bytes of a last line that was never finished; nobody was told that it is kept. */
   readonly tornBytes: number;
-  /** Lines that no longer are what was written. */
+  /** Lines that no longer are what was written, or never were written by a spool. */
   readonly corruptLines: number;
 }
 
@@ -77,7 +78,8 @@ function readLine(bytes: Buffer, start: number, end: number): unknown {
 
 function eventOf(value: unknown, line: Line): SpooledEvent | null {
   if (typeof value !== 'object' || value === null || !('event_id' in value)) return null;
-  if (typeof value.event_id !== 'string' || !('event' in value)) return null;
+  if (typeof value.event_id !== 'string' || !isEventId(value.event_id)) return null;
+  if (!('event' in value) || line.end - line.start > EVENT_BYTES_MAX) return null;
   const { event } = value;
   if (typeof event !== 'object' || event === null || !('action' in event)) return null;
   return typeof event.action === 'string'

@@ -2,19 +2,14 @@
  * The spool of one process: a locked folder with files that are appended to one after the other. A line is
  * kept once its group is fsynced. A file whose write failed is cut back and never written to again.
  */
-import { mkdir, open, readdir, rm, rmdir, type FileHandle } from 'node:fs/promises';
+import { mkdir, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf } from '../schemas/result.ts';
 import { appendDurably, openToAppend, syncFolder, type Written } from './append-file.ts';
 import { createEventIds } from './event-id.ts';
+import { FILE_BYTES, removeSpoolFolder, type SealedFile } from './spool-file.ts';
 import { encodeSpoolHeader } from './spool-format.ts';
 import { lockFolder, type FolderLock } from './spool-owner.ts';
-
-/** A file that nobody writes to any more. */
-export interface SealedFile {
-  readonly path: string;
-  readonly bytes: number;
-}
 
 export interface SpoolWriter {
   /** Makes lines durable, all or none; never rejects. */
@@ -35,9 +30,6 @@ interface Current {
   bytes: number;
   events: number;
 }
-
-/** A file is ended at this size, so that what is read into memory to be sent stays small. */
-const FILE_BYTES = 4 * 1024 * 1024;
 
 /** Creates the writer of a folder that does not exist yet; onSealed hears of each file to be sent. */
 export function createSpoolWriter(
@@ -110,8 +102,8 @@ export function createSpoolWriter(
 
   async function close(): Promise<void> {
     await seal();
+    if (lock?.isHeld() === true) await removeSpoolFolder(folder);
     await lock?.release();
-    if (lock !== null) await removeEmptyFolder(folder);
     lock = null;
   }
 
@@ -122,21 +114,6 @@ export function createSpoolWriter(
     current: () => ({ bytes: current?.bytes ?? 0, events: current?.events ?? 0 }),
     isLost: () => lock !== null && !lock.isHeld(),
   };
-}
-
-/** Removes a folder unless something is left in it. */
-export async function removeEmptyFolder(folder: string): Promise<void> {
-  if ((await readdir(folder)).length === 0) await rmdir(folder);
-}
-
-/** Reads a whole file of the spool. */
-export async function readSpoolFile(path: string): Promise<Buffer> {
-  const file = await open(path, 'r');
-  try {
-    return await file.readFile();
-  } finally {
-    await file.close();
-  }
 }
 
 function warn(message: string): void {

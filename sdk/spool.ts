@@ -15,8 +15,9 @@ import type { Line } from './arena.ts';
 import type { FailureChannel } from './failure-channel.ts';
 import { createSpoolClaims } from './spool-claims.ts';
 import { drainFile, type DrainedFile } from './spool-drain.ts';
+import { readSpoolFile, type SealedFile } from './spool-file.ts';
 import { encodeSpoolLine, readSpool } from './spool-format.ts';
-import { createSpoolWriter, readSpoolFile, type SealedFile } from './spool-writer.ts';
+import { createSpoolWriter } from './spool-writer.ts';
 
 export interface SpoolSettings {
   readonly dir: string;
@@ -136,20 +137,44 @@ export function createSpool(
     }
   }
 
+  /** Resolves once the file is done with, or draining has to stop. */
   async function send(file: SealedFile): Promise<void> {
     isWanted = true;
-    const contents = readSpool(await readSpoolFile(file.path));
-    const result = await drainFile(contents, { ...settings, onAnswer: answered }, stop.signal);
-    if (result === null) return;
-    if (contents.corruptLines > 0) {
-      const corrupt_lines = contents.corruptLines;
-      channel.write({ kind: 'spool_damaged', file: basename(file.path), corrupt_lines });
+    try {
+      if (!(await empty(file))) return;
+    } catch (error) {
+      // Tried again with the next scan: those behind it do not wait for it.
+      toSend.push(...toSend.splice(0, 1));
+      throw error;
     }
+    toSend.shift();
+    await claims.finished(file);
+  }
+
+  /** False when draining was stopped before everything in the file was answered for. */
+  async function empty(file: SealedFile): Promise<boolean> {
+    const bytes = await readSpoolFile(file.path);
+    if (bytes === 'gone') {
+      warn(`a file of the spool is gone: ${basename(file.path)}`);
+      return true;
+    }
+    if (bytes === 'unfit') {
+      tellDamage(file, null);
+      await setAside(file);
+      return true;
+    }
+    const contents = readSpool(bytes);
+    const result = await drainFile(contents, { ...settings, onAnswer: answered }, stop.signal);
+    if (result === null) return false;
+    if (contents.corruptLines > 0) tellDamage(file, contents.corruptLines);
     await keepWhatIsLeft(result);
     if (result.refused.length + contents.corruptLines > 0) await setAside(file);
     else await rm(file.path, { force: true });
-    toSend.shift();
-    await claims.finished(file);
+    return true;
+  }
+
+  function tellDamage({ path }: SealedFile, corrupt_lines: number | null): void {
+    channel.write({ kind: 'spool_damaged', file: basename(path), corrupt_lines });
   }
 
   function answered(): void {

@@ -1,8 +1,9 @@
 /**
- * GET /customers/:id/export: the slow request of the example. A denial is an event of its own; an
- * export is recorded before its address leaves, and the trace shows where the time went.
+ * GET /customers/:id/export: the slow request of the example. It does not begin when it could not be
+ * recorded, its address leaves once it is, and the trace shows where the time went.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DeniedError } from '../../sdk/index.ts';
 import { findCustomer, type Customer } from './people.ts';
 import type { ShopParts } from './shop-parts.ts';
 import { inSpan } from './tracing.ts';
@@ -23,22 +24,21 @@ export function addExport({ web, audit, sessions }: ShopParts): void {
           action: 'customer.export',
           resource: { type: 'customer', id: customer.id, name: customer.name },
         } as const;
-        if (sessions.of(request)?.user.role !== 'admin') {
-          // No business transaction takes part in this: none can take it along when it rolls back.
-          await audit.record({ ...draft, outcome: 'denied', metadata: { reason: 'role' } });
-          request.log.warn({ customer: customer.id }, 'export denied');
-          return reply.code(403).send({ error: 'only admins export' });
-        }
-        const rows = await inSpan('db.query', () => queryOrders(customer));
-        const address = await inSpan('upload', () => upload(rows));
-        await audit.record({
-          ...draft,
-          outcome: 'success',
-          changes: ['name', 'email', 'orders'],
-          metadata: { row_count: rows.length, format: 'ndjson' },
+        return audit.audited(draft, async (note) => {
+          // No business transaction takes part in this: none takes the denial along when it rolls back.
+          if (sessions.of(request)?.user.role !== 'admin') {
+            note({ metadata: { reason: 'role' } });
+            throw new DeniedError('only admins export');
+          }
+          const rows = await inSpan('db.query', () => queryOrders(customer));
+          note({
+            changes: ['name', 'email', 'orders'],
+            metadata: { row_count: rows.length, format: 'ndjson' },
+          });
+          const address = await inSpan('upload', () => upload(rows));
+          request.log.info({ customer: customer.id, rows: rows.length }, 'exported');
+          return { rows: rows.length, address };
         });
-        request.log.info({ customer: customer.id, rows: rows.length }, 'exported');
-        return { rows: rows.length, address };
       }),
   );
 }

@@ -2,6 +2,7 @@
  * POST /admin/impersonate: support acts as a customer's user. From here on every event of the new
  * session names both: who acted, and on whose behalf.
  */
+import { DeniedError } from '../../sdk/index.ts';
 import { findUser } from './people.ts';
 import type { ShopParts } from './shop-parts.ts';
 
@@ -25,18 +26,20 @@ export function addImpersonation({ web, audit, sessions }: ShopParts): void {
       if (user === undefined || session === undefined) {
         return reply.code(404).send({ error: 'no such user' });
       }
-      const allowed = session.user.role === 'admin' && user.role === 'customer';
       const principal = { type: 'user', id: user.id, name: user.name } as const;
-      await audit.record({
+      const draft = {
         action: 'user.impersonate',
-        outcome: allowed ? 'success' : 'denied',
         actor: { ...session.actor, on_behalf_of: principal },
         resource: { type: 'user', id: user.id, name: user.name },
         metadata: { ticket: request.body.ticket },
+      };
+      const token = await audit.audited(draft, () => {
+        if (session.user.role !== 'admin' || user.role !== 'customer')
+          throw new DeniedError('only admins act for customers');
+        return sessions.open(session.user, principal);
       });
-      request.log.info({ admin: session.actor.id, as: user.id, allowed }, 'impersonation');
-      if (!allowed) return reply.code(403).send({ error: 'only admins act for customers' });
-      return { token: sessions.open(session.user, principal) };
+      request.log.info({ admin: session.actor.id, as: user.id }, 'impersonation');
+      return { token };
     },
   );
 }

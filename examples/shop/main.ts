@@ -28,9 +28,11 @@ async function main(): Promise<void> {
     socketPath: settings.socketPath,
     // A web request does not wait longer for its audit record than for its database.
     timeoutMs: 3_000,
+    // Where logins wait while the agent is away: SEALTRAIL_SPOOL_DIR, or `spool` in the data directory.
+    spool: true,
     // The alert: codes and names, never what was in the event.
-    onAuditFailure: ({ error: { code, hint }, action, event_id, fail_policy }: AuditFailure) =>
-      web.log.error({ code, hint, action, event_id, fail_policy }, 'not audited'),
+    onAuditFailure: ({ error: { code, hint }, ...failure }: AuditFailure) =>
+      web.log.error({ code, hint, ...failure }, 'not audited'),
   });
   const sessions = createSessions();
   const gateway = createCardGateway(await createWebApp('card-gateway', appLog));

@@ -13,7 +13,7 @@ export const IDLE_MS: number = 30 * 60_000;
 /** Ends sessions that were not used for half an hour; never throws. */
 export async function sweepSessions(
   sessions: Sessions,
-  audit: Audit,
+  audit: Audit<unknown>,
   log: FastifyBaseLogger,
   nowMs: number = Date.now(),
 ): Promise<void> {

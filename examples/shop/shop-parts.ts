@@ -7,7 +7,8 @@ import type { Sessions } from './sessions.ts';
 
 export interface ShopParts {
   readonly web: FastifyInstance;
-  readonly audit: Audit;
+  /** With a spool: what record() resolves to is no proof that the agent has it. */
+  readonly audit: Audit<unknown>;
   readonly sessions: Sessions;
   readonly gatewayUrl: string;
 }

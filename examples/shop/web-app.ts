@@ -4,7 +4,7 @@
  */
 import { LogController, fastify, type FastifyInstance } from 'fastify';
 import { destination, type DestinationStream } from 'pino';
-import { AuditError, currentCorrelation } from '../../sdk/index.ts';
+import { AuditError, currentCorrelation, DeniedError } from '../../sdk/index.ts';
 import { auditContext } from '../../sdk/fastify.ts';
 import { traceRequests } from './tracing.ts';
 
@@ -37,6 +37,7 @@ export async function createWebApp(
     // Fail closed: what could not be audited does not happen, and says so.
     if (error instanceof AuditError)
       return reply.code(503).send({ error: 'audit', code: error.code });
+    if (error instanceof DeniedError) return reply.code(403).send({ error: error.message });
     const { statusCode = 500, message } = error instanceof Error ? toHttp(error) : {};
     if (statusCode >= 500) request.log.error({ reason: message }, 'request failed');
     return reply.code(statusCode).send({ error: statusCode >= 500 ? 'internal' : message });

@@ -26,6 +26,8 @@ export type Connect = () => Promise<DatabaseClient>;
 
 export const DEFAULT_TABLE = 'audit_outbox';
 
+/** A channel of LISTEN and NOTIFY has the table's name, and may not be longer. */
+const NAME_MAX = 63;
 const TABLE = /^([a-z_][a-z0-9_]{0,62}\.)?[a-z_][a-z0-9_]{0,40}$/;
 
 /**
@@ -33,10 +35,10 @@ const TABLE = /^([a-z_][a-z0-9_]{0,62}\.)?[a-z_][a-z0-9_]{0,40}$/;
  * @throws AuditError `options_invalid`.
  */
 export function tableNameOf(table: string = DEFAULT_TABLE): string {
-  if (TABLE.test(table)) return table;
+  if (TABLE.test(table) && table.length <= NAME_MAX) return table;
   throw new AuditError(
     AuditErrorCode.optionsInvalid,
-    'table must be lower-case letters, digits and "_", with a schema before it or none',
+    'table must be lower-case letters, digits and "_", with a schema before it or none; 63 at most',
     { hint: 'For example: audit_outbox, shop.audit_outbox' },
   );
 }

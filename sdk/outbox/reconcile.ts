@@ -2,11 +2,14 @@
  * What has to be looked after in the table: rows that no relay ships, intents without an outcome, and rows
  * that are done with. Each a function over one connection; reconciler.ts runs them at intervals.
  */
+import { checkEvent } from '../../schemas/event-check.ts';
 import type { AuditEvent } from '../../schemas/event.ts';
+import { err, ok, type Result } from '../../schemas/result.ts';
+import { EVENT_BYTES_MAX } from '../../schemas/wire.ts';
 import type { EventDraft } from '../draft.ts';
 import { AuditError } from '../errors.ts';
 import { inTransaction, selectRows, type DatabaseClient } from './client.ts';
-import { asError } from './hook.ts';
+import { asError } from '../hook.ts';
 import type { IntentLink, Outbox } from './writer.ts';
 
 export interface StuckRow {
@@ -53,7 +56,7 @@ export async function findStuck(
 ): Promise<StuckReport> {
   const rows = await selectRows<StuckRow & { readonly stuck: number; readonly aside: number }>(
     client,
-    `SELECT id, event_id, action, attempts, last_error, ${AGE_MS} AS age_ms,
+    `SELECT id, left(event_id, 64) AS event_id, left(action, 128) AS action, attempts, last_error, ${AGE_MS} AS age_ms,
        (count(*) FILTER (WHERE set_aside_at IS NULL) OVER ())::int AS stuck,
        (count(*) FILTER (WHERE set_aside_at IS NOT NULL) OVER ())::int AS aside
      FROM ${table}
@@ -73,7 +76,9 @@ export async function findStuck(
 export interface Inquiry {
   /** Asked about each dangling intent; the outcome's draft, or null while it cannot be told. */
   decide(intent: DanglingIntent): EventDraft | null | Promise<EventDraft | null>;
-  /** Told why an intent stays open: decide threw, or its draft has a fault. */
+  /** How long it may take about one intent, in milliseconds: its row is locked so long. */
+  readonly withinMs: number;
+  /** Told why an intent stays open: it is no event, decide threw or took too long, or its draft has a fault. */
   onFault(error: Error): void;
 }
 
@@ -98,7 +103,7 @@ export async function reconcileIntents(
       // Asked once more under the lock: another reconciler may have been faster.
       if (await hasOutcome(client, table, row.event_id)) return row.id;
       found += 1;
-      if (await settle(client, outbox, intentOf(row), inquiry)) {
+      if (await settle(client, outbox, row, inquiry)) {
         settled += 1;
         await client.query(
           `UPDATE ${table} SET settled_at = clock_timestamp() WHERE id = CAST($1 AS bigint)`,
@@ -144,13 +149,18 @@ async function hasOutcome(
 async function settle(
   client: DatabaseClient,
   outbox: Outbox,
-  intent: DanglingIntent,
+  row: DanglingRow,
   inquiry: Inquiry,
 ): Promise<boolean> {
-  const draft = await decideOutcome(intent, inquiry);
+  const intent = intentOf(row);
+  if (!intent.ok) {
+    inquiry.onFault(intent.error);
+    return false;
+  }
+  const draft = await decideOutcome(intent.value, inquiry);
   if (draft === null) return false;
   try {
-    await outbox.recordOutcome(client, intent, draft);
+    await outbox.recordOutcome(client, intent.value, draft);
     return true;
   } catch (thrown) {
     // Found before any statement, so the transaction is whole.
@@ -160,12 +170,21 @@ async function settle(
   }
 }
 
+/** One that never comes back would end the passes, and with them the alarms, without a word. */
 async function decideOutcome(intent: DanglingIntent, inquiry: Inquiry): Promise<EventDraft | null> {
+  const { withinMs } = inquiry;
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<never>((_, reject) => {
+    const error = new Error(`no answer about intent ${intent.intent_id} within ${withinMs} ms`);
+    timer = setTimeout(() => reject(error), withinMs);
+  });
   try {
-    return await inquiry.decide(intent);
+    return await Promise.race([inquiry.decide(intent), tooLong]);
   } catch (thrown) {
     inquiry.onFault(asError(thrown));
     return null;
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -185,7 +204,8 @@ async function lockNext(
 ): Promise<DanglingRow | null> {
   const rows = await selectRows<DanglingRow>(
     client,
-    `SELECT id, event_id, action, line, ${AGE_MS} AS age_ms FROM ${table}
+    `SELECT id, event_id, left(action, 128) AS action, left(line, ${EVENT_BYTES_MAX + 1}) AS line,
+       ${AGE_MS} AS age_ms FROM ${table}
      WHERE intent_id = event_id AND settled_at IS NULL AND id > CAST($1 AS bigint)
        AND recorded_at < ${agoOf('$2')}
      ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED`,
@@ -194,10 +214,26 @@ async function lockNext(
   return rows[0] ?? null;
 }
 
-function intentOf({ event_id, action, line, age_ms }: DanglingRow): DanglingIntent {
-  const event = JSON.parse(line) as AuditEvent;
+/** The table is not trusted: what is no event is not asked about. */
+function intentOf(row: DanglingRow): Result<DanglingIntent, Error> {
+  const { id, event_id, action, age_ms } = row;
+  const event = parseEvent(row.line);
+  if (event?.event_id !== event_id)
+    return err(
+      new Error(`the intent in row ${id} is not an event; who else can write to the table?`),
+    );
   const workflow_id = event.correlation.workflow_id ?? event_id;
-  return { intent_id: event_id, workflow_id, action, age_ms, event };
+  return ok({ intent_id: event_id, workflow_id, action, age_ms, event });
+}
+
+function parseEvent(line: string): AuditEvent | null {
+  try {
+    const checked = checkEvent(JSON.parse(line));
+    return checked.ok ? checked.value : null;
+  } catch {
+    // Its text is not quoted, as in every other message.
+    return null;
+  }
 }
 
 /** Deletes rows shipped longer than `afterMs` ago, but open intents and their outcomes; returns how many. */

@@ -6,7 +6,7 @@
 import type { EventDraft } from '../draft.ts';
 import { createBell } from './bell.ts';
 import type { Connect, DatabaseClient } from './client.ts';
-import { asError, tell } from './hook.ts';
+import { asError, tell } from '../hook.ts';
 import {
   findStuck,
   pruneShipped,
@@ -33,6 +33,8 @@ export interface ReconcilerOptions {
    * as long as that cannot be told. Left out, dangling intents are counted only.
    */
   readonly onDangling?: (intent: DanglingIntent) => EventDraft | null | Promise<EventDraft | null>;
+  /** How long onDangling may take about one intent, in milliseconds. Default 30,000. */
+  readonly inquiryMs?: number;
   /** How long shipped rows are kept, in milliseconds; null keeps them. Default seven days. */
   readonly keepShippedMs?: number | null;
   /** Told of a pass that failed, or of an intent that could not be settled; the next pass comes. */
@@ -61,6 +63,7 @@ export interface Reconciler {
 const DEFAULT_EVERY_MS = 60_000;
 const DEFAULT_STUCK_MS = 60_000;
 const DEFAULT_DANGLING_MS = 300_000;
+const DEFAULT_INQUIRY_MS = 30_000;
 const DEFAULT_KEEP_MS: number = 7 * 24 * 60 * 60 * 1000;
 
 /** Starts a reconciler; the first pass is at once. */
@@ -100,6 +103,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       options.danglingAfterMs ?? DEFAULT_DANGLING_MS,
       {
         decide: options.onDangling ?? (() => null),
+        withinMs: options.inquiryMs ?? DEFAULT_INQUIRY_MS,
         onFault: (error) => tell('onError', options.onError, error),
       },
     );

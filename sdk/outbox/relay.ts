@@ -9,7 +9,7 @@ import { AuditError, AuditErrorCode } from '../errors.ts';
 import { preparedDoorOf } from '../prepared.ts';
 import { createBell } from './bell.ts';
 import { tableNameOf, type Connect, type DatabaseClient } from './client.ts';
-import { asError, tell } from './hook.ts';
+import { asError, tell } from '../hook.ts';
 import { shipRows, type SetAside, type Shipment } from './shipment.ts';
 
 export interface RelayOptions {

@@ -3,6 +3,7 @@
  * until they are marked, and other relays skip them. A process that dies before the commit leaves them
  * unshipped: they are sent again, and the store shows the event once by its event_id.
  */
+import { EVENT_BYTES_MAX } from '../../schemas/wire.ts';
 import type { AuditError } from '../errors.ts';
 import type { PreparedDoor } from '../prepared.ts';
 import { inTransaction, selectRows, type DatabaseClient } from './client.ts';
@@ -43,7 +44,9 @@ export function shipRows(
   return inTransaction(client, async () => {
     const claimed = await selectRows<OutboxRow>(
       client,
-      `SELECT id, event_id, action, line, lane, attempts FROM ${table}
+      // Cut, so that no row costs more memory than one too large for the agent; that it is set aside for.
+      `SELECT id, left(event_id, 64) AS event_id, left(action, 128) AS action,
+         left(line, ${EVENT_BYTES_MAX + 1}) AS line, lane, attempts FROM ${table}
        WHERE ${PENDING} ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`,
       [rowsMax],
     );

@@ -208,9 +208,21 @@ describe('an agent that is away', () => {
     const failure = linesOf(shop.appLog(), 'req-away').find(({ msg }) => msg === 'not audited');
     expect(failure).toMatchObject({ action: 'payment.charge', fail_policy: 'fail_closed' });
     const login = { login: 'bob', password: 'builder' };
-    expect((await shop.post('/login', login)).status).toBe(200);
+    const away = { 'x-request-id': 'req-login-away' };
+    expect((await shop.post('/login', login, away)).status).toBe(200);
+    const spooled = linesOf(shop.appLog(), 'req-login-away').find(
+      ({ msg }) => msg === 'not audited',
+    );
+    expect(spooled).toMatchObject({ action: 'user.login', spooled: true });
+    // What cannot be recorded does not begin.
+    const headersOfExport = { ...admin, 'x-request-id': 'req-export-away' };
+    expect((await shop.get('/customers/c-1/export', headersOfExport)).status).toBe(503);
+    expect(linesOf(shop.appLog(), 'req-export-away').map(({ msg }) => msg)).not.toContain(
+      'exported',
+    );
 
     await agent.start();
+    await until(() => eventsOf('req-login-away').length === 1, 'the login to be drained', 20_000);
     const again = await shop.post('/payments', PAYMENT, { ...admin, 'x-request-id': 'req-back' });
     expect(again.status).toBe(201);
     expect(eventsOf('req-back')).toHaveLength(1);

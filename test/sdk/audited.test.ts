@@ -88,6 +88,71 @@ describe('an action that can be audited', () => {
     ]);
   });
 
+  it.each([
+    ['nothing at all', undefined, 'Error'],
+    ['null', null, 'Error'],
+    ['a text', 'hunter22', 'Error'],
+    ['an error that cannot be looked at', hostileError(), 'Error'],
+  ])('is recorded as a failure when it throws %s', async (_what, thrown, name) => {
+    let heard: unknown = 'nothing';
+    const isDenied = (error: unknown): boolean => (error as { status: number }).status === 403;
+    const rolledBack: string[] = [];
+    const rollback = (): void => void rolledBack.push('rollback');
+    await open()
+      .audited(CLOSED, () => Promise.reject(thrown), { isDenied, rollback })
+      .catch((error: unknown) => void (heard = error));
+    expect(heard === thrown).toBe(true);
+    expect(recorded()).toEqual([['customer.delete', 'failure', name]]);
+    expect(rolledBack).toEqual(['rollback']);
+  });
+
+  it('keeps its own error when the rollback fails as well, which is a warning', async () => {
+    const warnings: string[] = [];
+    const hear = ({ message }: Error): void => void warnings.push(message);
+    process.on('warning', hear);
+    const rollback = (): never => {
+      throw new Error('connection lost');
+    };
+    const denial = new DeniedError('not yours');
+    const attempt = open().audited(CLOSED, () => Promise.reject(denial), { rollback });
+    await expect(attempt).rejects.toBe(denial);
+    expect(recorded()).toEqual([['customer.delete', 'denied', 'DeniedError']]);
+    await expect
+      .poll(() => warnings)
+      .toEqual(['rollback of customer.delete threw: connection lost']);
+    process.off('warning', hear);
+  });
+
+  it('is recorded with what it notes, however it ends', async () => {
+    const audit = open();
+    const draft = { ...CLOSED, metadata: { ticket: 'T-1', rows: 0 } };
+    await audit.audited(draft, (note) => note({ metadata: { rows: 2 }, changes: ['name'] }));
+    const failing = audit.audited(draft, (note) => {
+      note({ metadata: { rows: 1 } });
+      throw new RangeError('too far');
+    });
+    await expect(failing).rejects.toThrow('too far');
+    const events = peer.appended.map(({ text }) => JSON.parse(text) as Record<string, unknown>);
+    expect(events).toMatchObject([
+      { metadata: { ticket: 'T-1', rows: 2 }, changes: ['name'] },
+      { metadata: { ticket: 'T-1', rows: 1, error: 'RangeError' } },
+    ]);
+    expect(events[1]).not.toHaveProperty('changes');
+  });
+
+  it('may be nested: each is recorded as it ended', async () => {
+    const audit = open();
+    const outer = audit.audited(CLOSED, async () => {
+      await audit.audited(OPEN, () => 'in');
+      throw new RangeError('too far');
+    });
+    await expect(outer).rejects.toThrow('too far');
+    expect(recorded()).toEqual([
+      ['user.login', 'success', undefined],
+      ['customer.delete', 'failure', 'RangeError'],
+    ]);
+  });
+
   it('is committed after the ack, and never before', async () => {
     const steps: string[] = [];
     await open().audited(CLOSED, () => void steps.push('act'), {
@@ -171,6 +236,32 @@ describe('a fail-closed action that cannot be audited', () => {
     expect(failures).toMatchObject([{ action: 'customer.delete', spooled: false }]);
   });
 
+  it('says that nothing was changed when it was not recorded, also where the rollback fails', async () => {
+    await using dying = await disposable({ onBatch: () => 'drop' });
+    const attempt = open(dying.peer.socketPath, 200).audited(CLOSED, () => 'prepared', {
+      commit: () => 'never',
+      rollback: () => Promise.reject(new Error('connection lost')),
+    });
+    await expect(attempt).rejects.toMatchObject({ name: 'AuditError', performed: 'no' });
+  });
+
+  it('opens the breaker by its refusals, so that the next ones need not wait', async () => {
+    const audit = createAudit({
+      service: 'test',
+      vocabulary: TEST_VOCABULARY,
+      redactionKey: TEST_KEY,
+      socketPath: nowhere(),
+      timeoutMs: 20,
+      breaker: { failures: 3, forMs: 0, coolDownMs: 60_000 },
+    });
+    audits.push(audit);
+    for (let n = 0; n < 3; n++)
+      await expect(audit.audited(CLOSED, () => 1)).rejects.toMatchObject({
+        code: 'agent_unavailable',
+      });
+    await expect(audit.audited(CLOSED, () => 1)).rejects.toMatchObject({ code: 'circuit_open' });
+  });
+
   it('gives the error of the action as the cause when neither worked', async () => {
     await using dying = await disposable({ onBatch: () => 'drop' });
     const denial = new DeniedError('not yours');
@@ -204,6 +295,14 @@ describe('a fail-open action that cannot be audited', () => {
     expect(failures).toMatchObject([{ spooled: false, error: { code: 'unsafe_json' } }]);
   });
 });
+
+/** Its name, its code and its kind throw. */
+function hostileError(): Error {
+  const refuse = (): never => {
+    throw new TypeError('hands off');
+  };
+  return new Proxy(new Error('hunter22'), { get: refuse, has: refuse, getPrototypeOf: refuse });
+}
 
 async function disposable(
   script: Parameters<typeof startAgentPeer>[0],

@@ -14,7 +14,7 @@ test('PostgreSQL 15: application, relay and reconciler work with the privileges 
   await using shop = await openShop(server.url);
   await shop.db.query(`
     CREATE ROLE app LOGIN; CREATE ROLE relay LOGIN; CREATE ROLE reconciler LOGIN;
-    GRANT INSERT ON audit_outbox TO app;
+    GRANT INSERT (event_id, action, occurred_at, line, lane, intent_id) ON audit_outbox TO app;
     GRANT SELECT, UPDATE ON audit_outbox TO relay;
     GRANT SELECT, INSERT, UPDATE, DELETE ON audit_outbox TO reconciler;
     GRANT USAGE ON SEQUENCE audit_outbox_id_seq TO app, reconciler`);
@@ -38,7 +38,14 @@ test('PostgreSQL 15: application, relay and reconciler work with the privileges 
     ...deletion('c-2'),
     action: 'payment.charge',
   });
-  for (const sql of ['UPDATE audit_outbox SET line = $1', 'DELETE FROM audit_outbox WHERE $1 = $1'])
+  const columns = 'event_id, action, occurred_at, line';
+  for (const sql of [
+    'UPDATE audit_outbox SET line = $1',
+    'DELETE FROM audit_outbox WHERE $1 = $1',
+    // A row that no relay looks at, and one that is never stuck.
+    `INSERT INTO audit_outbox (${columns}, shipped_at) VALUES ($1, $1, now(), $1, now())`,
+    `INSERT INTO audit_outbox (${columns}, recorded_at) VALUES ($1, $1, now(), $1, 'infinity')`,
+  ])
     await expect(app.query(sql, ['x'])).rejects.toMatchObject({ code: '42501' });
   await app.end();
 

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createOutbox, createRelay, outboxSchema, type SetAside } from '../../sdk/outbox.ts';
 import { until } from '../support/agent-peer.ts';
+import { runCli } from '../support/agent-process.ts';
 import { TEST_VOCABULARY } from '../support/sdk-fixture.ts';
 import { readRecords } from '../support/outcome.ts';
 import { deletion, eventually, openShop, type Shop } from '../support/outbox.ts';
@@ -89,6 +90,7 @@ it('a relay killed -9 between ack and mark sends again, and the store shows the 
   await shop.shipped();
   await relay.stop();
   expect(await countsOf(ids)).toEqual({ events: [1], records: [2] });
+  expect((await runCli(['verify', shop.agent.dir])).code).toBe(0);
 });
 
 it('relays killed -9 at any moment, again and again, lose nothing and show nothing twice', async () => {

@@ -173,7 +173,7 @@ async function answer(
   socket.end(encodeFrame(FrameType.error, JSON.stringify(passing)));
 }
 
-/** Like the agent: a number that was passed, and of which there is no record, is not a duplicate. */
+/** Like the agent: a number that was passed, and under which the event is not, is not a duplicate. */
 const NO_RECORD = { kind: 'protocol_error', message: 'passed, and no record of it' } as const;
 
 function append(batch: PeerBatch, producer: string, script: PeerScript, state: PeerState): Ack {
@@ -183,7 +183,9 @@ function append(batch: PeerBatch, producer: string, script: PeerScript, state: P
     state.arrivals.push(arrival);
     const hash = createHash('sha256').update(text).digest('hex') as never;
     const passed = arrival.seq <= (state.last.get(producer) ?? -1);
-    const before = passed ? state.appended.findIndex((one) => one.seq === arrival.seq) : -1;
+    const isSame = (one: Arrival): boolean =>
+      one.producer === producer && one.seq === arrival.seq && one.text === text;
+    const before = passed ? state.appended.findIndex(isSame) : -1;
     if (before !== -1) return [0, before, hash, 1];
     const refused = passed ? NO_RECORD : (script.refuse?.(arrival) ?? null);
     if (refused !== null) {
