@@ -10,6 +10,7 @@ import { err, ok, type Result } from '../schemas/result.ts';
 import type { Agent, AgentOptions } from './agent-interface.ts';
 import type { AgentIdentity } from './append/agent-event.ts';
 import { openLedger, type OpenedLedger } from './append/open.ts';
+import { beginCheckpoints } from './checkpointing.ts';
 import { startDelivery, type Delivery } from './deliver/delivery.ts';
 import { rebaseCursors } from './deliver/rebase.ts';
 import { keepConfiguredServer, type EmbeddedServer } from './embedded-server.ts';
@@ -72,6 +73,7 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
 
   const ledger = await append(base);
   if (!ledger.ok) return ledger;
+  base.view.checkpoints = beginCheckpoints(base, ledger.value);
   const database = startDatabase(base);
   const delivery = await deliver(base, ledger.value);
   if (!delivery.ok) return delivery;
@@ -150,6 +152,7 @@ async function append(base: Base): Promise<Result<OpenedLedger, string>> {
     nowMs: Date.now,
     onDurable: (records) => {
       view.durable = records;
+      view.checkpoints?.notifyDurable(records);
       view.delivery?.notifyDurable(records);
     },
     onFailed: (reason) => base.fail(`the ledger cannot be written: ${reason}`),

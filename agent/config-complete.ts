@@ -9,6 +9,7 @@ import type {
   TlsServerConfig,
 } from '../schemas/config.ts';
 import {
+  CHECKPOINTS_DEFAULTS,
   DATA_DIR_DEFAULT,
   ELASTICSEARCH_DEFAULTS,
   FILE_DEFAULTS,
@@ -68,6 +69,7 @@ export function completeConfig(form: ConfigForm, configFile: string): Config {
       signing_key_file: inData(keys.signing_key_file),
       generate: keys.generate,
     },
+    checkpoints: { ...CHECKPOINTS_DEFAULTS, ...form.checkpoints },
     tenants: form.tenants,
     retention: { classes: form.retention?.classes ?? RETENTION_CLASSES_DEFAULT },
     service: {

@@ -44,6 +44,13 @@ export const LEDGER_DEFAULTS: Config['ledger'] = {
   reserve_bytes: MIB,
 };
 
+export const CHECKPOINTS_DEFAULTS: Config['checkpoints'] = {
+  enabled: true,
+  interval_ms: 1_000,
+  records_max: 1_024,
+  anchor_interval_ms: 60_000,
+};
+
 export const KEYS_DEFAULTS: Config['keys'] = {
   redaction_key_file: 'keys/redaction.key',
   signing_key_file: 'keys/signing.key',

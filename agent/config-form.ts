@@ -80,6 +80,7 @@ export interface ConfigForm {
     readonly [name: string]: ExporterForm;
   };
   readonly ledger?: Section<Config['ledger']>;
+  readonly checkpoints?: Section<Config['checkpoints']>;
   readonly keys?: Section<Config['keys']>;
   readonly tenants: Config['tenants'];
   readonly retention?: Section<Config['retention']>;

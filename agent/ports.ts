@@ -220,6 +220,25 @@ export interface DiskStatus {
   readonly seconds_left: number | null;
 }
 
+/** How far the ledger is under signed checkpoints. */
+export interface CheckpointStatus {
+  /**
+   * retrying: its disk or its files fail, it tries again. contradicted: a stream, or the anchor log, is not
+   * what was signed; the others are signed on.
+   */
+  readonly state: 'starting' | 'running' | 'retrying' | 'contradicted' | 'stopped';
+  /** Records of the ledger, from its first, that are under a signed checkpoint of their stream. */
+  readonly records: number;
+  readonly lag_records: number;
+  readonly streams: number;
+  /** Null: not since this start. */
+  readonly signed_at: string | null;
+  readonly anchor_origin: string;
+  readonly anchor_size: number;
+  readonly anchored_at: string | null;
+  readonly last_error: string | null;
+}
+
 /** What `sealtrail status --json` prints; GET /status on the admin socket. */
 export interface AgentStatus {
   readonly agent: string;
@@ -234,6 +253,8 @@ export interface AgentStatus {
   readonly disk: DiskStatus | null;
   /** What showed at this start that the ledger had been put back to an older copy; null else. */
   readonly rollback: string | null;
+  /** Null while they are switched off, or the thread is starting. */
+  readonly checkpoints: CheckpointStatus | null;
   readonly sinks: readonly SinkStatus[];
   readonly acks_total: number;
   readonly nacks_total: { readonly [kind: string]: number };

@@ -1,6 +1,12 @@
 /** The status of the whole agent, put together from those of its stages whenever somebody asks. */
 import type { Config } from '../schemas/config.ts';
-import type { AgentStatus, AppendStatus, DiskStatus, SinkStatus } from './ports.ts';
+import type {
+  AgentStatus,
+  AppendStatus,
+  CheckpointStatus,
+  DiskStatus,
+  SinkStatus,
+} from './ports.ts';
 import { VERSION } from './version.ts';
 
 export interface StatusView {
@@ -9,6 +15,7 @@ export interface StatusView {
   /** Why this start began a new incarnation, where the ledger was put back. */
   rollback: string | null;
   disk: { status(): DiskStatus | null } | null;
+  checkpoints: { status(): CheckpointStatus | null; notifyDurable(records: number): void } | null;
   delivery: { status(): readonly SinkStatus[]; notifyDurable(records: number): void } | null;
   /** Records that are fsynced. */
   durable: number;
@@ -40,6 +47,7 @@ export function createStatus(
     append: null,
     rollback: null,
     disk: null,
+    checkpoints: null,
     delivery: null,
     durable: 0,
     vocabularyFile: config.agent.vocabulary_file,
@@ -56,6 +64,7 @@ export function createStatus(
         append,
         disk: view.disk?.status() ?? null,
         rollback: view.rollback,
+        checkpoints: view.checkpoints?.status() ?? null,
         sinks,
         ...totals(),
         last_error: append.last_error ?? newestError(sinks),

@@ -1,13 +1,15 @@
 /**
  * Gathers what is known of the ledger outside of it, before it is opened: the head file, the cursors
- * of sinks, and the store of record where it is another host's. None of them is needed to start: one
+ * of sinks, the store of record where it is another host's, and the checkpoints that were signed. None of them is needed to start: one
  * that does not answer in time is said in the log, and the agent goes on without it.
  */
+import { join } from 'node:path';
 import { nodeFilesystem } from '../ledger/filesystem.ts';
 import type { Config, PostgresqlExporterConfig } from '../schemas/config.ts';
 import { readStreamHeads } from '../store/heads.ts';
 import type { Witness } from './append/continuity.ts';
 import { readHeadFile } from './append/head-file.ts';
+import { readJournal } from './checkpoint/journal.ts';
 import { cursorPath, loadCursor } from './deliver/cursor.ts';
 import type { Logger } from './ports.ts';
 
@@ -25,6 +27,7 @@ export async function gatherWitnesses(config: Config, log: Logger): Promise<read
         ? [askStore(exporter, config.agent.name, log)]
         : [],
     ),
+    askJournal(config.data_dir),
   ];
   return (await Promise.all(asked)).filter((witness) => witness !== null);
 }
@@ -47,6 +50,17 @@ async function askCursor(dataDir: string, sink: string): Promise<Witness | null>
     records: read.value.next,
     incarnation: null,
   };
+}
+
+/** What was signed was durable: a ledger that ends before it was cut, or put back. */
+async function askJournal(dataDir: string): Promise<Witness | null> {
+  const read = await readJournal(nodeFilesystem, join(dataDir, 'checkpoints'));
+  // A damaged one stops the checkpoints, which say so.
+  if (!read.ok) return null;
+  const heads = [...read.value.values()].flatMap(({ origin, size, head }) =>
+    head === null ? [] : [{ stream: origin, next_seq: Number(size), head_hash: head }],
+  );
+  return { source: 'the signed checkpoints', heads, records: 0, incarnation: null };
 }
 
 async function askStore(

@@ -1,7 +1,8 @@
 /**
- * The configuration after parsing: what `sealtrail.yaml` says, defaults filled in, paths
- * absolute. config.schema.json is the contract for the file itself.
+ * The configuration after parsing: what `sealtrail.yaml` says, defaults filled in, paths absolute.
+ * config.schema.json is the contract for the file itself.
  */
+import type { CheckpointConfig } from './checkpoint-config.ts';
 /** How a listener proves who it is, and whom it asks to. */
 export interface TlsServerConfig {
   readonly cert_file: string;
@@ -280,9 +281,9 @@ export interface Config {
     readonly redaction_key_file: string;
     /** Ed25519 private key, PKCS#8 PEM. */
     readonly signing_key_file: string;
-    /** Generate missing keys at start. */
     readonly generate: boolean;
   };
+  readonly checkpoints: CheckpointConfig;
   readonly tenants: readonly TenantConfig[];
   readonly retention: { readonly classes: { readonly [name: string]: RetentionClassConfig } };
   readonly service: {
@@ -293,7 +294,7 @@ export interface Config {
       /** OTLP/HTTP endpoint for the agent's own traces; absent: none. */
       readonly traces_endpoint?: string;
     };
-    /** From the signal to the end, the embedded database included. */
+    /** The embedded database included. */
     readonly shutdown_timeout_ms: number;
   };
 }

@@ -30,6 +30,8 @@ export interface OpenedLedger {
   readonly append: AppendStage;
   readonly disk: DiskWatch;
   readonly origins: OriginWindow;
+  /** The one that records are sealed in now. */
+  readonly incarnation: string;
   /** Durable records when it was opened. */
   readonly records: number;
   /** `this_hash` of the last of them; null in an empty ledger. */
@@ -117,6 +119,7 @@ export async function openLedger(options: OpenOptions): Promise<Result<OpenedLed
     append,
     disk,
     origins,
+    incarnation,
     records,
     lastHash,
     torn,

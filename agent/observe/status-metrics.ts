@@ -1,6 +1,12 @@
 /** Metrics that are read off the agent's status when somebody scrapes: ledger, queue, sinks. */
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { AgentStatus, AppendStatus, DiskStatus, SinkStatus } from '../ports.ts';
+import type {
+  AgentStatus,
+  AppendStatus,
+  CheckpointStatus,
+  DiskStatus,
+  SinkStatus,
+} from '../ports.ts';
 
 const APPEND_STATES = [
   'ready',
@@ -14,6 +20,12 @@ const SINK_STATES = [
   'retrying',
   'stopped',
 ] as const satisfies readonly SinkStatus['state'][];
+const CHECKPOINT_STATES = [
+  'starting',
+  'running',
+  'retrying',
+  'contradicted',
+] as const satisfies readonly CheckpointStatus['state'][];
 
 /** Registers them; the function that comes back copies a status into them. */
 export function createStatusMetrics(registry: Registry): (status: AgentStatus) => void {
@@ -25,12 +37,14 @@ export function createStatusMetrics(registry: Registry): (status: AgentStatus) =
   );
   const showAppend = createAppendMetrics(registry);
   const showDisk = createDiskMetrics(registry);
+  const showCheckpoints = createCheckpointMetrics(registry);
   const showSinks = createSinkMetrics(registry);
   return (status) => {
     build.set({ version: status.version }, 1);
     rollbacks.set(status.rollback === null ? 0 : 1);
     showAppend(status.append);
     showDisk(status.disk);
+    showCheckpoints(status.checkpoints);
     showSinks(status.sinks);
   };
 }
@@ -80,6 +94,28 @@ function createDiskMetrics(registry: Registry): (disk: DiskStatus | null) => voi
     left.set(disk.bytes_left);
     seconds.set(disk.seconds_left ?? Infinity);
     quota.set(disk.quota_bytes ?? Infinity);
+  };
+}
+
+function createCheckpointMetrics(registry: Registry): (status: CheckpointStatus | null) => void {
+  const gauge = createGauges(registry);
+  const lag = gauge('audit_checkpoint_lag_records', 'Records under no signed checkpoint yet.');
+  const size = gauge('audit_checkpoint_anchor_leaves', 'Leaves of the anchor log, as signed.');
+  const anchored = gauge(
+    'audit_checkpoint_anchored_timestamp_seconds',
+    'When the anchor log was signed last; 0 before the first time.',
+  );
+  const state = gauge(
+    'audit_checkpoint_state',
+    '1 for the state that holds, 0 for the others.',
+    'state',
+  );
+  return (status) => {
+    if (status === null) return;
+    lag.set(status.lag_records);
+    size.set(status.anchor_size);
+    anchored.set(status.anchored_at === null ? 0 : Date.parse(status.anchored_at) / 1000);
+    for (const each of CHECKPOINT_STATES) state.set({ state: each }, +(each === status.state));
   };
 }
 

@@ -7,6 +7,7 @@ import {
   FILE_DEFAULTS,
   KAFKA_DEFAULTS,
   KEYS_DEFAULTS,
+  CHECKPOINTS_DEFAULTS,
   LEDGER_DEFAULTS,
   OTLP_DEFAULTS,
   OTLP_SINK_DEFAULTS,
@@ -115,6 +116,7 @@ const WHOLE = {
     quota: '80%',
     head_file: '/tmp/sealtrail-head.json',
   },
+  checkpoints: { enabled: false, interval_ms: 10, records_max: 1, anchor_interval_ms: 1000 },
   keys: { redaction_key_file: 'r', signing_key_file: 's', generate: false },
   tenants: [{ id: 'acme' }],
   retention: { classes: { standard: { regime: 'r', days: 1 } } },
@@ -215,6 +217,7 @@ test('the schema states the defaults that the loader fills in', async () => {
   const sections: readonly (readonly [SchemaNode | undefined, object])[] = [
     [properties['agent'], { vocabulary_file: VOCABULARY_FILE_DEFAULT }],
     [properties['ledger'], LEDGER_DEFAULTS],
+    [properties['checkpoints'], CHECKPOINTS_DEFAULTS],
     [properties['keys'], KEYS_DEFAULTS],
     [properties['service'], { shutdown_timeout_ms: SHUTDOWN_TIMEOUT_MS_DEFAULT }],
     [properties['service']?.properties?.['telemetry'], TELEMETRY_DEFAULTS],

@@ -2,6 +2,9 @@ import { expect, test } from 'vitest';
 import { chainHash } from '../../schemas/brand.ts';
 import { canonicalize } from '../../schemas/canonical.ts';
 import { hashRecord } from '../../ledger/chain.ts';
+import { hashRecordLeaf } from '../../ledger/merkle/hash.ts';
+import { createRange } from '../../ledger/merkle/range.ts';
+import { createTreeCheck } from '../../ledger/merkle/tree-check.ts';
 import { createStreamCheck } from '../../ledger/stream-check.ts';
 import { describeShared, readShared } from '../support/shared.ts';
 
@@ -49,6 +52,34 @@ describeShared('chain vectors', () => {
       genesis: ['deleted'],
     };
     expect(kinds[vector.kind ?? '']).toContain(first?.kind);
+  });
+
+  test('a trusted checkpoint shows a cut tail and a history sealed again, and passes the good chain', () => {
+    const recordsOf = (name: string): Case['records'] =>
+      cases.find((vector) => vector.name === name)?.records ?? [];
+    const good = recordsOf('good');
+    const range = createRange();
+    for (const { this_hash } of good) range.append(hashRecordLeaf(chainHash(this_hash)));
+    const trusted = [
+      { origin: 'vector', size: 0n, root: createRange().root() },
+      { origin: 'vector', size: range.end(), root: range.root() },
+    ];
+    const verdict = (name: string): unknown => {
+      const check = createTreeCheck(trusted);
+      for (const { this_hash } of recordsOf(name)) check.take(chainHash(this_hash));
+      return check.conclude();
+    };
+    // The published checkpoint is of this chain: same size, same head.
+    const { checkpoint } = cases.find(({ name }) => name === 'truncated-tail') ?? {};
+    expect(checkpoint).toEqual({ size: good.length, head_hash: good.at(-1)?.this_hash });
+    expect(verdict('good')).toEqual({ kind: 'ok', verifiedTo: 12n });
+    expect(verdict('truncated-tail')).toEqual({ kind: 'truncated', size: 9n, trusted: 12n });
+    for (const name of ['modified-and-rehashed', 'reordered'])
+      expect(verdict(name)).toEqual({ kind: 'root_differs', trusted: 12n });
+    // Its stated hashes are untouched: that the event does not have them is what the chain shows.
+    expect(verdict('modified-event')).toEqual({ kind: 'ok', verifiedTo: 12n });
+    for (const name of ['deleted', 'deleted-genesis'])
+      expect(verdict(name)).toEqual({ kind: 'truncated', size: 11n, trusted: 12n });
   });
 
   test('the sealing hasher and the verifying one agree with every good record', () => {

@@ -1,0 +1,280 @@
+/**
+ * The checkpoint stage: follows the ledger from its own position, reading durable records only, grows the
+ * trees, and signs. It is never on the way of an ack. In a round every stream that has grown is signed, and
+ * all of it reaches the disk with one fdatasync; an anchor round puts the signed heads into the anchor log
+ * and signs that, also when nothing has happened. Trees are saved now and then: what a crash takes of them
+ * is grown again from the ledger, and held to what was signed (signed-tree.ts).
+ */
+import { formatCheckpoint, type Checkpoint } from '../../ledger/checkpoint.ts';
+import { formatHeartbeat, formatStreamHead, streamKey } from '../../ledger/anchor-leaf.ts';
+import type { Filesystem } from '../../ledger/filesystem.ts';
+import { signNote } from '../../ledger/note.ts';
+import { createLedgerReader } from '../../ledger/reader.ts';
+import type { NoteSigner } from '../../ledger/signing.ts';
+import type { ChainHash } from '../../schemas/brand.ts';
+import type { CheckpointConfig } from '../../schemas/checkpoint-config.ts';
+import { messageOf } from '../../schemas/result.ts';
+import type { CheckpointStatus, Clock, Logger } from '../ports.ts';
+import type { AnchorEntry } from './anchor-log.ts';
+import type { SignedCheckpoint } from './journal.ts';
+import { openFiles, type CheckpointFiles } from './files.ts';
+import { savePosition } from './position.ts';
+import type { StreamTree } from './streams.ts';
+
+/** How often it signs. */
+export type CheckpointSettings = Omit<CheckpointConfig, 'enabled'>;
+
+/** Time, so that a test can move it. */
+export interface StageClock extends Clock {
+  /** Calls back once after so many milliseconds; returns what cancels it. */
+  after(ms: number, run: () => void): () => void;
+}
+
+export interface StageOptions {
+  /** Folder of the checkpoints; exists. */
+  readonly dir: string;
+  readonly ledgerDir: string;
+  readonly filesystem: Filesystem;
+  readonly clock: StageClock;
+  readonly agent: string;
+  readonly incarnation: string;
+  readonly blindingKey: Uint8Array;
+  /** The agent's key; both keys while one takes over from the other. */
+  readonly signers: readonly NoteSigner[];
+  readonly settings: CheckpointSettings;
+  /** Durable records of the ledger. */
+  readonly durable: number;
+  readonly log: Logger;
+  /** Called once when it cannot go on: what it holds in memory is then worth nothing. */
+  readonly onFailed: (reason: string) => void;
+}
+
+export interface Stage {
+  notifyDurable(records: number): void;
+  status(): CheckpointStatus;
+  /** Resolves when there is nothing to do now. */
+  settled(): Promise<void>;
+  /** Signs and anchors what is durable, saves all, and ends. */
+  stop(): Promise<void>;
+}
+
+/** Records read from the ledger, at most, whose trees are not saved. */
+const SAVE_RECORDS = 65_536;
+const READ_BYTES = 4 * 1024 * 1024;
+
+/** Starts the stage; rejects with what its files or their disk have against it. */
+export async function startStage(options: StageOptions): Promise<Stage> {
+  const { clock, settings, filesystem, dir, log } = options;
+  const files = await openFiles(options);
+  const { streams, anchor, journal, position } = files;
+  const reader = createLedgerReader({ dir: options.ledgerDir, filesystem, from: position.next });
+  let { durable } = options;
+  let lastHash: ChainHash | null = position.last_hash;
+  /** Records in the trees and under no checkpoint, and since when there are any. */
+  let unsigned = 0;
+  let unsignedSinceMs = 0;
+  let savedNext = position.next;
+  let signedNext = position.next;
+  let signedAtMs: number | null = null;
+  let anchoredAtMs: number | null = null;
+  let running: Promise<void> | null = null;
+  let isAgain = false;
+  let isEnded = false;
+  let cancelTimer: () => void = () => undefined;
+  const told = new Set<string>();
+
+  /** Puts the next records into the trees; how many there were. */
+  async function grow(): Promise<number> {
+    const recordsMax = settings.records_max - unsigned;
+    const read = await reader.read({ recordsMax, bytesMax: READ_BYTES, upTo: durable });
+    if (!read.ok) throw new Error(`${read.error.kind}: ${read.error.message}`);
+    if (read.value.length > 0 && unsigned === 0) unsignedSinceMs = clock.nowMs();
+    for (const record of read.value) {
+      await streams.take(record);
+      lastHash = record.this_hash;
+    }
+    unsigned += read.value.length;
+    return read.value.length;
+  }
+
+  async function sign(checkpoint: Checkpoint, head: ChainHash | null): Promise<SignedCheckpoint> {
+    const note = await signNote(formatCheckpoint(checkpoint), options.signers);
+    return { ...checkpoint, note, head };
+  }
+
+  /** Signs every stream that has grown. Nothing counts as signed before it is on disk. */
+  async function round(): Promise<void> {
+    const due: { readonly stream: StreamTree; readonly signed: SignedCheckpoint }[] = [];
+    for (const stream of streams.all()) {
+      const checkpoint = stream.due();
+      if (checkpoint !== null) due.push({ stream, signed: await sign(checkpoint, stream.head()) });
+    }
+    if (due.length > 0) {
+      await journal.append(due.map(({ signed }) => signed));
+      for (const { stream, signed } of due) stream.noteSigned(signed);
+      signedAtMs = clock.nowMs();
+    }
+    unsigned = 0;
+    signedNext = reader.position();
+    complain();
+    if (signedNext - savedNext >= SAVE_RECORDS) await save();
+  }
+
+  /** Puts the newest heads into the anchor log, behind the time, and signs it. */
+  async function anchorRound(): Promise<void> {
+    const nowMs = clock.nowMs();
+    const heads: { readonly stream: StreamTree; readonly signed: SignedCheckpoint }[] = [];
+    for (const stream of streams.all()) {
+      const signed = stream.signed();
+      if (signed !== null && signed.size > stream.anchored()) heads.push({ stream, signed });
+    }
+    const entries = heads.map(({ signed }) => entryOf(signed));
+    if (anchor.stopped() === null) {
+      await anchor.add([{ leaf: formatHeartbeat(nowMs) }, ...entries]);
+      for (const { stream, signed } of heads) stream.noteAnchored(signed.size);
+      const due = anchor.due();
+      if (due !== null) {
+        const signed = await sign(due, null);
+        await journal.append([signed]);
+        anchor.noteSigned(signed);
+      }
+    }
+    anchoredAtMs = nowMs;
+    complain();
+    await save();
+  }
+
+  function entryOf({ origin, note, ...checkpoint }: SignedCheckpoint): AnchorEntry {
+    const key = streamKey(options.blindingKey, origin);
+    const text = formatCheckpoint({ origin, ...checkpoint });
+    return { leaf: formatStreamHead(key, origin, text), note };
+  }
+
+  /** Trees first: a position MUST NOT lead them. */
+  async function save(): Promise<void> {
+    const next = reader.position();
+    await streams.save();
+    await anchor.tree.save();
+    await savePosition(filesystem, dir, {
+      next,
+      last_hash: lastHash,
+      streams: streams.positions(),
+      anchor: anchor.position(),
+    });
+    savedNext = next;
+  }
+
+  function complain(): void {
+    for (const tree of [...streams.all(), anchor]) {
+      const reason = tree.stopped();
+      if (reason === null || told.has(tree.origin)) continue;
+      told.add(tree.origin);
+      log.error(
+        { component: 'checkpoint', stream: tree.origin, reason },
+        'what is on disk contradicts what was signed, or itself; nothing more is signed there. Run `sealtrail verify` and keep the folder as evidence',
+      );
+    }
+  }
+
+  const isRoundDue = (): boolean =>
+    unsigned >= settings.records_max ||
+    (unsigned > 0 && clock.nowMs() - unsignedSinceMs >= settings.interval_ms);
+  const isAnchorDue = (): boolean =>
+    anchoredAtMs === null || clock.nowMs() - anchoredAtMs >= settings.anchor_interval_ms;
+
+  async function work(): Promise<void> {
+    let grown = 0;
+    do {
+      grown = await grow();
+      if (isRoundDue()) await round();
+    } while (grown > 0 && !isEnded);
+    if (isAnchorDue()) {
+      if (unsigned > 0) await round();
+      await anchorRound();
+    }
+  }
+
+  function arm(): void {
+    cancelTimer();
+    if (isEnded) return;
+    const dues = [(anchoredAtMs ?? clock.nowMs()) + settings.anchor_interval_ms];
+    if (unsigned > 0) dues.push(unsignedSinceMs + settings.interval_ms);
+    cancelTimer = clock.after(Math.max(0, Math.min(...dues) - clock.nowMs()), wake);
+  }
+
+  function fail(error: unknown): void {
+    if (isEnded) return;
+    isEnded = true;
+    cancelTimer();
+    options.onFailed(messageOf(error));
+  }
+
+  /** Works off what there is; once more where it is called meanwhile. */
+  function wake(): void {
+    if (isEnded) return;
+    if (running !== null) {
+      isAgain = true;
+      return;
+    }
+    running = work()
+      .then(arm, fail)
+      .finally(() => {
+        running = null;
+        if (!isAgain) return;
+        isAgain = false;
+        wake();
+      });
+  }
+
+  wake();
+  return {
+    notifyDurable: (records) => {
+      durable = Math.max(durable, records);
+      wake();
+    },
+    status: () => statusOf(files, { durable, signedNext, signedAtMs, anchoredAtMs }),
+    settled: async () => {
+      while (running !== null) await running;
+    },
+    stop: async () => {
+      while (running !== null) await running;
+      try {
+        if (isEnded) return;
+        isEnded = true;
+        cancelTimer();
+        while ((await grow()) > 0) await round();
+        if (unsigned > 0) await round();
+        await anchorRound();
+      } finally {
+        await reader.close();
+        await journal.close();
+      }
+    },
+  };
+}
+
+function statusOf(
+  { streams, anchor }: CheckpointFiles,
+  at: {
+    readonly durable: number;
+    readonly signedNext: number;
+    readonly signedAtMs: number | null;
+    readonly anchoredAtMs: number | null;
+  },
+): CheckpointStatus {
+  const all = [...streams.all()];
+  const stopped = [...all, anchor].map((tree) => tree.stopped()).filter((one) => one !== null);
+  const iso = (ms: number | null): string | null =>
+    ms === null ? null : new Date(ms).toISOString();
+  return {
+    state: stopped.length > 0 ? 'contradicted' : 'running',
+    records: at.signedNext,
+    lag_records: at.durable - at.signedNext,
+    streams: all.length,
+    signed_at: iso(at.signedAtMs),
+    anchor_origin: anchor.origin,
+    anchor_size: Number(anchor.signed()?.size ?? 0n),
+    anchored_at: iso(at.anchoredAtMs),
+    last_error: stopped[0] ?? null,
+  };
+}

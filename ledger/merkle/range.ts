@@ -1,0 +1,86 @@
+/**
+ * Compact ranges: the hashes of the perfect subtrees that make up leaves [begin, end), which is all that
+ * a tree must remember to grow (at most 64 hashes), what a purged prefix leaves behind, and what a
+ * certificate shows of the leaves beside its own. Pure.
+ *
+ * Appending a leaf costs its own hash and, on average, that of one node; see bench/merkle.ts.
+ */
+import { assert } from '../../schemas/result.ts';
+import { EMPTY_ROOT, HASH_BYTES, hashNode, type TreeHash } from './hash.ts';
+import { splitRange, type LeafRange } from './shape.ts';
+
+export interface CompactRange extends LeafRange {
+  /** One a perfect subtree, from left to right. */
+  readonly hashes: readonly TreeHash[];
+}
+
+export interface RangeBuilder {
+  /** Appends the next leaf; `onNode` gets its hash and then each node that it completes. */
+  append(leaf: TreeHash, onNode?: (hash: TreeHash) => void): void;
+  /** Appends a range that MUST begin where this one ends. */
+  merge(right: CompactRange): void;
+  end(): bigint;
+  range(): CompactRange;
+  /** The root over all leaves. The range MUST begin at 0. */
+  root(): TreeHash;
+}
+
+/** The range of no leaves at the beginning of a tree. */
+export const EMPTY_RANGE: CompactRange = { begin: 0n, end: 0n, hashes: [] };
+
+/** Whether a range from outside has the form that its bounds ask for. Says nothing of its truth. */
+export function isCompactRange({ begin, end, hashes }: CompactRange): boolean {
+  if (begin < 0n || end < begin) return false;
+  return (
+    hashes.length === splitRange({ begin, end }).length &&
+    hashes.every(({ length }) => length === HASH_BYTES)
+  );
+}
+
+/** Creates a builder that goes on from a range. */
+export function createRange(from: CompactRange = EMPTY_RANGE): RangeBuilder {
+  assert(isCompactRange(from), 'a compact range has a hash for each of its subtrees');
+  const { begin } = from;
+  let { end } = from;
+  const hashes = [...from.hashes];
+
+  /** Adds a perfect subtree at the end, and joins it with its left siblings. */
+  function push(hash: TreeHash, level: number, onNode?: (hash: TreeHash) => void): void {
+    onNode?.(hash);
+    let node = hash;
+    let size = 1n << BigInt(level);
+    // A right child, whose sibling is in the range: bit `size` of where it begins is set.
+    for (let at = end; (at & size) !== 0n && at - size >= begin; at -= size, size *= 2n) {
+      const left = hashes.pop();
+      assert(left !== undefined, 'a right child in the range has its sibling before it');
+      node = hashNode(left, node);
+      onNode?.(node);
+    }
+    hashes.push(node);
+    end += 1n << BigInt(level);
+  }
+
+  return {
+    append: (leaf, onNode) => push(leaf, 0, onNode),
+    merge: (right) => {
+      assert(right.begin === end && isCompactRange(right), 'ranges meet end to beginning');
+      for (const [at, { level }] of splitRange(right).entries()) {
+        const hash = right.hashes[at];
+        if (hash !== undefined) push(hash, level);
+      }
+    },
+    end: () => end,
+    range: () => ({ begin, end, hashes: [...hashes] }),
+    root: () => {
+      assert(begin === 0n, 'a root is over all leaves');
+      return joinHashes(hashes);
+    },
+  };
+}
+
+/** The hash over subtrees side by side that end a tree: joined from the right, as RFC 9162 splits. */
+export function joinHashes(hashes: readonly TreeHash[]): TreeHash {
+  const last = hashes.at(-1);
+  if (last === undefined) return EMPTY_ROOT;
+  return hashes.slice(0, -1).reduceRight((right, left) => hashNode(left, right), last);
+}
