@@ -42,7 +42,7 @@ export async function loadKeys(config: Config['keys']): Promise<Result<AgentKeys
       generated,
       () => randomBytes(REDACTION_KEY_BYTES).toString('hex') + '\n',
     );
-    const redaction = parseRedactionKey(redactionText.trim());
+    const redaction = parseRedactionKey(redactionText);
     if (!redaction.ok)
       return err({
         kind: 'key',

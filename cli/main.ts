@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   config: async () => (await import('./config.ts')).addConfigCommand,
   dlq: async () => (await import('./dlq.ts')).addDlqCommand,
   setup: async () => (await import('./setup.ts')).addSetupCommand,
+  token: async () => (await import('./token.ts')).addTokenCommand,
   gateway: async () => (await import('./gateway.ts')).addGatewayCommand,
   init: async () => (await import('./config.ts')).addInitCommand,
 };

@@ -3,9 +3,10 @@
  * Each looks at plain text; other readings (encodings, look-alikes) are made in text.ts.
  */
 import { findCardNumbers } from './card-number.ts';
-import { IBAN_LENGTHS } from './rules.ts';
+import { addIbans } from './iban.ts';
 import type { KeyClass } from './keys.ts';
 import type { Span } from './spans.ts';
+import { normalizeId } from './token-lookup.ts';
 import type { Suspicion } from './suspicion.ts';
 
 /** Three Base64 groups that decode to nine ASCII characters; random text rarely has them. */
@@ -43,7 +44,7 @@ const PATTERNS: readonly (readonly [Span['kind'], RegExp])[] = [
   ],
   [
     'api_key',
-    /A[KS]IA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[a-z]-[A-Za-z0-9-]{8,}|xapp-[A-Za-z0-9-]{8,}|[rs]k_(?:live|test)_\w{8,}|whsec_\w{16,}|AIza[\w-]{30,}|ya29\.[\w-]{16,}|npm_[A-Za-z0-9]{30,}|sk-[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|hooks\.slack\.com\/services\/[\w/]+/g,
+    /A[KS]IA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[a-z]-[A-Za-z0-9-]{8,}|xapp-[A-Za-z0-9-]{8,}|[rs]k_(?:live|test)_\w{8,}|whsec_\w{16,}|AIza[\w-]{30,}|ya29\.[\w-]{16,}|npm_[A-Za-z0-9]{30,}|GOCSPX-[\w-]{16,}|sk-[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|hooks\.slack\.com\/services\/[\w/]+/g,
   ],
   ['bearer', /\bbearer\s+(?=\S*\d|\S{20}|\S*[a-z][A-Z]|\S*[A-Z]{2})[^\s"',;&<>\u0001]{5,}/gi],
   ['bearer', /\bbasic\s+(?=[A-Za-z]*[A-Z0-9+/=])[A-Za-z0-9+/_-]{7,}={0,2}/g],
@@ -141,33 +142,6 @@ function isAssigned(text: string, at: number, value: string): boolean {
   return !/\d[ .\-_]?$/.test(before) && !/^[ .\-_]?\d/.test(after);
 }
 
-const IBAN = /(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}/g;
-
-function addIbans(text: string, spans: Span[]): void {
-  for (const match of text.matchAll(IBAN)) {
-    const length = IBAN_LENGTHS.get(match[0].slice(0, 2).toUpperCase());
-    if (length === undefined) continue;
-    let value = '';
-    let end = match.index;
-    while (value.length < length && end < match.index + match[0].length) {
-      const character = text.charAt(end++);
-      if (/[A-Za-z0-9]/.test(character)) value += character.toUpperCase();
-    }
-    if (value.length !== length || /[A-Za-z0-9]/.test(text.charAt(end)) || !passesMod97(value))
-      continue;
-    spans.push({ start: match.index, end, kind: 'iban', value });
-  }
-}
-
-function passesMod97(iban: string): boolean {
-  let rest = 0;
-  for (const character of iban.slice(4) + iban.slice(0, 4)) {
-    const value = Number.parseInt(character, 36);
-    rest = (rest * (value > 9 ? 100 : 10) + value) % 97;
-  }
-  return rest === 1;
-}
-
 const EMAIL =
   /[\p{L}\p{N}._%+'-]{1,64}@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.){1,8}\p{L}{2,24}/gu;
 
@@ -223,6 +197,11 @@ function addAssignments(
   }
 }
 
+function spanOfId(value: string): Pick<Span, 'kind' | 'value'> {
+  const { kind, normalized } = normalizeId(value);
+  return { kind, value: normalized };
+}
+
 function endOfValue(text: string, from: number): number {
   VALUE_REST.lastIndex = from;
   return from + (VALUE_REST.exec(text)?.[0].length ?? 0);
@@ -239,9 +218,7 @@ function spanOfAssignment(
       return prose && !/[^A-Za-z]/.test(value) ? null : { kind: 'secret', value: '' };
     case 'national_id':
       if (!/\d{4}/.test(digits)) return null;
-      return /^\d{9}$/.test(digits)
-        ? { kind: 'ssn', value: digits }
-        : { kind: 'national_id', value: digits.toUpperCase() };
+      return spanOfId(value);
     case 'card':
       return /^\d{12,19}$/.test(digits) ? { kind: 'pan', value: digits } : null;
     case 'national_token':

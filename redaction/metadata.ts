@@ -4,12 +4,13 @@
  * (`card_number` -> `card: {last4}`), or by a structured stand-in (free text with a finding).
  */
 import type { Json } from '../schemas/event.ts';
-import { isCardNumber } from './card-number.ts';
+import { CARD_NUMBER_MIN, isCardNumber } from './card-number.ts';
 import type { KeyClass } from './keys.ts';
 import { marker, panMarker } from './markers.ts';
 import { CARD_MEMBER_NAMES, type RedactionKind } from './rules.ts';
 import type { RedactedText, Tokenize } from './text.ts';
 import { isToken } from './tokens.ts';
+import { normalizeId } from './token-lookup.ts';
 import { foldText } from './views.ts';
 
 /** What the walk needs of the tenant whose event it is. */
@@ -129,7 +130,7 @@ function keepsSecretName(name: string, value: Json): boolean {
 }
 
 function redactNumber(value: number): Json {
-  if (value < 1e12 && value > -1e12) return value;
+  if (value < CARD_NUMBER_MIN && value > -CARD_NUMBER_MIN) return value;
   const digits = String(Math.trunc(Math.abs(value)));
   return isCardNumber(digits) ? panMarker(digits.slice(-4)) : value;
 }
@@ -152,12 +153,9 @@ function tokenizeDeep(value: Json, scope: MetadataScope): Json {
   return changed ? output : value;
 }
 
-/** Nine digits are one kind however they are called, so that equal numbers get equal tokens. */
 function tokenizeId(text: string, scope: MetadataScope): string {
-  const normalized = foldText(text)
-    .replace(/[^\p{L}\p{N}]/gu, '')
-    .toUpperCase();
-  return scope.tokenize(/^\d{9}$/.test(normalized) ? 'ssn' : 'national_id', normalized);
+  const { kind, normalized } = normalizeId(text);
+  return scope.tokenize(kind, normalized);
 }
 
 /** The member for a card number; null when the value is no bare number. */

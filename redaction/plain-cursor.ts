@@ -3,6 +3,7 @@
  * `read` does not find plain it answers with false, and the cursor is of no use after that.
  */
 import { EVENT_DEPTH_MAX } from '../schemas/json-check.ts';
+import { CARD_NUMBER_MIN } from './card-number.ts';
 import {
   CLOSE_LIST,
   CLOSE_OBJECT,
@@ -10,9 +11,10 @@ import {
   COMMA,
   DIGIT,
   FALSE,
+  FIELD,
+  FIELD_FIRST,
   NULL,
   NUMBER,
-  NUMBER_LIMIT,
   OPEN_LIST,
   OPEN_OBJECT,
   QUOTE,
@@ -21,7 +23,7 @@ import {
 import { createPlainNames, type PlainRules } from './plain-names.ts';
 
 /** With so many digits it is an integer below that, and written in the one way there is. */
-const SMALL_DIGITS_MAX = 12;
+const SMALL_DIGITS_MAX = 11;
 const ZERO = 0x30;
 
 /** A class, for the fields are what the hot path lives on. */
@@ -90,8 +92,18 @@ export class PlainCursor {
     return false;
   }
 
-  /** A list of texts. */
-  readTexts(max: number, itemsMax: number): boolean {
+  /** The name of a field in which redaction finds nothing. */
+  private readFieldName(max: number): boolean {
+    const { bytes, at } = this;
+    if (FIELD_FIRST[bytes[at + 1] ?? 0] !== 1 || !this.readText(1, max)) return false;
+    for (let index = at + 2; index < this.at - 1; index++) {
+      if (FIELD[bytes[index] ?? 0] !== 1) return false;
+    }
+    return true;
+  }
+
+  /** A list of texts, or of names of fields. */
+  readTexts(max: number, itemsMax: number, isOfFields = false): boolean {
     const { bytes } = this;
     if (bytes[this.at++] !== OPEN_LIST) return false;
     if (bytes[this.at] === CLOSE_LIST) {
@@ -99,7 +111,7 @@ export class PlainCursor {
       return true;
     }
     for (let items = 1; items <= itemsMax; items++) {
-      if (!this.readText(1, max)) return false;
+      if (!(isOfFields ? this.readFieldName(max) : this.readText(1, max))) return false;
       const next = bytes[this.at++];
       if (next === CLOSE_LIST) return true;
       if (next !== COMMA) return false;
@@ -170,6 +182,6 @@ export class PlainCursor {
     this.at = at;
     const written = bytes.toString('latin1', start, at);
     const value = Number(written);
-    return String(value) === written && value < NUMBER_LIMIT && value > -NUMBER_LIMIT;
+    return String(value) === written && value < CARD_NUMBER_MIN && value > -CARD_NUMBER_MIN;
   }
 }

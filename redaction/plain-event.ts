@@ -107,7 +107,7 @@ export function createPlainEventReader(rules: PlainRules): ReadPlainEvent {
     if (!cursor.skip(COMMA_TYPE) || !cursor.readOneOf(ACTOR_TYPES) || !cursor.skip(CLOSE))
       return null;
     const chainAt = cursor.at;
-    if (cursor.skip(CHANGES) && !cursor.readTexts(256, 1024)) return null;
+    if (cursor.skip(CHANGES) && !cursor.readTexts(256, 1024, true)) return null;
     if (!cursor.skip(REQUEST_ID) || !cursor.readTextOrNull(1, 256)) return null;
     if (cursor.skip(SPAN_ID) && !cursor.readWord(HEX, 16, 16)) return null;
     if (!cursor.skip(TRACE_ID)) return null;

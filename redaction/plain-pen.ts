@@ -5,6 +5,7 @@
  */
 import type { Json } from '../schemas/event.ts';
 import { EVENT_DEPTH_MAX } from '../schemas/json-check.ts';
+import { CARD_NUMBER_MIN } from './card-number.ts';
 import {
   ASCII,
   CLOSE_LIST,
@@ -12,8 +13,9 @@ import {
   COLON,
   COMMA,
   FALSE,
+  FIELD,
+  FIELD_FIRST,
   NULL,
-  NUMBER_LIMIT,
   OPEN_LIST,
   OPEN_OBJECT,
   QUOTE,
@@ -89,8 +91,14 @@ export class PlainPen {
     else this.put(word);
   }
 
-  /** A list of texts. */
-  texts(values: readonly string[], max: number, itemsMax: number): void {
+  private fieldName(value: unknown, max: number): void {
+    this.text(value, 1, max);
+    if (typeof value !== 'string' || FIELD_FIRST[value.charCodeAt(0)] !== 1) this.isPlain = false;
+    else if (!isAllOf(value, FIELD)) this.isPlain = false;
+  }
+
+  /** A list of texts, or of names of fields. */
+  texts(values: readonly string[], max: number, itemsMax: number, isOfFields = false): void {
     if (!Array.isArray(values) || values.length > itemsMax) {
       this.isPlain = false;
       return;
@@ -98,7 +106,8 @@ export class PlainPen {
     this.byte(OPEN_LIST);
     for (let index = 0; index < values.length; index++) {
       if (index > 0) this.byte(COMMA);
-      this.text(values[index], 1, max);
+      if (isOfFields) this.fieldName(values[index], max);
+      else this.text(values[index], 1, max);
     }
     this.byte(CLOSE_LIST);
   }
@@ -171,7 +180,7 @@ export class PlainPen {
 
   /** ECMAScript's own form is the canonical one; NaN is beyond no limit, and fails both. */
   private number(value: number): void {
-    if (!(value < NUMBER_LIMIT && value > -NUMBER_LIMIT)) {
+    if (!(value < CARD_NUMBER_MIN && value > -CARD_NUMBER_MIN)) {
       this.isPlain = false;
       return;
     }
@@ -179,6 +188,13 @@ export class PlainPen {
     const written = String(value === 0 ? 0 : value);
     for (let index = 0; index < written.length; index++) this.byte(written.charCodeAt(index));
   }
+}
+
+function isAllOf(text: string, set: Uint8Array): boolean {
+  for (let index = 0; index < text.length; index++) {
+    if (set[text.charCodeAt(index)] !== 1) return false;
+  }
+  return true;
 }
 
 function isList(value: Json): value is readonly Json[] {

@@ -125,7 +125,7 @@ export function createPlainEventWriter(rules: PlainRules): WritePlainEvent {
     putActor(event);
     if (event.changes !== undefined) {
       pen.put(layout.CHANGES);
-      pen.texts(event.changes, 256, 1024);
+      pen.texts(event.changes, 256, 1024, true);
     }
     putCorrelation(event);
     putWhat(event);

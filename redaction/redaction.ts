@@ -6,6 +6,7 @@
  */
 import type { AuditEvent, Principal } from '../schemas/event.ts';
 import { createKeyClassifier } from './keys.ts';
+import { isFieldName } from './field-name.ts';
 import { marker } from './markers.ts';
 import { createPlainEventReader, type ReadPlainEvent } from './plain-event.ts';
 import { createPlainEventWriter, type WritePlainEvent } from './plain-writer.ts';
@@ -14,7 +15,13 @@ import { createSuspicion } from './suspicion.ts';
 import { redactText, type RedactedText, type Tokenize } from './text.ts';
 import { createTokenizer } from './tokens.ts';
 
-export { parseRedactionKey, RedactionKeyError, REDACTION_KEY_BYTES_MIN } from './tokens.ts';
+export {
+  parseKeyRing,
+  parseRedactionKey,
+  RedactionKeyError,
+  REDACTION_KEY_BYTES_MIN,
+} from './tokens.ts';
+export { tokensOf } from './token-lookup.ts';
 export { REDACTION_RULES_VERSION } from './rules.ts';
 
 /** What createRedactor needs. */
@@ -80,7 +87,7 @@ export function createRedactor(options: RedactorOptions): Redactor {
       }),
     );
     if (event.changes !== undefined) {
-      note(changed, 'changes', event.changes, redactList(event.changes, 256, scope));
+      note(changed, 'changes', event.changes, redactNames(event.changes, scope));
     }
     if (event.origin !== undefined) {
       note(changed, 'origin', event.origin, redactOrigin(event.origin, scope));
@@ -96,6 +103,8 @@ export function createRedactor(options: RedactorOptions): Redactor {
     writePlain: createPlainEventWriter({ classifyKey, suspicion }),
   };
 }
+
+const CHANGE_LENGTH_MAX = 256;
 
 type Mutable<T> = { -readonly [Name in keyof T]?: T[Name] };
 
@@ -188,6 +197,14 @@ function redactOrigin(
   if (origin.integrity === undefined) return own;
   const integrity = redactFields(origin.integrity, INTEGRITY_FIELDS, scope);
   return integrity === origin.integrity ? own : { ...own, integrity };
+}
+
+/** What is no name of a field is a value that came along: access is captured, not content. */
+function redactNames(names: readonly string[], scope: TextScope): readonly string[] {
+  const redacted = redactList(names, CHANGE_LENGTH_MAX, scope);
+  return redacted.every(isFieldName)
+    ? redacted
+    : redacted.map((name) => (isFieldName(name) ? name : marker('free_text')));
 }
 
 function redactList(

@@ -5,7 +5,7 @@
  */
 
 /** Version of the rule set; it changes with every rule. */
-export const REDACTION_RULES_VERSION = '1.0.0';
+export const REDACTION_RULES_VERSION = '1.1.0';
 
 /** What a match is called in markers and in `kinds`. */
 export const REDACTION_KINDS = [
@@ -131,7 +131,7 @@ export const CARD_BRANDS: readonly CardBrand[] = [
       [36, 36],
       [38, 39],
     ],
-    lengths: [14, 16],
+    lengths: [14, 15, 16, 17, 18, 19],
   },
   {
     brand: 'discover',
@@ -140,7 +140,7 @@ export const CARD_BRANDS: readonly CardBrand[] = [
       [644, 649],
       [65, 65],
     ],
-    lengths: [16, 19],
+    lengths: [16, 17, 18, 19],
   },
   { brand: 'jcb', prefixes: [[3528, 3589]], lengths: [16, 17, 18, 19] },
   {
@@ -154,16 +154,41 @@ export const CARD_BRANDS: readonly CardBrand[] = [
   {
     brand: 'maestro',
     prefixes: [
-      [5018, 5018],
-      [5020, 5020],
+      [5018, 5020],
       [5038, 5038],
       [5893, 5893],
       [6304, 6304],
       [6759, 6759],
       [6761, 6763],
     ],
-    lengths: [13, 14, 15, 16, 17, 18, 19],
+    lengths: [12, 13, 14, 15, 16, 17, 18, 19],
   },
+  {
+    brand: 'rupay',
+    prefixes: [
+      [60, 60],
+      [508, 508],
+      [82, 82],
+    ],
+    lengths: [16],
+  },
+  {
+    brand: 'verve',
+    prefixes: [
+      [5060, 5061],
+      [6500, 6500],
+    ],
+    lengths: [16, 18, 19],
+  },
+  {
+    brand: 'elo',
+    prefixes: [
+      [5067, 5067],
+      [509, 509],
+    ],
+    lengths: [16],
+  },
+  { brand: 'troy', prefixes: [[9792, 9792]], lengths: [16] },
   { brand: 'mir', prefixes: [[2200, 2204]], lengths: [16, 17, 18, 19] },
 ];
 

@@ -29,6 +29,7 @@ const HARD: readonly (readonly Pattern[])[] = [
     ['g', 'h', 'pousr', '_'],
     [...'xox'],
     ['k', '_', 'lt'],
+    [...'PX-'],
   ],
   [
     ['p', 'a', 't', '-_'],

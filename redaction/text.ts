@@ -7,7 +7,15 @@ import { ASCII_BASE64, detect, type DetectOptions } from './detectors.ts';
 import { marker, maskProtected, panMarker } from './markers.ts';
 import type { RedactionKind } from './rules.ts';
 import { mergeSpans, type Span } from './spans.ts';
-import { foldView, hasEscapes, needsFolding, plainView, unescapeView, type View } from './views.ts';
+import {
+  foldView,
+  hasEscapes,
+  hasInvisibleBetweenDigits,
+  needsFolding,
+  plainView,
+  unescapeView,
+  type View,
+} from './views.ts';
 
 /** A string after redaction; `kinds` is empty when it was clean. */
 export interface RedactedText {
@@ -45,21 +53,25 @@ export function redactText(
 
 /** Spans in the text, whichever reading shows them. */
 function findSpans(text: string, options: DetectOptions, depth: number): readonly Span[] {
-  const spans: Span[] = [];
-  const plain = needsFolding(text) || hasEscapes(text) ? plainView(text) : null;
-  if (plain === null) {
-    spans.push(...detect(text, options));
-  } else {
-    const folded = foldView(plain);
-    spans.push(...onView(folded, (reading) => detect(reading, options)));
-    if (hasEscapes(folded.text)) {
-      const unescaped = foldView(unescapeView(folded));
-      spans.push(...onView(unescaped, (reading) => detect(reading, options)));
-      spans.push(...onView(unescaped, (reading) => findEncoded(reading, options, depth)));
-    }
-  }
-  spans.push(...findEncoded(text, options, depth));
+  const spans: Span[] = [...findEncoded(text, options, depth)];
+  if (!needsFolding(text) && !hasEscapes(text)) return [...spans, ...detect(text, options)];
+  const plain = plainView(text);
+  const folded = foldView(plain);
+  const unescaped = hasEscapes(folded.text) ? unescapeView(folded) : null;
+  for (const view of readingsOf(folded, unescaped, plain))
+    spans.push(...onView(view, (reading) => detect(reading, options)));
+  if (unescaped !== null)
+    spans.push(...onView(foldView(unescaped), (reading) => findEncoded(reading, options, depth)));
   return spans;
+}
+
+/** Without escapes and look-alikes; and once more where what nobody sees may stand for dashes. */
+function readingsOf(folded: View, unescaped: View | null, plain: View): readonly View[] {
+  const sources = unescaped === null ? [plain] : [plain, unescapeView(plain)];
+  const dashed = sources
+    .filter((view) => hasInvisibleBetweenDigits(view.text))
+    .map((view) => foldView(view, '-'));
+  return [folded, ...(unescaped === null ? [] : [foldView(unescaped)]), ...dashed];
 }
 
 function onView(view: View, find: (text: string) => readonly Span[]): readonly Span[] {

@@ -77,21 +77,36 @@ export function isToken(text: string): boolean {
 const REMEDY =
   'set SEALTRAIL_REDACTION_KEY to 64 or more hexadecimal digits, as `openssl rand -hex 32` prints them';
 
-/** Reads a redaction key: 64 or more hex digits, white space around them ignored. */
+/** Reads the key that makes tokens: the first of a key ring. */
 export function parseRedactionKey(
   text: string | undefined,
 ): Result<Uint8Array, { readonly message: string }> {
-  const hex = (text ?? '').trim();
-  if (hex === '') return err({ message: `there is no redaction key; ${REMEDY}` });
-  if (!/^(?:[0-9a-f]{2})+$/i.test(hex)) {
-    return err({ message: `the redaction key is not hexadecimal; ${REMEDY}` });
+  const ring = parseKeyRing(text);
+  return ring.ok ? ok(ring.value[0]) : ring;
+}
+
+/** The key that makes tokens, and those that once did: the tokens of these can still be told. */
+export type KeyRing = readonly [Uint8Array, ...Uint8Array[]];
+
+/** Reads a key ring: 64 or more hex digits a key, white space between them, the newest first. */
+export function parseKeyRing(
+  text: string | undefined,
+): Result<KeyRing, { readonly message: string }> {
+  const ring: Uint8Array[] = [];
+  for (const hex of (text ?? '').split(/\s+/).filter((word) => word !== '')) {
+    if (!/^(?:[0-9a-f]{2})+$/i.test(hex)) {
+      return err({ message: `the redaction key is not hexadecimal; ${REMEDY}` });
+    }
+    if (hex.length < REDACTION_KEY_BYTES_MIN * 2) {
+      return err({
+        message: `the redaction key has ${hex.length} hexadecimal digits, too few; ${REMEDY}`,
+      });
+    }
+    ring.push(Uint8Array.from(Buffer.from(hex, 'hex')));
   }
-  if (hex.length < REDACTION_KEY_BYTES_MIN * 2) {
-    return err({
-      message: `the redaction key has ${hex.length} hexadecimal digits, too few; ${REMEDY}`,
-    });
-  }
-  return ok(Uint8Array.from(Buffer.from(hex, 'hex')));
+  const [current, ...retired] = ring;
+  if (current === undefined) return err({ message: `there is no redaction key; ${REMEDY}` });
+  return ok([current, ...retired]);
 }
 
 function derive(key: Uint8Array, info: string): Buffer {

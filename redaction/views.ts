@@ -13,11 +13,18 @@ export interface View {
 
 const PRINTABLE = /^[\t\n\r\x20-\x7e]*$/;
 const IGNORABLE = /[\p{Default_Ignorable_Code_Point}\p{M}\p{Cf}\u0000]/u;
+const INVISIBLE_BETWEEN = /[\p{Nd}\p{No}][\p{Default_Ignorable_Code_Point}\p{Cf}]+[\p{Nd}\p{No}]/u;
 const DIGIT = /\p{Nd}/u;
-const DASH = /[\p{Pd}\u2212\u2043]/u;
+/** Dashes, and the bar that lengthens a Japanese vowel and stands in telephone numbers. */
+const DASH = /[\p{Pd}\u2212\u2043\u30fc]/u;
+const DOT = /[\u00b7\u2022\u2219\u22c5\u30fb]/u;
+const NUMERAL = /\p{No}/u;
+/** Where the numerals 1 to 9 in circles begin, as far as compatibility forms do not undo them. */
+const CIRCLED_ONES: readonly number[] = [0x24f5, 0x2776, 0x2780, 0x278a];
+const CIRCLED_ZEROS = /[\u24ff\u{1f10b}\u{1f10c}]/u;
 const SPACE = /[\p{Zs}]/u;
 const ESCAPES =
-  /(?:%[0-9a-f]{2})+|\\u\{?[0-9a-f]{4,6}\}?|\\x[0-9a-f]{2}|&#x[0-9a-f]{1,6};|&#[0-9]{1,7};/gi;
+  /(?:%[0-9a-f]{2})+|\\u[0-9a-f]{4}|\\u\{[0-9a-f]{1,6}\}|\\x[0-9a-f]{2}|&#x[0-9a-f]{1,6};|&#[0-9]{1,7};/gi;
 const ESCAPED = /%[0-9a-f]{2}|\\[ux]|&#/i;
 const ESCAPE_DEPTH_MAX = 3;
 
@@ -50,17 +57,23 @@ export function plainView(text: string): View {
   return { text, starts, ends };
 }
 
-/** Folds look-alikes and drops invisible characters. */
-export function foldView(view: View): View {
+/** Folds look-alikes; of invisible characters it makes nothing, or this text. */
+export function foldView(view: View, invisible = ''): View {
   if (!needsFolding(view.text)) return view;
   const build = createBuilder();
   let at = 0;
   for (const character of view.text) {
     const end = at + character.length;
-    build.put(foldCharacter(character), view.starts[at] ?? 0, view.ends[end - 1] ?? 0);
+    const folded = IGNORABLE.test(character) ? invisible : foldCharacter(character);
+    build.put(folded, view.starts[at] ?? 0, view.ends[end - 1] ?? 0);
     at = end;
   }
   return build.view();
+}
+
+/** Whether invisible characters stand between digits, perhaps in place of dashes. */
+export function hasInvisibleBetweenDigits(text: string): boolean {
+  return INVISIBLE_BETWEEN.test(text);
 }
 
 /** Undoes escapes, nested ones too, down to three levels. */
@@ -88,8 +101,11 @@ function foldCharacter(character: string): string {
   const lower = LOOK_ALIKES.get(character.toLowerCase());
   if (lower !== undefined) return lower;
   const folded = character.normalize('NFKC');
-  if (DIGIT.test(folded)) return [...folded].map(digitOf).join('');
+  if (DIGIT.test(folded))
+    return /^\((\d)\)$/.exec(folded)?.[1] ?? [...folded].map(digitOf).join('');
   if (DASH.test(folded)) return '-';
+  if (DOT.test(folded)) return '.';
+  if (NUMERAL.test(folded)) return numeralOf(folded);
   if (SPACE.test(folded)) return ' ';
   return folded === character ? character : folded.replace(/\p{M}/gu, '');
 }
@@ -102,6 +118,14 @@ function digitOf(character: string): string {
   while (value < 9 && DIGIT.test(String.fromCodePoint(code - value - 1))) value++;
   // Mathematical digits are five sets in a row, but NFKC has already folded those.
   return String(value);
+}
+
+/** One digit for a numeral in a circle; any other (a fraction, a ten) stays. */
+function numeralOf(character: string): string {
+  if (CIRCLED_ZEROS.test(character)) return '0';
+  const code = character.codePointAt(0) ?? 0;
+  const one = CIRCLED_ONES.find((first) => code >= first && code < first + 9);
+  return one === undefined ? character : String(code - one + 1);
 }
 
 function unescapeOnce(view: View): View {
@@ -136,7 +160,7 @@ function putPercent(build: Builder, escapes: string, view: View, offset: number)
 }
 
 function unescapeCode(escape: string): string {
-  const hex = /^&#\d/.test(escape) ? null : /[0-9a-f]{2,6}(?=[;}]?$)/i.exec(escape.slice(2))?.[0];
+  const hex = /^&#\d/.test(escape) ? null : /[0-9a-f]{1,6}(?=[;}]?$)/i.exec(escape.slice(2))?.[0];
   const code =
     hex === null
       ? Number.parseInt(escape.slice(2), 10)

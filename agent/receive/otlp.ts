@@ -46,7 +46,8 @@ export interface OtlpReceiverOptions {
   readonly vocabulary: Vocabulary;
   /**
    * Secret of 32 bytes or more that stays the same over restarts: keys the fingerprints by which a
-   * resent record is told from a changed one. The redaction key serves; its use here is separated.
+   * resent record is told from a changed one. The redaction key serves; its use here is separated. Where
+   * that was rotated, a record from before that comes again counts as changed: it is refused, and on record.
    */
   readonly payloadKey: Uint8Array;
   /** Known record ids: lets `/v1/audit` refuse a changed duplicate before anything is appended. */

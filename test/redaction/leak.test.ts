@@ -13,6 +13,7 @@ import {
   jwt,
   pan,
   plantedCredential,
+  plantedIban,
   plantedKey,
   plantedPan,
   plantedSsn,
@@ -37,7 +38,8 @@ describe('no raw secret leaves redaction', () => {
   test.each([
     ['card numbers of every issuer and length, however written', plantedPan],
     ['SSNs in any digits and encoding', plantedSsn],
-    ['JWTs and PEM private keys', plantedKey],
+    ['IBANs, in one piece or in groups', plantedIban],
+    ['JWTs, PEM private keys and the keys of cloud providers', plantedKey],
     ['passwords, cookies and keys in text and URLs', plantedCredential],
   ])('%s', (_, planted) => {
     fc.assert(

@@ -10,13 +10,7 @@ import type { AuditEvent, Json } from '../../schemas/event.ts';
 import { findDuplicateKey } from '../../schemas/json-check.ts';
 import { eventsOf } from '../support/event-arbitraries.ts';
 import { makeEvent } from '../support/events.ts';
-import {
-  PLACES,
-  plantedCredential,
-  plantedKey,
-  plantedPan,
-  plantedSsn,
-} from '../support/secrets.ts';
+import { anySecret, PLACES } from '../support/secrets.ts';
 
 const redactor = createRedactor({ masterKey: Buffer.alloc(32, 1), sensitiveKeys: ['shoeSize'] });
 
@@ -126,7 +120,7 @@ const PLAIN_VALUES: readonly (readonly [string, Partial<AuditEvent>])[] = [
     'metadata of every kind',
     {
       metadata: {
-        a: [1, [], {}, -0.5, 1e-7, 999999999999],
+        a: [1, [], {}, -0.5, 1e-7, 99999999999],
         b: { c: { d: null } },
         e: true,
         f: false,
@@ -170,7 +164,7 @@ test('what is taken for plain is what the longer way makes of it, for any event'
 });
 
 test('an event with a secret in it is not plain, wherever it stands', () => {
-  const planted = fc.oneof(plantedPan, plantedSsn, plantedKey, plantedCredential);
+  const planted = anySecret;
   fc.assert(
     fc.property(planted, fc.constantFrom(...PLACES), (secret, place) => {
       const event = place(secret.text, (metadata, over = {}) =>

@@ -4,7 +4,14 @@
 import { createHash, createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createRedactor, parseRedactionKey, RedactionKeyError } from '../../redaction/redaction.ts';
+import {
+  createRedactor,
+  parseKeyRing,
+  parseRedactionKey,
+  RedactionKeyError,
+  tokensOf,
+} from '../../redaction/redaction.ts';
+import type { AuditEvent } from '../../schemas/event.ts';
 import { createTokenizer, isToken } from '../../redaction/tokens.ts';
 import { eventWith, redactMetadata, TEST_KEY } from './support.ts';
 
@@ -69,6 +76,43 @@ describe('tokens', () => {
       return redactor.redactEvent(event).metadata['ssn_token'];
     });
     expect(tokens[0]).not.toBe(tokens[1]);
+  });
+});
+
+describe('rotation of the redaction key', () => {
+  const [old, current] = [Buffer.alloc(32, 7), Buffer.alloc(32, 9)];
+  const values = ['078-05-1120', 'DE89 3704 0044 0532 0130 00', 'Bob@Example.com', 'AB123456C'];
+  const metadata = { ssn: values[0], iban: values[1], mail: values[2], nino: values[3] } as const;
+  const under = (masterKey: Uint8Array): AuditEvent =>
+    createRedactor({ masterKey }).redactEvent(eventWith(metadata as Record<string, string>));
+
+  test('tokens of the old key are found by their key id, those of the new one as well', () => {
+    const ring = parseKeyRing(`${current.toString('hex')}\n${old.toString('hex')}\n`);
+    if (!ring.ok) throw new Error(ring.error.message);
+    for (const value of values) {
+      const [now, before, ...others] = tokensOf(ring.value, 'acme', value);
+      expect(others).toEqual([]);
+      expect(JSON.stringify(under(current))).toContain(now);
+      expect(JSON.stringify(under(old))).toContain(before);
+      expect(now?.split('_')[1]).toBe(createRedactor({ masterKey: current }).keyId);
+      expect(before?.split('_')[1]).toBe(createRedactor({ masterKey: old }).keyId);
+      expect(tokensOf(ring.value, 'globex', value)).not.toContain(now);
+    }
+  });
+
+  test('the first key of a ring makes tokens; an SDK that still has the old one changes nothing', () => {
+    expect(parseRedactionKey(`${current.toString('hex')}\n${old.toString('hex')}`)).toEqual({
+      ok: true,
+      value: Uint8Array.from(current),
+    });
+    const before = under(old);
+    expect(createRedactor({ masterKey: current }).redactEvent(before)).toBe(before);
+  });
+
+  test('one bad key among good ones is told, and nothing is made of the others', () => {
+    const good = old.toString('hex');
+    for (const text of [`${good}\nxyz`, `${good}\nabcd`])
+      expect(parseKeyRing(text)).toMatchObject({ ok: false });
   });
 });
 

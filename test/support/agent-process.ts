@@ -14,6 +14,7 @@ import type { AgentStatus } from '../../agent/ports.ts';
 import { freePort } from '../../bench/processes.ts';
 import { stopOrphanedPostgres } from '../../store/embedded.ts';
 import { until } from './agent-peer.ts';
+import { findForbiddenIn } from './deny-list.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 export const CLI: string = join(ROOT, 'dist/cli/main.js');
@@ -190,7 +191,9 @@ function createProcess(
     [Symbol.asyncDispose]: async () => {
       await end('SIGTERM');
       if (existsSync(join(dir, 'postgres'))) await stopOrphanedPostgres(join(dir, 'postgres'));
+      const shown = await findForbiddenIn(dir, output);
       await rm(dir, { recursive: true, force: true });
+      expect(shown, 'what the agent has written and printed is free of secrets').toEqual([]);
     },
   };
 }

@@ -6,6 +6,7 @@ import type { AuditEvent, Json } from '../../schemas/event.ts';
 import { AuditError, createAudit, type Audit } from '../../sdk/index.ts';
 import { VOCABULARY, type AgentProcess } from './agent-process.ts';
 import { logRecord, logsRequest } from './otlp.ts';
+import { encodeLogsRequest } from './otlp-protobuf.ts';
 import { connectRaw, type RawClient } from './raw-client.ts';
 
 export interface Route {
@@ -31,9 +32,11 @@ export async function openRoutes(agent: AgentProcess): Promise<Routes> {
   const socket = await connectRaw(agent.socketPath);
   await socket.greet();
   let seq = 0;
-  const post = (path: string) => async (event: AuditEvent) => {
-    const body = JSON.stringify(logsRequest([recordOf(event)]));
-    const headers = { 'Content-Type': 'application/json' };
+  const post = (path: string, isBinary: boolean) => async (event: AuditEvent) => {
+    const request = logsRequest([recordOf(event)]);
+    const body = isBinary ? Buffer.from(encodeLogsRequest(request)) : JSON.stringify(request);
+    const type = isBinary ? 'application/x-protobuf' : 'application/json';
+    const headers = { 'Content-Type': type };
     const answer = await fetch(agent.otlpUrl + path, { method: 'POST', headers, body });
     // The draft wants the client's own record id in the receipt: that one text may come back.
     return (await answer.text()).replaceAll(JSON.stringify(recordIdOf(event)), '');
@@ -48,8 +51,10 @@ export async function openRoutes(agent: AgentProcess): Promise<Routes> {
         send: async ({ origin: _, ...event }) =>
           JSON.stringify(await socket.batch([JSON.stringify(event)], seq++)),
       },
-      { name: '/v1/logs', send: post('/v1/logs') },
-      { name: '/v1/audit', send: post('/v1/audit') },
+      { name: '/v1/logs in JSON', send: post('/v1/logs', false) },
+      { name: '/v1/audit in JSON', send: post('/v1/audit', false) },
+      { name: '/v1/logs in protobuf', send: post('/v1/logs', true) },
+      { name: '/v1/audit in protobuf', send: post('/v1/audit', true) },
     ],
     [Symbol.asyncDispose]: async () => {
       socket[Symbol.dispose]();

@@ -3,8 +3,8 @@
  * people and programs use.
  */
 import fc from 'fast-check';
-import { CARD_BRANDS } from '../../redaction/rules.ts';
 import type { AuditEvent, Json } from '../../schemas/event.ts';
+import { cardSpelling, encoding, ibanSpelling, inOtherDigits, ssnSpelling } from './spellings.ts';
 
 /** What must not be found again, and the text that carries it. */
 export interface Planted {
@@ -26,17 +26,38 @@ function withCheckDigit(body: string): string {
   return body + String((10 - (sum % 10)) % 10);
 }
 
+/** Prefixes and lengths in which cards are issued; of this file's own, not those that redaction looks for. */
+const ISSUED: readonly (readonly [prefix: string, lengths: readonly number[]])[] = [
+  ['4', [13, 16, 19]],
+  ['51', [16]],
+  ['55', [16]],
+  ['2221', [16]],
+  ['2720', [16]],
+  ['34', [15]],
+  ['37', [15]],
+  ['300', [14, 16, 19]],
+  ['36', [14, 15, 17, 18]],
+  ['38', [14, 16]],
+  ['6011', [16, 18, 19]],
+  ['649', [16, 17]],
+  ['65', [16, 19]],
+  ['3528', [16, 19]],
+  ['3589', [17, 18]],
+  ['62', [16, 17, 18, 19]],
+  ['5018', [12, 13, 14, 16, 19]],
+  ['6304', [12, 15, 18]],
+  ['6763', [12, 13, 17]],
+  ['2204', [16, 19]],
+  ['60', [16]],
+  ['5061', [16, 18, 19]],
+  ['9792', [16]],
+];
+
 /** A card number that passes the Luhn check, of any issuer and length. */
 export const pan: fc.Arbitrary<string> = fc
-  .constantFrom(
-    ...CARD_BRANDS.flatMap((brand) =>
-      brand.prefixes.flatMap((range) => brand.lengths.map((length) => ({ range, length }))),
-    ),
-  )
-  .chain(({ range, length }) =>
-    fc
-      .tuple(fc.integer({ min: range[0], max: range[1] }), digits(length))
-      .map(([prefix, rest]) => withCheckDigit(`${prefix}${rest}`.slice(0, length - 1))),
+  .constantFrom(...ISSUED.flatMap(([prefix, all]) => all.map((length) => ({ prefix, length }))))
+  .chain(({ prefix, length }) =>
+    digits(length).map((rest) => withCheckDigit((prefix + rest).slice(0, length - 1))),
   );
 
 /** A social security number. */
@@ -74,62 +95,72 @@ const pem = base64url(64).map(
   (body) => `-----BEGIN EC PRIVATE KEY-----\n${body}\n-----END EC PRIVATE KEY-----`,
 );
 
-const group4 = (text: string, separator: string): string =>
-  text.replace(/(.{4})(?=.)/g, `$1${separator}`);
-const inDigits = (zero: number) => (text: string) =>
-  text.replace(/\d/g, (digit) => String.fromCodePoint(zero + Number(digit)));
+const IBAN_FORMS: readonly (readonly [country: string, bank: string, digits: number])[] = [
+  ['DE', '', 18],
+  ['ES', '', 20],
+  ['NL', 'ABNA', 10],
+  ['GB', 'WEST', 14],
+  ['PL', '', 24],
+  ['FR', '', 23],
+  ['NO', '', 11],
+];
+/** An IBAN whose check digits are right. */
+export const iban: fc.Arbitrary<string> = fc
+  .constantFrom(...IBAN_FORMS)
+  .chain(([country, bank, count]) =>
+    digits(count).map((rest) => {
+      const letters = `${bank}${rest}${country}00`.replace(/[A-Z]/g, (letter) =>
+        String(letter.charCodeAt(0) - 55),
+      );
+      const check = 98n - (BigInt(letters) % 97n);
+      return `${country}${String(check).padStart(2, '0')}${bank}${rest}`;
+    }),
+  );
 
-const panSpelling = fc.constantFrom<(text: string) => string>(
-  (text) => text,
-  (text) => group4(text, ' '),
-  (text) => group4(text, '-'),
-  (text) => group4(text, '.'),
-  (text) => group4(text, '\u00a0'),
-  (text) => group4(text, '\u200b'),
-  (text) => text.split('').join(' '),
-  (text) => `${text.slice(0, 4)} ${text.slice(4, 10)} ${text.slice(10)}`,
+const UPPER = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+const ALPHANUMERIC = BASE64URL.slice(0, 62);
+/** A key by whose beginning its issuer is told. */
+export const apiKey: fc.Arbitrary<string> = fc.oneof(
+  ...(
+    [
+      ['AKIA', UPPER, 16],
+      ['ASIA', UPPER, 16],
+      ['ghp_', ALPHANUMERIC, 36],
+      ['gho_', ALPHANUMERIC, 36],
+      ['github_pat_', ALPHANUMERIC, 60],
+      ['glpat-', BASE64URL, 20],
+      ['AIza', BASE64URL, 35],
+      ['ya29.', BASE64URL, 60],
+      ['GOCSPX-', BASE64URL, 28],
+      ['xoxb-', ALPHANUMERIC, 24],
+      ['sk_live_', ALPHANUMERIC, 24],
+      ['npm_', ALPHANUMERIC, 36],
+    ] as const
+  ).map(([prefix, alphabet, length]) =>
+    randomText(alphabet, length, length).map((rest) => prefix + rest),
+  ),
 );
-const numberSpelling = fc.constantFrom<(text: string) => string>(
-  (text) => text,
-  inDigits(0xff10),
-  inDigits(0x0660),
-  inDigits(0x0966),
-  inDigits(0x1d7ce),
-);
-/** Base64 is looked into when the bytes are ASCII; other digits are written in ASCII first. */
-const base64 = (text: string, format: 'base64' | 'base64url'): string =>
-  Buffer.from(/^[ -~]*$/.test(text) ? text : encodeURIComponent(text)).toString(format);
-const encoding = fc.constantFrom<(text: string) => string>(
-  (text) => text,
-  (text) => encodeURIComponent(text),
-  (text) => text.replace(/[!-~]/g, (c) => `%${c.charCodeAt(0).toString(16)}`),
-  (text) => encodeURIComponent(encodeURIComponent(text)),
-  (text) => base64(text, 'base64'),
-  (text) => base64(`xy${text}`, 'base64url'),
-  (text) => base64(base64(text, 'base64'), 'base64'),
-  (text) => JSON.stringify({ value: text }),
-  (text) => text.replace(/\d/g, (c) => `&#${c.charCodeAt(0)};`),
-  (text) => text.replace(/\d/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`),
-);
+/** A number in some writing and encoding. */
+const written = (
+  value: fc.Arbitrary<string>,
+  spelling: fc.Arbitrary<(text: string) => string>,
+): fc.Arbitrary<Planted> =>
+  fc.tuple(value, spelling, inOtherDigits, encoding).map(([raw, spell, digits, encode]) => {
+    const text = encode(digits(spell(raw)));
+    return { raw: [raw, text], text };
+  });
 
 /** A card number, however written. */
-export const plantedPan: fc.Arbitrary<Planted> = fc
-  .tuple(pan, panSpelling, numberSpelling, encoding)
-  .map(([raw, spell, number, encode]) => {
-    const text = encode(number(spell(raw)));
-    return { raw: [raw, text], text };
-  });
+export const plantedPan: fc.Arbitrary<Planted> = written(pan, cardSpelling);
 /** A social security number in any digits and encoding. */
-export const plantedSsn: fc.Arbitrary<Planted> = fc
-  .tuple(ssn, numberSpelling, encoding)
-  .map(([raw, number, encode]) => {
-    const text = encode(number(raw));
-    return { raw: [raw, text], text };
-  });
+export const plantedSsn: fc.Arbitrary<Planted> = written(ssn, ssnSpelling);
+/** An IBAN, in one piece or in groups. */
+export const plantedIban: fc.Arbitrary<Planted> = written(iban, ibanSpelling);
+
 /** A token or private key. */
 export const plantedKey: fc.Arbitrary<Planted> = fc
-  .oneof(jwt, pem)
-  .map((raw) => ({ raw: [raw, raw.slice(30, 50)], text: raw }));
+  .oneof(jwt, pem, apiKey)
+  .map((raw) => ({ raw: [raw, raw.slice(raw.length / 3, (raw.length * 2) / 3)], text: raw }));
 /** A password, cookie or key as text and URLs carry it. */
 export const plantedCredential: fc.Arbitrary<Planted> = fc
   .tuple(
@@ -138,13 +169,26 @@ export const plantedCredential: fc.Arbitrary<Planted> = fc
       (secret: string) => `password=${secret}`,
       (secret: string) => `{"api_key":"${secret}"}`,
       (secret: string) => `Authorization: Bearer ${secret}`,
+      (secret: string) => `curl -H 'authorization: bearer ${secret}7Q'`,
       (secret: string) => `Cookie: theme=dark; sid=${secret}`,
+      (secret: string) => `Set-Cookie: id=${secret}; Secure`,
       (secret: string) => `sid=${secret}; Path=/; HttpOnly`,
       (secret: string) => `amqp://app:${encodeURIComponent(secret)}@broker:5672/`,
+      (secret: string) => `see postgres://:${encodeURIComponent(secret)}@db.example/x?ssl=1`,
       (secret: string) => `client-secret: '${secret}'`,
+      (secret: string) => `aws_secret_access_key = ${secret}`,
+      (secret: string) => `the password is ${secret}2`,
     ),
   )
-  .map(([raw, carry]) => ({ raw: [raw], text: carry(raw) }));
+  .map(([raw, carry]) => ({ raw: [raw, encodeURIComponent(raw)], text: carry(raw) }));
+/** Any of these. */
+export const anySecret: fc.Arbitrary<Planted> = fc.oneof(
+  plantedPan,
+  plantedSsn,
+  plantedIban,
+  plantedKey,
+  plantedCredential,
+);
 
 /** Text around a secret: what people and programs write, digits right beside it left out. */
 export const around: fc.Arbitrary<string> = fc.oneof(
