@@ -16,8 +16,10 @@ import type { Receipt } from '../../schemas/record.ts';
 export const TEST_AGENT = { name: 'test', version: '0.0.0', publicKey: 'AAAA' } as const;
 
 /** A temporary folder that is removed when the scope ends. */
-export async function makeTempDir(): Promise<{ path: string } & AsyncDisposable> {
-  const path = await mkdtemp(join(tmpdir(), 'sealtrail-'));
+export async function makeTempDir(
+  parent: string = tmpdir(),
+): Promise<{ path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(parent, 'sealtrail-'));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
