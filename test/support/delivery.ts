@@ -225,6 +225,7 @@ export function createFreezer(at: number, mode: 'before' | 'torn' | 'after'): Fr
       ...nodeFilesystem,
       ...steps,
       replace: replaceBy(steps),
+      makeDir: (dir) => gate(() => nodeFilesystem.makeDir(dir)),
       open: async (path) => wrap(keep(await nodeFilesystem.open(path))),
       openRead: async (path) => keep(await nodeFilesystem.openRead(path)),
     },
