@@ -1,5 +1,10 @@
 /** The real file system, with one operation that fails or tears, chosen by its place in the run. */
-import { nodeFilesystem, replaceBy, type Filesystem, type LedgerFile } from '../../ledger/filesystem.ts';
+import {
+  nodeFilesystem,
+  replaceBy,
+  type Filesystem,
+  type LedgerFile,
+} from '../../ledger/filesystem.ts';
 
 export interface Fault {
   /** 0-based place among the operations that can fail. */
