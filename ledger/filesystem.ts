@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { fdatasync, ftruncate, write, writeSync } from 'node:fs';
+import { fdatasync, fstatSync, ftruncate, write, writeSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -23,6 +23,8 @@ export interface LedgerFile {
   truncate(bytes: number): Promise<void>;
   read(position: number, bytes: Uint8Array): Promise<number>;
   size(): Promise<number>;
+  /** What the file has become, whoever changed it: its size, and how many names lead to it. */
+  look(): { readonly bytes: number; readonly names: number };
   close(): Promise<void>;
 }
 
@@ -64,6 +66,10 @@ function fileOf(handle: fs.FileHandle): LedgerFile {
     read: async (position, bytes) =>
       (await handle.read(bytes, 0, bytes.length, position)).bytesRead,
     size: async () => (await handle.stat()).size,
+    look: () => {
+      const { size, nlink } = fstatSync(fd);
+      return { bytes: size, names: nlink };
+    },
     close: () => handle.close(),
   };
 }

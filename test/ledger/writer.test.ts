@@ -1,9 +1,10 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readFile } from 'node:fs/promises';
+import { appendFile, copyFile, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
 import { recoverLedger } from '../../ledger/recovery.ts';
+import { segmentName } from '../../ledger/segment.ts';
 import { verifyLedger } from '../../ledger/verify.ts';
 import { createFaultyFilesystem, type Fault } from '../support/faulty-filesystem.ts';
 import { makeEvent } from '../support/events.ts';
@@ -119,3 +120,37 @@ test('any sequence of commits and cuts reads back whole', async () => {
     { numRuns: 30 },
   );
 });
+
+test.each([
+  ['is removed', (path: string) => rm(path), 'storage_failed'],
+  ['is cut short', (path: string) => truncate(path, 100), 'storage_failed'],
+  ['is emptied', (path: string) => writeFile(path, ''), 'storage_failed'],
+  ['gets a line of somebody else', (path: string) => appendFile(path, '{}\n'), 'new segment'],
+  [
+    'is replaced by its copy',
+    async (path: string) => {
+      await copyFile(path, `${path}.copy`);
+      await rename(`${path}.copy`, path);
+    },
+    'new segment',
+  ],
+] as const)(
+  'a segment that %s while it is in use: nothing is acked that is not in the ledger afterwards',
+  async (_, harm, expected) => {
+    await using temp = await makeTempDir();
+    const ledger = await openTestLedger(join(temp.path, 'l'));
+    const [before, after] = [makeEvent(), makeEvent()];
+    expect(await ledger.commit([before])).toHaveLength(1);
+    await harm(join(ledger.dir, segmentName(0)));
+    const committed = await ledger.commit([after]);
+    if (expected === 'storage_failed') {
+      expect(committed).toBe('storage_failed');
+      expect(await ledger.commit([makeEvent()])).toBe('storage_failed');
+    } else {
+      expect(committed).toHaveLength(1);
+      expect(await idsIn(ledger.dir)).toEqual([before.event_id, after.event_id]);
+      expect(await verifyLedger(ledger.dir)).toMatchObject({ verdict: 'intact', segments: 2 });
+    }
+    await ledger.writer.close();
+  },
+);

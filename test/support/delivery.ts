@@ -203,6 +203,7 @@ export function createFreezer(at: number, mode: 'before' | 'torn' | 'after'): Fr
     truncate: (bytes) => gate(() => file.truncate(bytes)),
     read: (position, bytes) => file.read(position, bytes),
     size: () => file.size(),
+    look: () => file.look(),
     close: () => file.close(),
   });
 
