@@ -44,6 +44,9 @@ export async function startAgent(options: AgentOptions): Promise<Result<Agent, s
     return started;
   } catch (error) {
     await stops.run();
+    // What the system refuses is for the operator; anything else is a bug.
+    if (error instanceof Error && 'syscall' in error)
+      return err(`cannot use data_dir ${options.config.data_dir}: ${error.message}`);
     throw error;
   }
 }

@@ -4,9 +4,7 @@
  * last one before a crash; then the agent starts anew on a sound disk. What it holds and what the sink
  * has is compared with what was acked, `verify` agrees, and nothing of it is taken for a rollback.
  */
-import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { ulid } from 'ulid';
@@ -22,14 +20,12 @@ import { admitted, createCountingMeter, silentLog } from '../support/append-stag
 import { createFreezer, startTestLoop } from '../support/delivery.ts';
 import { makeEvent } from '../support/events.ts';
 import { createFaultyFilesystem, type Fault } from '../support/faulty-filesystem.ts';
-import { makeTempDir, TEST_AGENT } from '../support/ledger.ts';
+import { makeMemoryDir, TEST_AGENT } from '../support/ledger.ts';
 import { readRecords } from '../support/outcome.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 
 const BATCHES = 6;
-/** Faults are put in above the disk, so it may as well be fast. */
-const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 const SINK = 'test';
 const POISON = 'poison';
 /** Operations that every life has, and those of them that can fail with it. */
@@ -186,7 +182,7 @@ async function expectAllThere(dir: string, acked: readonly string[], what: strin
 
 /** Operations of a life in which nothing fails; how many there are varies a little with the timing. */
 async function operationsOfALife(): Promise<readonly string[]> {
-  await using temp = await makeTempDir(MEMORY);
+  await using temp = await makeMemoryDir();
   const counting = createFaultyFilesystem(null, { reads: true });
   const acked: string[] = [];
   await live(temp.path, counting, acked);
@@ -205,7 +201,7 @@ test.each(['EIO', 'ENOSPC', 'EMFILE'] as const)(
     for (const [at, planned] of operations.entries()) {
       if (!kinds.includes(planned)) continue;
       for (const tearTo of planned.endsWith('append') ? [0, 900] : [0]) {
-        await using temp = await makeTempDir(MEMORY);
+        await using temp = await makeMemoryDir();
         const filesystem = createFaultyFilesystem({ at, code, tearTo }, { reads: true });
         const acked: string[] = [];
         // Not to start at all is an answer as well; whatever was acked counts.
@@ -229,12 +225,12 @@ test.each([
 ] as const)(
   'a crash %s any operation leaves what was acked there once, in ledger and sink',
   async (when, mode) => {
-    await using probe = await makeTempDir(MEMORY);
+    await using probe = await makeMemoryDir();
     const counting = createFreezer(Infinity, mode);
     await live(probe.path, counting.filesystem, []);
     expect(counting.count()).toBeGreaterThan(40);
     for (let at = 0; at < counting.count(); at++) {
-      await using temp = await makeTempDir(MEMORY);
+      await using temp = await makeMemoryDir();
       const freezer = createFreezer(at, mode);
       const acked: string[] = [];
       await Promise.race([live(temp.path, freezer.filesystem, acked), freezer.frozen]);

@@ -8,7 +8,7 @@ import { segmentName } from '../../ledger/segment.ts';
 import { verifyLedger } from '../../ledger/verify.ts';
 import { createFaultyFilesystem, type Fault } from '../support/faulty-filesystem.ts';
 import { makeEvent } from '../support/events.ts';
-import { makeTempDir, openTestLedger } from '../support/ledger.ts';
+import { makeMemoryDir, openTestLedger } from '../support/ledger.ts';
 
 /** Runs commits and cuts over a faulty disk; returns what was acked before the first fatal failure. */
 async function runWith(
@@ -51,7 +51,7 @@ async function idsIn(dir: string): Promise<string[]> {
 }
 
 test('whatever single operation fails or tears, every acked record is there once and the chain is whole', async () => {
-  await using probe = await makeTempDir();
+  await using probe = await makeMemoryDir();
   const { operations, acked } = await runWith(join(probe.path, 'l'), null);
   expect(acked).toHaveLength(8);
   expect(operations).toContain('datasync');
@@ -59,7 +59,7 @@ test('whatever single operation fails or tears, every acked record is there once
   for (let at = 0; at < operations.length; at++) {
     for (const code of ['EIO', 'ENOSPC'] as const) {
       for (const tearTo of operations[at] === 'append' ? [0, 1, 700, 1500] : [0]) {
-        await using temp = await makeTempDir();
+        await using temp = await makeMemoryDir();
         const dir = join(temp.path, 'l');
         const run = await runWith(dir, { at, code, tearTo });
         const recovered = await recoverLedger({
@@ -79,7 +79,7 @@ test('whatever single operation fails or tears, every acked record is there once
 }, 120_000);
 
 test('after a failed fsync the batch goes to a new segment, and the old one ends before it', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const counting = createFaultyFilesystem(null);
   const first = await openTestLedger(join(temp.path, 'a'), { filesystem: counting });
   await first.commit([makeEvent()]);
@@ -100,7 +100,7 @@ test('any sequence of commits and cuts reads back whole', async () => {
     fc.asyncProperty(
       fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 12 }),
       async (steps) => {
-        await using temp = await makeTempDir();
+        await using temp = await makeMemoryDir();
         const ledger = await openTestLedger(temp.path);
         let records = 0;
         for (const step of steps) {
@@ -137,7 +137,7 @@ test.each([
 ] as const)(
   'a segment that %s while it is in use: nothing is acked that is not in the ledger afterwards',
   async (_, harm, expected) => {
-    await using temp = await makeTempDir();
+    await using temp = await makeMemoryDir();
     const ledger = await openTestLedger(join(temp.path, 'l'));
     const [before, after] = [makeEvent(), makeEvent()];
     expect(await ledger.commit([before])).toHaveLength(1);
