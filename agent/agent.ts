@@ -20,7 +20,7 @@ import { createAdminServer } from './observe/admin.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { createTap } from './observe/tap.ts';
 import { startTraces, type Traces } from './observe/traces.ts';
-import type { Logger } from './ports.ts';
+import type { Fork, Logger } from './ports.ts';
 import { openReceivers, type Receivers } from './receive/receivers.ts';
 import { createReload, type Reload } from './reload.ts';
 import { createStatus, type StatusView } from './status.ts';
@@ -45,6 +45,9 @@ export async function startAgent(options: AgentOptions): Promise<Result<Agent, s
     return started;
   } catch (error) {
     await stops.run();
+    // What the system refuses is for the operator; anything else is a bug.
+    if (error instanceof Error && 'syscall' in error)
+      return err(`cannot use data_dir ${options.config.data_dir}: ${error.message}`);
     throw error;
   }
 }
@@ -196,6 +199,7 @@ async function deliver(base: Base, ledger: OpenedLedger): Promise<Result<Deliver
     onReport: (report) => {
       metrics.onDelivery(report);
       traces.onDelivery(report);
+      if (report.fork !== undefined) void leaveFork(ledger, view, report.fork);
     },
     recordSkip: ({ sink, ...skipped }) =>
       ledger.append.recordOwn('delivery.skipped', 'failure', { type: 'sink', id: sink }, skipped),
@@ -209,6 +213,11 @@ async function deliver(base: Base, ledger: OpenedLedger): Promise<Result<Deliver
     await delivery.value.stop();
   });
   return ok(delivery.value);
+}
+
+/** Another agent lives on a copy of this ledger: what it has filled is left to it. */
+async function leaveFork(ledger: OpenedLedger, view: StatusView, fork: Fork): Promise<void> {
+  view.rollback = (await ledger.leaveFork(fork)) ?? view.rollback;
 }
 
 /** Nothing is taken before all of the above stands. */

@@ -63,7 +63,7 @@ export async function lockDataDir(
       return err(
         locked
           ? lockedBy(dir, await readOwner(ownerPath))
-          : { kind: 'io', message: messageOf(error) },
+          : { kind: 'io', message: `cannot lock ${dir}: ${messageOf(error)}` },
       );
     }
   } catch (error) {

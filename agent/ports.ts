@@ -90,6 +90,8 @@ export type DeliveryResult =
       readonly retry: readonly number[];
       /** Records the sink will never take, each with its reason. */
       readonly poison: readonly { readonly index: number; readonly reason: string }[];
+      /** The newest of them whose place is taken, where the sink knows places. */
+      readonly fork?: Fork;
       /** Why records are to be sent again, where there are any. */
       readonly reason?: string;
       readonly retryAfterMs?: number;
@@ -98,6 +100,13 @@ export type DeliveryResult =
   | { readonly kind: 'failed'; readonly reason: string; readonly retryAfterMs?: number }
   /** The batch was too large for the sink: send it in halves; a single record becomes poison. */
   | { readonly kind: 'too_large'; readonly reason: string };
+
+/** A place of the chain that another agent has filled, from a copy of this ledger. */
+export interface Fork {
+  readonly stream: string;
+  /** Without event contents. */
+  readonly reason: string;
+}
 
 export interface Sink {
   readonly name: string;
@@ -130,6 +139,7 @@ export interface DeliveryReport {
   readonly startedMs: number;
   readonly durationMs: number;
   readonly outcome: 'delivered' | 'partial' | 'failed';
+  readonly fork?: Fork;
 }
 
 /** Records that a best-effort sink with a bound does not get; some of them may have arrived before. */
@@ -251,7 +261,7 @@ export interface AgentStatus {
   readonly append: AppendStatus;
   /** Null until it has been measured. */
   readonly disk: DiskStatus | null;
-  /** What showed at this start that the ledger had been put back to an older copy; null else. */
+  /** What showed this process that its ledger is, or has, an older copy; null else. */
   readonly rollback: string | null;
   /** Null while they are switched off, or the thread is starting. */
   readonly checkpoints: CheckpointStatus | null;

@@ -12,7 +12,7 @@ import { VERSION } from './version.ts';
 export interface StatusView {
   /** Set by the wiring as the stages come up. */
   append: { status(): AppendStatus } | null;
-  /** Why this start began a new incarnation, where the ledger was put back. */
+  /** Why this process began a new incarnation, where the ledger was put back or lives twice. */
   rollback: string | null;
   disk: { status(): DiskStatus | null } | null;
   checkpoints: { status(): CheckpointStatus | null; notifyDurable(records: number): void } | null;

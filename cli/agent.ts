@@ -30,13 +30,14 @@ export function addAgentCommand(program: Command): void {
 }
 
 async function runAgent(path: string): Promise<number> {
+  // First of all: a reload that comes while the configuration is read must not end the process.
+  const signals = listenForSignals();
   const read = await readAll(path);
   if (!read.ok) {
     for (const fault of read.error) console.error(fault);
     return 2;
   }
   const { config, vocabulary } = read.value;
-  const signals = listenForSignals();
   // A terminal or pager that went away is no reason to stop taking events: what it would show is lost.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const { createAppLog } = await import('../agent/observe/log.ts');

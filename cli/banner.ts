@@ -23,6 +23,11 @@ export function describeAgent(config: Config, agent: Agent): string {
     '',
     '  keeps',
     `    ledger        ${shown(join(config.data_dir, 'ledger'))}/   (${program} verify ${shown(config.data_dir)})`,
+    ...(canNoticeRollback(config)
+      ? []
+      : [
+          `    rollback      would go unnoticed: nothing outside ${shown(config.data_dir)}/ knows how far the ledger is; set ledger.head_file`,
+        ]),
     ...agent.generatedKeys.map(
       (path) => `    new key       ${shown(path)}   (generated now, mode 0600: back it up)`,
     ),
@@ -40,6 +45,12 @@ export function describeAgent(config: Config, agent: Agent): string {
     'Ctrl-C drains and stops.',
   ];
   return lines.join('\n');
+}
+
+/** Whether anything outside the data directory could tell that it was put back to an older copy. */
+function canNoticeRollback({ ledger, exporters }: Config): boolean {
+  const hasStore = exporters.some((one) => one.type === 'postgresql' && !one.embedded);
+  return hasStore || ledger.head_file !== undefined;
 }
 
 /** One line about the embedded server. */

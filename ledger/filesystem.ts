@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { fdatasync, ftruncate, write, writeSync } from 'node:fs';
+import { fdatasync, fstatSync, ftruncate, write, writeSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -23,6 +23,8 @@ export interface LedgerFile {
   truncate(bytes: number): Promise<void>;
   read(position: number, bytes: Uint8Array): Promise<number>;
   size(): Promise<number>;
+  /** What the file has become, whoever changed it: its size, and how many names lead to it. */
+  look(): { readonly bytes: number; readonly names: number };
   close(): Promise<void>;
 }
 
@@ -64,6 +66,10 @@ function fileOf(handle: fs.FileHandle): LedgerFile {
     read: async (position, bytes) =>
       (await handle.read(bytes, 0, bytes.length, position)).bytesRead,
     size: async () => (await handle.stat()).size,
+    look: () => {
+      const { size, nlink } = fstatSync(fd);
+      return { bytes: size, names: nlink };
+    },
     close: () => handle.close(),
   };
 }
@@ -77,18 +83,55 @@ async function syncDir(dir: string): Promise<void> {
   }
 }
 
-async function writeDurably(path: string, bytes: Uint8Array | string): Promise<void> {
-  const handle = await fs.open(path, 'w', 0o600);
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
+type Steps = Pick<Filesystem, 'create' | 'remove' | 'rename' | 'syncDir'>;
+
+/** A durable replacement out of the steps it is made of, so that a test can fail each one. */
+export function replaceBy(steps: Steps): Filesystem['replace'] {
+  async function write(path: string, bytes: Uint8Array): Promise<void> {
+    const file = await steps.create(path);
+    try {
+      await file.append(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
   }
+
+  return async (path, bytes) => {
+    // Named after its target: two files of a folder may be replaced in the same moment.
+    const temporary = join(dirname(path), `.${basename(path)}.tmp`);
+    // A crash may have left one.
+    await steps.remove(temporary);
+    try {
+      await write(temporary, typeof bytes === 'string' ? Buffer.from(bytes) : bytes);
+      await steps.rename(temporary, path);
+    } catch (error) {
+      // On a full disk half a file would take the last of the space.
+      await steps.remove(temporary);
+      throw error;
+    }
+    await steps.syncDir(dirname(path));
+  };
 }
+
+const STEPS: Steps = {
+  create: async (path) =>
+    fileOf(
+      await fs.open(
+        path,
+        constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL,
+        0o600,
+      ),
+    ),
+  rename: (from, to) => fs.rename(from, to),
+  remove: (path) => fs.rm(path, { force: true }),
+  syncDir,
+};
 
 /** The file system itself. */
 export const nodeFilesystem: Filesystem = {
+  ...STEPS,
+  replace: replaceBy(STEPS),
   list: (dir) => fs.readdir(dir),
   makeDir: async (dir) => {
     const uppermost = await fs.mkdir(resolve(dir), { recursive: true, mode: 0o700 });
@@ -98,32 +141,9 @@ export const nodeFilesystem: Filesystem = {
       if (at === uppermost) return;
     }
   },
-  create: async (path) =>
-    fileOf(
-      await fs.open(
-        path,
-        constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL,
-        0o600,
-      ),
-    ),
   open: async (path) => fileOf(await fs.open(path, constants.O_RDWR | constants.O_APPEND)),
   openRead: async (path) => fileOf(await fs.open(path, constants.O_RDONLY)),
   readFile: (path) => fs.readFile(path),
-  replace: async (path, bytes) => {
-    // Named after its target: two files of a folder may be replaced in the same moment.
-    const temporary = join(dirname(path), `.${basename(path)}.tmp`);
-    try {
-      await writeDurably(temporary, bytes);
-    } catch (error) {
-      // On a full disk half a file would take the last of the space.
-      await fs.rm(temporary, { force: true });
-      throw error;
-    }
-    await fs.rename(temporary, path);
-    await syncDir(dirname(path));
-  },
-  rename: (from, to) => fs.rename(from, to),
-  remove: (path) => fs.rm(path, { force: true }),
   exists: async (path) => {
     const found = await fs.stat(path).then(
       () => true,
@@ -134,5 +154,4 @@ export const nodeFilesystem: Filesystem = {
     );
     return found;
   },
-  syncDir,
 };

@@ -116,7 +116,13 @@ export async function openWriter(options: WriterOptions): Promise<LedgerWriter> 
     await file.append(bytes);
     const startedMs = performance.now();
     await file.datasync();
-    return performance.now() - startedMs;
+    const fsyncMs = performance.now() - startedMs;
+    // What nobody can find, or does not stand where the ledger ends, must not be acked.
+    const { bytes: size, names } = file.look();
+    if (names === 0) throw new Error(`${segmentName(segment)} was removed while it is in use`);
+    if (size !== durableBytes + bytes.length)
+      throw new Error(`${segmentName(segment)} was changed by somebody else while it is in use`);
+    return fsyncMs;
   }
 
   /**
@@ -128,6 +134,9 @@ export async function openWriter(options: WriterOptions): Promise<LedgerWriter> 
     const before = file;
     file = await filesystem.open(pathOf(segment));
     await before.close();
+    // Cut short by somebody else: grown again it would hold zeros where acked records were.
+    if (file.look().bytes < durableBytes)
+      throw new Error(`${segmentName(segment)} has lost records`);
     await file.truncate(durableBytes);
     await file.sync();
   }

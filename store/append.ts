@@ -77,7 +77,14 @@ function sortOut(
     const { event, this_hash } = row.record;
     const key = keyOf(row.streamId, event.chain.seq);
     const taken = keys.get(key);
-    if (taken === undefined) {
+    const before = keys.get(keyOf(row.streamId, event.chain.seq - 1)) ?? row.record.prev_hash;
+    if (taken === undefined && before !== row.record.prev_hash) {
+      refused.push({
+        index: row.index,
+        kind: 'fork',
+        reason: `fork: stream ${event.chain.stream} seq ${event.chain.seq} follows another record than the store has before it`,
+      });
+    } else if (taken === undefined) {
       const carried = eventKeyOf(event.event_id, event.resource.tenant_id);
       fresh.push({ ...row, duplicate: events.has(carried) });
       keys.set(key, this_hash);

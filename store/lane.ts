@@ -5,11 +5,12 @@
 import type { ClientBase } from 'pg';
 import { assertNever, err, ok, type Result } from '../schemas/result.ts';
 import { appendRows, type RowsOutcome } from './append.ts';
+import { findStrays } from './branches.ts';
 import type { Connection } from './connection.ts';
 import { classifyDatabaseError } from './database-error.ts';
 import { createPartitionMaker, type PartitionMaker } from './partitions.ts';
 import { occurredAtMs, type Row } from './rows.ts';
-import type { AppendSummary, StoredRecord, StoreError } from './store.ts';
+import type { AppendSummary, RefusedRecord, StoredRecord, StoreError } from './store.ts';
 
 export interface Lane {
   /** Stores records [from, to); each range tried is one transaction. */
@@ -19,6 +20,10 @@ export interface Lane {
     to: number,
     signal: AbortSignal | undefined,
   ): Promise<Result<AppendSummary, StoreError>>;
+  /** Records that would be chained to others than the store has. */
+  findStrays(
+    records: readonly StoredRecord[],
+  ): Promise<Result<readonly RefusedRecord[], StoreError>>;
   /** Ends the connection at once; running statements fail. */
   drop(): void;
 }
@@ -41,6 +46,18 @@ export function createLane(connection: Connection): Lane {
   };
   return {
     append: (records, from, to, signal) => appendRange(session, records, [from, to], signal),
+    findStrays: async (records) => {
+      try {
+        return ok(await findStrays(await connection.client(), records));
+      } catch (error) {
+        forget(session);
+        const { kind, message } = classifyDatabaseError(error);
+        return err({
+          kind: kind === 'schema' || kind === 'access' ? kind : 'unavailable',
+          message,
+        });
+      }
+    },
     drop: () => connection.drop(),
   };
 }

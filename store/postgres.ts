@@ -42,13 +42,38 @@ export function createPostgresStore(options: PostgresStoreOptions): Store {
     appendRecords: async (records, signal) => {
       signal?.addEventListener('abort', drop, { once: true });
       try {
-        return await appendInLanes(lanes, records, signal);
+        return await appendLinked(lanes, records, signal);
       } finally {
         signal?.removeEventListener('abort', drop);
       }
     },
     close: async () => drop(),
   };
+}
+
+/** Leaves out what stands on another branch than the store: nothing is ever chained across two. */
+async function appendLinked(
+  lanes: readonly Lane[],
+  records: readonly StoredRecord[],
+  signal: AbortSignal | undefined,
+): Promise<Result<AppendSummary, StoreError>> {
+  const found = (await lanes[0]?.findStrays(records)) ?? ok([]);
+  if (!found.ok) return found;
+  const strays = new Set(found.value.map(({ index }) => index));
+  if (strays.size === 0) return appendInLanes(lanes, records, signal);
+  const kept = [...records.keys()].filter((index) => !strays.has(index));
+  const appended = await appendInLanes(
+    lanes,
+    kept.flatMap((index) => records[index] ?? []),
+    signal,
+  );
+  if (!appended.ok) return appended;
+  const refused = appended.value.refused.map((one) => ({ ...one, index: kept[one.index] ?? 0 }));
+  return ok({ ...appended.value, refused: sortByIndex([...refused, ...found.value]) });
+}
+
+function sortByIndex(refused: readonly RefusedRecord[]): readonly RefusedRecord[] {
+  return refused.toSorted((one, other) => one.index - other.index);
 }
 
 /** Cuts a large batch into transactions, which the lanes take as they get done with the last one. */
@@ -84,7 +109,7 @@ async function appendInLanes(
 
   await Promise.all(lanes.map(work));
   if (failure !== null) return err(failure);
-  return ok({ ...sum, refused: refused.sort((a, b) => a.index - b.index) });
+  return ok({ ...sum, refused: sortByIndex(refused) });
 }
 
 /** Ranges [from, to), each of them one transaction. */

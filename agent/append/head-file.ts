@@ -64,7 +64,7 @@ export interface HeadKeeperOptions {
   readonly path: string;
   readonly filesystem: Filesystem;
   readonly state: LedgerState;
-  readonly incarnation: string;
+  readonly incarnation: () => string;
   /** Whether all that the state counts is on disk. */
   readonly isDurable: () => boolean;
   readonly log: Logger;
@@ -85,7 +85,7 @@ export function createHeadKeeper(options: HeadKeeperOptions): HeadKeeper {
       head_hash: head.head_hash,
     }));
     const { records } = state;
-    return JSON.stringify({ version: VERSION, records, incarnation: options.incarnation, heads });
+    return JSON.stringify({ version: VERSION, records, incarnation: options.incarnation(), heads });
   }
 
   async function write(text: string): Promise<void> {

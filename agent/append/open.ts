@@ -16,7 +16,7 @@ import { openWriter, type LedgerWriter } from '../../ledger/writer.ts';
 import type { ChainHash } from '../../schemas/brand.ts';
 import type { Config } from '../../schemas/config.ts';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
-import { APPEND_BYTES_MAX, type Logger, type Meter } from '../ports.ts';
+import { APPEND_BYTES_MAX, type Fork, type Logger, type Meter } from '../ports.ts';
 import { AGENT_RETENTION_CLASS, type AgentIdentity } from './agent-event.ts';
 import { createAppendStage, type AppendStage } from './append.ts';
 import { createSeenHashes, findDoubt, type Witness } from './continuity.ts';
@@ -39,6 +39,11 @@ export interface OpenedLedger {
   readonly torn: TornTail | null;
   /** Why a new incarnation was begun, where a witness had more than the ledger; null else. */
   readonly rollback: string | null;
+  /**
+   * Begins a new incarnation where a sink found a place of the present one taken; resolves with the
+   * reason on record, or null where that was done before.
+   */
+  leaveFork(fork: Fork): Promise<string | null>;
   /** Refuses new events, commits what is queued, closes the file. */
   close(): Promise<void>;
 }
@@ -77,11 +82,10 @@ export async function openLedger(options: OpenOptions): Promise<Result<OpenedLed
   if (!opened.ok) return opened;
   const { writer, disk } = opened.value;
   const known = rollback === null ? lastIncarnation(state) : null;
-  const incarnation = known ?? randomBytes(16).toString('hex');
   const sealer = createSealer({
     agent: options.agent,
     state,
-    incarnation,
+    incarnation: known ?? newIncarnation(),
     reason:
       rollback ??
       (known === null ? 'first start' : 'first record of this tenant and retention class'),
@@ -93,7 +97,7 @@ export async function openLedger(options: OpenOptions): Promise<Result<OpenedLed
   const heads =
     path === undefined
       ? null
-      : createHeadKeeper({ path, filesystem, state, incarnation, isDurable, log });
+      : createHeadKeeper({ ...sealer, path, filesystem, state, isDurable, log });
   const append = createAppendStage({
     ...options,
     filesystem,
@@ -119,11 +123,18 @@ export async function openLedger(options: OpenOptions): Promise<Result<OpenedLed
     append,
     disk,
     origins,
-    incarnation,
+    incarnation: sealer.incarnation(),
     records,
     lastHash,
     torn,
     rollback,
+    leaveFork: async ({ stream, reason }) => {
+      if (stream.split('/')[2] !== sealer.incarnation()) return null;
+      const why = `rollback: ${reason}`;
+      sealer.renew(newIncarnation(), why);
+      await recordRollback(append, why, options);
+      return why;
+    },
     close: async () => {
       disk.stop();
       await append.close();
@@ -132,6 +143,8 @@ export async function openLedger(options: OpenOptions): Promise<Result<OpenedLed
     },
   });
 }
+
+const newIncarnation = (): string => randomBytes(16).toString('hex');
 
 interface Read extends Recovered {
   readonly lastHash: ChainHash | null;
@@ -210,7 +223,7 @@ async function recordRollback(
 ): Promise<void> {
   log.error(
     { component: 'ledger', reason },
-    'the ledger is older than what has left it: a copy was put in place. A new incarnation begins; keep the folder and find out why',
+    'the ledger is older than what has left it, or lives twice: a copy was put in place. A new incarnation begins; keep the folder and find out why',
   );
   const resource = { type: 'ledger', id: agent.name };
   await append.recordOwn('ledger.rolled_back', 'failure', resource, { reason });

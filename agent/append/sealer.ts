@@ -39,6 +39,10 @@ export interface Sealer {
   batch(): { readonly bytes: Uint8Array; readonly records: number };
   commit(): void;
   rollback(): void;
+  /** The incarnation that is sealed in. */
+  incarnation(): string;
+  /** Goes on in streams of a new incarnation; `reason` is that of their genesis. */
+  renew(incarnation: string, reason: string): void;
   /** True while the heads count records whose commit is under way. */
   isAhead(): boolean;
 }
@@ -61,7 +65,8 @@ const SALTS_PER_POOL = 256;
 /** Creates a sealer over a recovered state, which it changes. */
 export function createSealer(options: SealerOptions): Sealer {
   const { agent, state } = options;
-  const streams = openStreams(state, options.incarnation);
+  let { incarnation, reason } = options;
+  const streams = openStreams(state, incarnation);
   const batch = createRecordBatch();
   let records = 0;
   let isAhead = false;
@@ -91,7 +96,7 @@ export function createSealer(options: SealerOptions): Sealer {
     if (known !== undefined) return known;
     // The label is random, so a checkpoint does not name the tenant.
     const label = randomBytes(8).toString('hex');
-    const stream = `sealtrail/${agent.name}/${options.incarnation}/${label}/${input.retention_class}`;
+    const stream = `sealtrail/${agent.name}/${incarnation}/${label}/${input.retention_class}`;
     streams.set(key, stream);
     opened.push(key);
     const genesis = agentEvent(
@@ -103,9 +108,9 @@ export function createSealer(options: SealerOptions): Sealer {
         resource: { type: 'stream', id: stream },
         metadata: {
           agent: agent.name,
-          incarnation: options.incarnation,
+          incarnation,
           public_key: agent.publicKey,
-          reason: options.reason,
+          reason,
           retention_class: input.retention_class,
           software_version: agent.version,
           tenant_label: label,
@@ -180,6 +185,12 @@ export function createSealer(options: SealerOptions): Sealer {
     begin,
     rollback,
     isAhead: () => isAhead,
+    incarnation: () => incarnation,
+    renew: (to, why) => {
+      incarnation = to;
+      reason = why;
+      streams.clear();
+    },
     seal: (input, producer) => place(input.canonical, streamOf(input), input.tenant, producer),
     sealOwn: (input) => {
       const stream = streamOf(input);

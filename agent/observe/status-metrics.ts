@@ -33,7 +33,7 @@ export function createStatusMetrics(registry: Registry): (status: AgentStatus) =
   const build = gauge('audit_build_info', 'Always 1; the version of the running agent.', 'version');
   const rollbacks = gauge(
     'audit_ledger_rollbacks',
-    'Rollbacks of the ledger noticed by this process: 0 or 1, at its start.',
+    '1 once this process noticed that its ledger is, or has, an older copy.',
   );
   const showAppend = createAppendMetrics(registry);
   const showDisk = createDiskMetrics(registry);

@@ -92,6 +92,20 @@ describe('Prometheus and Grafana', () => {
     ).toEqual([]);
   });
 
+  test('what docs/OBSERVE.md calls worth an alert about the ledger and its disk has a rule and a panel', () => {
+    const table = repositoryText('docs/OBSERVE.md');
+    const worth = [
+      ...table.matchAll(/^\| `(audit_(?:append|disk|ledger)_\w+)[^|]*\|[^|]*\|[^|]*\| +[^ |]/gm),
+    ].map((match) => match[1] ?? '');
+    expect(worth).toEqual(expect.arrayContaining(['audit_disk_used_ratio', 'audit_append_state']));
+    const rules = RULES.map(({ expr }) => expr).join('\n');
+    const panels = DASHBOARD.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
+    for (const name of worth) {
+      expect(rules).toContain(name);
+      expect(panels.join('\n')).toMatch(name === 'audit_ledger_records' ? /audit_ledger_/ : name);
+    }
+  });
+
   test('each alert has a severity, a summary, and a section of its own in docs/OPERATIONS.md, and no section is without its alert', () => {
     const headings = [
       ...repositoryText('docs/OPERATIONS.md').matchAll(/^### (Sealtrail\w+)$/gm),

@@ -10,7 +10,7 @@ import { expect, test } from 'vitest';
 import { nodeFilesystem, type Filesystem, type LedgerFile } from '../../ledger/filesystem.ts';
 import { verifyLedger } from '../../ledger/verify.ts';
 import { AuditError } from '../../sdk/index.ts';
-import { makeTempDir } from '../support/ledger.ts';
+import { makeMemoryDir } from '../support/ledger.ts';
 import { readRecords } from '../support/outcome.ts';
 import { createTestAudit, draft } from '../support/sdk-fixture.ts';
 import { startSocketReceiver, type TestSocketReceiver } from '../support/socket-receiver.ts';
@@ -88,7 +88,7 @@ test('whatever breaks, an event is recorded once, or its caller was told', async
     segmentBytes: fc.constantFrom(20_000, 1 << 26),
   });
   const property = fc.asyncProperty(scenario, async ({ steps, cuts, segmentBytes }) => {
-    await using temp = await makeTempDir();
+    await using temp = await makeMemoryDir();
     const filesystem = createDisk();
     const start = (): Promise<TestSocketReceiver> =>
       startSocketReceiver({ folder: temp.path, stage: { filesystem, segmentBytes } });

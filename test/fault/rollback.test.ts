@@ -3,9 +3,12 @@
  * the agent notices by what has left the directory, and begins a new incarnation instead of giving
  * places of the chain a second time.
  */
+import { once } from 'node:events';
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { freePort } from '../../bench/processes.ts';
 import {
   runCli,
   startAgentProcess,
@@ -140,11 +143,10 @@ test('only the head file knows more: noticed without any database', async () => 
   const after = await expectNoticed(agent, 'ledger.head_file knows of');
   expect(incarnationsOf(after)).not.toEqual(incarnationsOf(lost));
   await agent.stop();
+  const { records } = JSON.parse(await readFile(head_file, 'utf8')) as { records: number };
   await agent.start();
   expect((await agent.status()).rollback).toBe(null);
-  expect((await agent.status()).append.records).toBe(
-    (JSON.parse(await readFile(head_file, 'utf8')) as { records: number }).records + 1,
-  );
+  expect((await agent.status()).append.records, 'and the start').toBe(records + 1);
 });
 
 test('only the ledger was put back: cursors that are ahead of it follow, and delivery goes on', async () => {
@@ -208,6 +210,90 @@ test('of two clones that were level the one that starts later is the older copy,
   // The first one is now the older copy.
   const other = await expectNoticed(first, 'postgresql has it up to seq');
   expect(incarnationsOf(other)).not.toEqual(incarnationsOf(one));
+});
+
+/** Passes connections on to another port of this host. */
+async function openDoor(from: number, to: number): Promise<AsyncDisposable> {
+  const ends = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(to, '127.0.0.1');
+    for (const [end, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      ends.add(end);
+      end.on('error', () => other.destroy()).pipe(other);
+    }
+  });
+  server.listen(from, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    [Symbol.asyncDispose]: async () => {
+      for (const end of ends) end.destroy();
+      await new Promise((closed) => server.close(closed));
+    },
+  };
+}
+
+test('two clones that run at once: the store keeps the branch of the first, and the second leaves it by itself, loudly', async () => {
+  await using siem = await makeTempDir();
+  const config = { agent: { name: 'live-twins', vocabulary_file: VOCABULARY } };
+  const exportersOf = (name: string): Record<string, object> => ({
+    postgresql: POSTGRESQL(),
+    'file/ecs': { path: join(siem.path, `${name}.ndjson`), format: 'ecs' },
+  });
+  await using first = await startAgentProcess({ exporters: exportersOf('first'), config });
+  const before = await recordSome(first);
+  await first.delivered();
+  await first.stop();
+  await using copy = await makeTempDir();
+  const dir = join(copy.path, 'data');
+  await cp(first.dir, dir, { recursive: true });
+  await first.start();
+  // The store is not to be had when the second starts, which so does not notice anything.
+  const door = await freePort();
+  const exporters = exportersOf('second');
+  const url = postgres.url('writer').replace(`:${postgres.port}/`, `:${door}/`);
+  exporters['postgresql'] = { embedded: false, url };
+  await using second = await startAgentProcess({ dir, exporters, config });
+  expect((await second.status()).rollback).toBe(null);
+
+  const one = await recordSome(first);
+  await first.delivered();
+  // More than the first has, so that its last ones stand where the store has nothing yet.
+  const other = await recordSome(second, 60);
+  await using _door = await openDoor(door, postgres.port);
+  await expect
+    .poll(async () => (await second.status()).rollback, { timeout: 20_000 })
+    .toMatch(/^rollback: fork: /);
+  await second.delivered();
+  const after = await expectNoticed(second, 'fork: stream sealtrail/live-twins/');
+  const still = await recordSome(first);
+  await first.delivered();
+
+  expect((await first.status()).rollback).toBe(null);
+  expect(incarnationsOf([...one, ...still])).toEqual(incarnationsOf(before));
+  expect(incarnationsOf(after)).not.toEqual(incarnationsOf(before));
+  const stored = new Set(
+    (await readStore(postgres.url('auditor'))).map(({ event_id }) => event_id),
+  );
+  const missing = other.filter(({ event_id }) => !stored.has(event_id));
+  for (const { event_id } of [...before, ...one, ...still, ...after])
+    expect(stored).toContain(event_id);
+  // What the second sealed in the first one's streams is nowhere but with it: a dead letter each.
+  const incarnation = [...incarnationsOf(before)][0] ?? '';
+  expect(missing.map(({ stream }) => stream.split('/')[2])).toEqual(missing.map(() => incarnation));
+  expect(missing.length).toBeGreaterThan(0);
+  const letters = await runCli(['dlq', 'list', '--json', '--data-dir', dir]);
+  for (const { event_id } of missing) expect(letters.stdout).toContain(event_id);
+  expect((await first.status()).sinks.map(({ dead_letters }) => dead_letters)).toEqual([0, 0]);
+  expect((await runCli(['verify', '--store', postgres.url('auditor')])).code).toBe(0);
+
+  // The next start of the second goes on in the incarnation that it has begun.
+  await second.stop();
+  await second.start();
+  expect((await second.status()).rollback).toBe(null);
+  expect(incarnationsOf(await recordSome(second))).toEqual(incarnationsOf(after));
 });
 
 test('a store that does not answer holds up no start', async () => {

@@ -14,7 +14,7 @@ import { verifyLedger } from '../../ledger/verify.ts';
 import type { AuditEvent } from '../../schemas/event.ts';
 import { admitted, createCountingMeter, silentLog } from '../support/append-stage.ts';
 import { makeEvent } from '../support/events.ts';
-import { makeTempDir, TEST_AGENT } from '../support/ledger.ts';
+import { makeMemoryDir, TEST_AGENT } from '../support/ledger.ts';
 import { readRecords } from '../support/outcome.ts';
 
 const PAGE_BYTES = 4096;
@@ -60,7 +60,7 @@ interface Sealed {
 }
 
 async function seal(last: readonly AuditEvent[]): Promise<Sealed> {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const first = [makeEvent(), makeEvent()];
   const ledger = await open(temp.path);
   await ledger.append.append({ producer: PRODUCER, firstSeq: 0, events: first.map(admitted) });
@@ -114,7 +114,7 @@ describe('a batch torn at every one of its bytes is sent again and recorded once
     ['NUL bytes follow', 1, (bytes: Buffer, at: number) => Buffer.from(bytes).fill(0, at)],
     ['other bytes follow', SAMPLED, (bytes: Buffer, at: number) => Buffer.from(bytes).fill(66, at)],
   ])('%s', { timeout: 60_000 }, async (_, step, damage) => {
-    await using temp = await makeTempDir();
+    await using temp = await makeMemoryDir();
     const places: number[] = [];
     for (let at = sealed.ackedBytes; at < sealed.bytes.length; at += step) places.push(at);
     while (places.length > 0)
@@ -132,7 +132,7 @@ test('whichever pages of a large last batch never reached the disk, it is record
   );
   const firstPage = Math.floor(sealed.ackedBytes / PAGE_BYTES);
   const pages = Math.ceil(sealed.bytes.length / PAGE_BYTES) - firstPage;
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   let run = 0;
   await fc.assert(
     fc.asyncProperty(
@@ -153,7 +153,7 @@ test('whichever pages of a large last batch never reached the disk, it is record
 
 test('garbage in whole lines is no torn tail: nothing is appended, the place is named, the file stays', async () => {
   const sealed = await seal([makeEvent(), makeEvent()]);
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const path = join(temp.path, segmentName(0));
   const bytes = Buffer.from(sealed.bytes);
   bytes.fill('garbage\n', sealed.ackedBytes);

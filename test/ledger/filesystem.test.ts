@@ -1,10 +1,11 @@
 /** What the seam to the disk promises: names that survive a crash, nothing left behind by a failure. */
-import { mkdir, readdir, symlink } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import fsPromises from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
+import { createFaultyFilesystem } from '../support/faulty-filesystem.ts';
 import { makeTempDir } from '../support/ledger.ts';
 
 /** Paths opened from here on: a folder is opened for nothing but its fsync. */
@@ -32,16 +33,29 @@ test('a new folder is fsynced into the one above it, and so are those made with 
   expect(opened).toHaveLength(3);
 });
 
-test('a replacement that fails to be written leaves nothing behind', async () => {
+test('a replacement that fails leaves the old file whole or the new one, and nothing beside it', async () => {
+  const counting = createFaultyFilesystem(null);
+  await using first = await makeTempDir();
+  await counting.replace(join(first.path, 'file'), 'whole');
+  expect(counting.operations).toEqual(
+    ['remove', 'create', 'append', 'sync', 'rename', 'syncDir'].map((step) => `replace: ${step}`),
+  );
+  for (const at of counting.operations.keys()) {
+    await using temp = await makeTempDir();
+    const path = join(temp.path, 'file');
+    await nodeFilesystem.replace(path, 'old');
+    const filesystem = createFaultyFilesystem({ at, code: 'ENOSPC', tearTo: 3 });
+    await expect(filesystem.replace(path, 'new file')).rejects.toMatchObject({ code: 'ENOSPC' });
+    expect(await readdir(temp.path)).toEqual(['file']);
+    const isRenamed = filesystem.operations[at] === 'replace: syncDir';
+    expect(await readFile(path, 'utf8')).toBe(isRenamed ? 'new file' : 'old');
+  }
+});
+
+test('what a crash left of a replacement does not hold up the next one', async () => {
   await using temp = await makeTempDir();
-  const path = join(temp.path, 'reserve');
-  // Takes writes only to refuse them for want of space.
-  await symlink('/dev/full', join(temp.path, '.reserve.tmp'));
-  await expect(nodeFilesystem.replace(path, new Uint8Array(4096))).rejects.toMatchObject({
-    code: 'ENOSPC',
-  });
-  expect(await readdir(temp.path)).toEqual([]);
-  await mkdir(join(temp.path, 'sub'));
-  await nodeFilesystem.replace(path, 'whole');
-  expect((await nodeFilesystem.readFile(path)).toString()).toBe('whole');
+  await writeFile(join(temp.path, '.file.tmp'), 'half of someth');
+  await nodeFilesystem.replace(join(temp.path, 'file'), 'whole');
+  expect(await readdir(temp.path)).toEqual(['file']);
+  expect(await readFile(join(temp.path, 'file'), 'utf8')).toBe('whole');
 });

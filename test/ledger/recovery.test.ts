@@ -17,13 +17,13 @@ import { RESERVE_NAME, segmentName, stateName } from '../../ledger/segment.ts';
 import { verifyLedger } from '../../ledger/verify.ts';
 import { GENESIS_PREV_HASH } from '../../schemas/brand.ts';
 import { makeEvent } from '../support/events.ts';
-import { makeTempDir, openTestLedger } from '../support/ledger.ts';
+import { makeMemoryDir, openTestLedger } from '../support/ledger.ts';
 
 const recover = (dir: string) =>
   recoverLedger({ dir, filesystem: nodeFilesystem, batchBytesMax: 1 << 20 });
 
 test('a torn tail at every byte of the last batch is set aside, and everything before it is kept', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const source = join(temp.path, 'source');
   const ledger = await openTestLedger(source);
   await ledger.commit([makeEvent(), makeEvent()]);
@@ -52,7 +52,7 @@ test('a torn tail at every byte of the last batch is set aside, and everything b
 }, 120_000);
 
 test('pages of the last batch that never reached the disk are a torn tail', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const ledger = await openTestLedger(temp.path);
   await ledger.commit([makeEvent()]);
   const { records } = ledger.writer.position();
@@ -69,7 +69,7 @@ test('pages of the last batch that never reached the disk are a torn tail', asyn
 });
 
 test('a changed byte before the tail is corruption: recovery refuses, says where, and touches nothing', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const ledger = await openTestLedger(temp.path);
   for (let i = 0; i < 3; i++) await ledger.commit([makeEvent()]);
   await ledger.writer.close();
@@ -93,7 +93,7 @@ test('a changed byte before the tail is corruption: recovery refuses, says where
 });
 
 test('only the last segment may be torn', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const ledger = await openTestLedger(temp.path);
   await ledger.commit([makeEvent()]);
   const firstBytes = ledger.writer.position().segmentBytes;
@@ -105,7 +105,7 @@ test('only the last segment may be torn', async () => {
 });
 
 test('a restart goes on from the kept state and reads the last two segments only', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const ledger = await openTestLedger(temp.path);
   for (let i = 0; i < 4; i++) {
     await ledger.commit([
@@ -143,7 +143,7 @@ test('a restart goes on from the kept state and reads the last two segments only
 });
 
 test('a missing segment is corruption', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const ledger = await openTestLedger(temp.path);
   await ledger.commit([makeEvent()]);
   await ledger.cut();
@@ -158,7 +158,7 @@ test('a missing segment is corruption', async () => {
 
 test('a record that holds no event is corruption with its place, whatever its hash says', async () => {
   for (const text of ['{"no":"json"', '[]', '{"event_id":"x"}']) {
-    await using temp = await makeTempDir();
+    await using temp = await makeMemoryDir();
     const ledger = await openTestLedger(temp.path);
     await ledger.commit([makeEvent()]);
     await ledger.writer.close();
@@ -172,7 +172,7 @@ test('a record that holds no event is corruption with its place, whatever its ha
 });
 
 test('an empty segment is fine as the last one and corruption anywhere else', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const ledger = await openTestLedger(temp.path);
   await ledger.commit([makeEvent()]);
   await ledger.cut();
@@ -186,7 +186,7 @@ test('an empty segment is fine as the last one and corruption anywhere else', as
 });
 
 test('kept state of a segment that was never begun, and half files of a crash, change nothing', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const ledger = await openTestLedger(temp.path);
   await ledger.commit([makeEvent()]);
   await ledger.cut();
@@ -208,7 +208,7 @@ test('kept state of a segment that was never begun, and half files of a crash, c
 });
 
 test('a torn tail is set aside on a full disk too, in the place of the reserve', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const ledger = await openTestLedger(temp.path);
   await ledger.commit([makeEvent()]);
   await ledger.writer.restoreReserve();
@@ -230,7 +230,7 @@ test('a torn tail is set aside on a full disk too, in the place of the reserve',
 });
 
 test('as many records are read again as the window of foreign ids asks for', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const ledger = await openTestLedger(temp.path);
   for (let i = 0; i < 10; i++) {
     await ledger.commit([makeEvent()]);

@@ -1,13 +1,14 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readFile } from 'node:fs/promises';
+import { appendFile, copyFile, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
 import { recoverLedger } from '../../ledger/recovery.ts';
+import { segmentName } from '../../ledger/segment.ts';
 import { verifyLedger } from '../../ledger/verify.ts';
 import { createFaultyFilesystem, type Fault } from '../support/faulty-filesystem.ts';
 import { makeEvent } from '../support/events.ts';
-import { makeTempDir, openTestLedger } from '../support/ledger.ts';
+import { makeMemoryDir, openTestLedger } from '../support/ledger.ts';
 
 /** Runs commits and cuts over a faulty disk; returns what was acked before the first fatal failure. */
 async function runWith(
@@ -50,7 +51,7 @@ async function idsIn(dir: string): Promise<string[]> {
 }
 
 test('whatever single operation fails or tears, every acked record is there once and the chain is whole', async () => {
-  await using probe = await makeTempDir();
+  await using probe = await makeMemoryDir();
   const { operations, acked } = await runWith(join(probe.path, 'l'), null);
   expect(acked).toHaveLength(8);
   expect(operations).toContain('datasync');
@@ -58,7 +59,7 @@ test('whatever single operation fails or tears, every acked record is there once
   for (let at = 0; at < operations.length; at++) {
     for (const code of ['EIO', 'ENOSPC'] as const) {
       for (const tearTo of operations[at] === 'append' ? [0, 1, 700, 1500] : [0]) {
-        await using temp = await makeTempDir();
+        await using temp = await makeMemoryDir();
         const dir = join(temp.path, 'l');
         const run = await runWith(dir, { at, code, tearTo });
         const recovered = await recoverLedger({
@@ -78,7 +79,7 @@ test('whatever single operation fails or tears, every acked record is there once
 }, 120_000);
 
 test('after a failed fsync the batch goes to a new segment, and the old one ends before it', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const counting = createFaultyFilesystem(null);
   const first = await openTestLedger(join(temp.path, 'a'), { filesystem: counting });
   await first.commit([makeEvent()]);
@@ -99,7 +100,7 @@ test('any sequence of commits and cuts reads back whole', async () => {
     fc.asyncProperty(
       fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 12 }),
       async (steps) => {
-        await using temp = await makeTempDir();
+        await using temp = await makeMemoryDir();
         const ledger = await openTestLedger(temp.path);
         let records = 0;
         for (const step of steps) {
@@ -119,3 +120,37 @@ test('any sequence of commits and cuts reads back whole', async () => {
     { numRuns: 30 },
   );
 });
+
+test.each([
+  ['is removed', (path: string) => rm(path), 'storage_failed'],
+  ['is cut short', (path: string) => truncate(path, 100), 'storage_failed'],
+  ['is emptied', (path: string) => writeFile(path, ''), 'storage_failed'],
+  ['gets a line of somebody else', (path: string) => appendFile(path, '{}\n'), 'new segment'],
+  [
+    'is replaced by its copy',
+    async (path: string) => {
+      await copyFile(path, `${path}.copy`);
+      await rename(`${path}.copy`, path);
+    },
+    'new segment',
+  ],
+] as const)(
+  'a segment that %s while it is in use: nothing is acked that is not in the ledger afterwards',
+  async (_, harm, expected) => {
+    await using temp = await makeMemoryDir();
+    const ledger = await openTestLedger(join(temp.path, 'l'));
+    const [before, after] = [makeEvent(), makeEvent()];
+    expect(await ledger.commit([before])).toHaveLength(1);
+    await harm(join(ledger.dir, segmentName(0)));
+    const committed = await ledger.commit([after]);
+    if (expected === 'storage_failed') {
+      expect(committed).toBe('storage_failed');
+      expect(await ledger.commit([makeEvent()])).toBe('storage_failed');
+    } else {
+      expect(committed).toHaveLength(1);
+      expect(await idsIn(ledger.dir)).toEqual([before.event_id, after.event_id]);
+      expect(await verifyLedger(ledger.dir)).toMatchObject({ verdict: 'intact', segments: 2 });
+    }
+    await ledger.writer.close();
+  },
+);

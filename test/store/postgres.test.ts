@@ -113,6 +113,34 @@ describe('appendRecords', () => {
     expect((await stored(sealer.stream))[0]?.['this_hash']).toBe(first!.this_hash);
   });
 
+  test.each([
+    ['in the middle of a batch', 0, 40, 60],
+    ['in the middle of a batch of several transactions', 0, 40, 3_100],
+    ['at the start of a batch', 40, 40, 60],
+    ['before the batch', 45, 40, 60],
+  ])(
+    'of two branches of a stream the store keeps the one that came first, and nothing of the other: %s',
+    async (_, from, shared, count) => {
+      const sealer = createSealer();
+      const trunk = many(shared, sealer);
+      const other = createSealer(sealer.stream, 'acme', trunk.at(-1));
+      const branch = [...trunk, ...many(count - shared, other)];
+      const ahead = [...trunk, ...many(10, sealer)];
+      expect((await append(ahead)).refused).toEqual([]);
+      const elsewhere = createSealer();
+      const done = await append([...branch.slice(from), elsewhere.seal()]);
+      expect(done.stored, 'another stream goes on').toBe(1);
+      expect(done.repeated).toBe(Math.max(0, shared - from));
+      const refused = branch.slice(Math.max(shared, from)).map(({ event }) => event.chain.seq);
+      expect(done.refused.map(({ kind }) => kind)).toEqual(refused.map(() => 'fork'));
+      expect(done.refused.map(({ index }) => index + from)).toEqual(refused);
+      const rows = await stored(sealer.stream);
+      expect(rows.map((row) => row['this_hash'])).toEqual(ahead.map((one) => one.this_hash));
+      const later = many(3, sealer);
+      expect((await append(later)).stored, 'the first branch goes on').toBe(3);
+    },
+  );
+
   test('an event in two records keeps both records and is shown once', async () => {
     const [left, right] = [createSealer(), createSealer()];
     const record = left.seal();

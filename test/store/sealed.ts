@@ -28,10 +28,14 @@ export interface Sealer {
   seal(fields?: EventFields): StoredRecord;
 }
 
-/** A stream that seals one event after the other. */
-export function createSealer(stream = `agent/${ulid()}/standard`, tenant = 'acme'): Sealer {
-  let seq = 0;
-  let head: ChainHash = GENESIS_PREV_HASH;
+/** A stream that seals one event after the other, from its start or behind a record. */
+export function createSealer(
+  stream = `agent/${ulid()}/standard`,
+  tenant = 'acme',
+  behind?: StoredRecord,
+): Sealer {
+  let seq = behind === undefined ? 0 : behind.event.chain.seq + 1;
+  let head: ChainHash = behind?.this_hash ?? GENESIS_PREV_HASH;
   return {
     stream,
     seal: (fields = {}) => {

@@ -14,7 +14,12 @@ import {
   type LoopOptions,
 } from '../../agent/deliver/loop.ts';
 import type { Timing } from '../../agent/deliver/timing.ts';
-import { nodeFilesystem, type Filesystem, type LedgerFile } from '../../ledger/filesystem.ts';
+import {
+  nodeFilesystem,
+  replaceBy,
+  type Filesystem,
+  type LedgerFile,
+} from '../../ledger/filesystem.ts';
 import type { AuditEvent } from '../../schemas/event.ts';
 import { silentLog } from './append-stage.ts';
 import { makeEvent } from './events.ts';
@@ -198,8 +203,16 @@ export function createFreezer(at: number, mode: 'before' | 'torn' | 'after'): Fr
     truncate: (bytes) => gate(() => file.truncate(bytes)),
     read: (position, bytes) => file.read(position, bytes),
     size: () => file.size(),
+    look: () => file.look(),
     close: () => file.close(),
   });
+
+  const steps: Parameters<typeof replaceBy>[0] = {
+    create: (path) => gate(async () => wrap(keep(await nodeFilesystem.create(path)))),
+    rename: (from, to) => gate(() => nodeFilesystem.rename(from, to)),
+    remove: (path) => gate(() => nodeFilesystem.remove(path)),
+    syncDir: (dir) => gate(() => nodeFilesystem.syncDir(dir)),
+  };
 
   return {
     frozen,
@@ -211,13 +224,11 @@ export function createFreezer(at: number, mode: 'before' | 'torn' | 'after'): Fr
     },
     filesystem: {
       ...nodeFilesystem,
-      create: (path) => gate(async () => wrap(keep(await nodeFilesystem.create(path)))),
+      ...steps,
+      replace: replaceBy(steps),
+      makeDir: (dir) => gate(() => nodeFilesystem.makeDir(dir)),
       open: async (path) => wrap(keep(await nodeFilesystem.open(path))),
       openRead: async (path) => keep(await nodeFilesystem.openRead(path)),
-      replace: (path, bytes) => gate(() => nodeFilesystem.replace(path, bytes)),
-      rename: (from, to) => gate(() => nodeFilesystem.rename(from, to)),
-      remove: (path) => gate(() => nodeFilesystem.remove(path)),
-      syncDir: (dir) => gate(() => nodeFilesystem.syncDir(dir)),
     },
   };
 }

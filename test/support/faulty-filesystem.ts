@@ -1,5 +1,10 @@
 /** The real file system, with one operation that fails or tears, chosen by its place in the run. */
-import { nodeFilesystem, type Filesystem, type LedgerFile } from '../../ledger/filesystem.ts';
+import {
+  nodeFilesystem,
+  replaceBy,
+  type Filesystem,
+  type LedgerFile,
+} from '../../ledger/filesystem.ts';
 
 export interface Fault {
   /** 0-based place among the operations that can fail. */
@@ -10,7 +15,7 @@ export interface Fault {
 }
 
 export interface FaultyFilesystem extends Filesystem {
-  /** Names of the operations so far, in order. */
+  /** Names of the operations so far, in order; the steps of a replacement begin with `replace: `. */
   readonly operations: readonly string[];
 }
 
@@ -27,37 +32,54 @@ export function createFaultyFilesystem(
     throw Object.assign(new Error(`${fault.code}: injected into ${name}`), { code: fault.code });
   }
 
-  function wrap(file: LedgerFile): LedgerFile {
+  function wrap(file: LedgerFile, of = ''): LedgerFile {
     return {
       ...file,
       append: async (bytes) => {
         const torn = fault !== null && operations.length === fault.at ? (fault.tearTo ?? 0) : 0;
         if (torn > 0) await file.append(bytes.subarray(0, Math.min(torn, bytes.length)));
-        step('append');
+        step(`${of}append`);
         await file.append(bytes);
       },
       datasync: async () => {
-        step('datasync');
+        step(`${of}datasync`);
         await file.datasync();
       },
       sync: async () => {
-        step('sync');
+        step(`${of}sync`);
         await file.sync();
       },
       truncate: async (bytes) => {
-        step('truncate');
+        step(`${of}truncate`);
         await file.truncate(bytes);
       },
     };
   }
 
+  const stepsOf = (of: string): Parameters<typeof replaceBy>[0] => ({
+    create: async (path) => {
+      step(`${of}create`);
+      return wrap(await nodeFilesystem.create(path), of);
+    },
+    rename: async (from, to) => {
+      step(`${of}rename`);
+      await nodeFilesystem.rename(from, to);
+    },
+    remove: async (path) => {
+      step(`${of}remove`);
+      await nodeFilesystem.remove(path);
+    },
+    syncDir: async (dir) => {
+      step(`${of}syncDir`);
+      await nodeFilesystem.syncDir(dir);
+    },
+  });
+
   return {
     ...nodeFilesystem,
+    ...stepsOf(''),
+    replace: replaceBy(stepsOf('replace: ')),
     operations,
-    create: async (path) => {
-      step('create');
-      return wrap(await nodeFilesystem.create(path));
-    },
     open: async (path) => {
       step('open');
       return wrap(await nodeFilesystem.open(path));
@@ -77,22 +99,6 @@ export function createFaultyFilesystem(
     makeDir: async (dir) => {
       if (reads) step('makeDir');
       await nodeFilesystem.makeDir(dir);
-    },
-    replace: async (path, bytes) => {
-      step('replace');
-      await nodeFilesystem.replace(path, bytes);
-    },
-    rename: async (from, to) => {
-      step('rename');
-      await nodeFilesystem.rename(from, to);
-    },
-    remove: async (path) => {
-      step('remove');
-      await nodeFilesystem.remove(path);
-    },
-    syncDir: async (dir) => {
-      step('syncDir');
-      await nodeFilesystem.syncDir(dir);
     },
   };
 }

@@ -1,4 +1,5 @@
 /** Builds real ledgers on a real disk for tests, with the sealer and writer that the agent uses. */
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,9 +17,16 @@ import type { Receipt } from '../../schemas/record.ts';
 export const TEST_AGENT = { name: 'test', version: '0.0.0', publicKey: 'AAAA' } as const;
 
 /** A temporary folder that is removed when the scope ends. */
-export async function makeTempDir(): Promise<{ path: string } & AsyncDisposable> {
-  const path = await mkdtemp(join(tmpdir(), 'sealtrail-'));
+export async function makeTempDir(
+  parent: string = tmpdir(),
+): Promise<{ path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(parent, 'sealtrail-'));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** A temporary folder in memory: for trials whose faults are put in above the disk, many and fast. */
+export function makeMemoryDir(): ReturnType<typeof makeTempDir> {
+  return makeTempDir(existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
 }
 
 export interface TestLedger {

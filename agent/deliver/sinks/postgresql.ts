@@ -83,6 +83,8 @@ export function createPostgresqlSink(
     if (!appended.ok) return failed(appended.error);
     const { refused } = appended.value;
     const forks = refused.filter((one) => one.kind === 'fork');
+    const last = forks.at(-1);
+    const stream = records[last?.index ?? -1]?.event.chain.stream;
     if (forks.length > 0)
       log?.error(
         { sink: name, forks: forks.length, first: forks[0]?.reason },
@@ -92,6 +94,7 @@ export function createPostgresqlSink(
       kind: 'delivered',
       retry: [],
       poison: refused.map(({ index, reason }) => ({ index, reason })),
+      ...(last !== undefined && stream !== undefined && { fork: { stream, reason: last.reason } }),
     };
   }
 

@@ -11,7 +11,7 @@ import {
   whenDelivered,
   writeLedger,
 } from '../../support/delivery.ts';
-import { makeTempDir } from '../../support/ledger.ts';
+import { makeMemoryDir } from '../../support/ledger.ts';
 
 /** Records that the mapping chokes on until it is corrected. */
 const POISON = [3, 11, 12];
@@ -63,14 +63,14 @@ async function makeTrial(dir: string): Promise<Trial> {
 }
 
 test('after a crash at any effect on disk each record is delivered once, and no dead letter lost or doubled', async () => {
-  await using probe = await makeTempDir();
+  await using probe = await makeMemoryDir();
   const counting = createFreezer(Infinity, 'before');
   await runWhole(await makeTrial(probe.path), counting.filesystem);
   expect(counting.count()).toBeGreaterThan(20);
 
   for (let at = 0; at < counting.count(); at++) {
     for (const mode of ['before', 'torn', 'after'] as const) {
-      await using temp = await makeTempDir();
+      await using temp = await makeMemoryDir();
       const trial = await makeTrial(temp.path);
       const freezer = createFreezer(at, mode);
       await Promise.race([runWhole(trial, freezer.filesystem), freezer.frozen]);

@@ -145,7 +145,7 @@ test('under load a cursor is written once an interval, and at the latest one aft
   expect(filesystem.operations).toEqual([]);
   runs[0]?.();
   await keeper.save();
-  expect(filesystem.operations).toEqual(['replace']);
+  expect(filesystem.operations.filter((one) => one === 'replace: rename')).toHaveLength(1);
   expect(await readFile(join(temp.path, 'c.json'), 'utf8')).toContain('"next":1000,');
 });
 

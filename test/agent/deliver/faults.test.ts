@@ -13,7 +13,7 @@ import {
   type FakeElasticsearch,
 } from '../../support/elasticsearch.ts';
 import { startTestLoop, whenDelivered, writeLedger } from '../../support/delivery.ts';
-import { makeTempDir } from '../../support/ledger.ts';
+import { makeMemoryDir } from '../../support/ledger.ts';
 
 const vocabulary = { version: 1, actions: new Map() } as const;
 
@@ -119,7 +119,7 @@ test('whatever the server does, every record arrives once or is a dead letter, a
       fc.array(fault, { maxLength: 14 }),
       fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 3 }),
       async (faults, restarts) => {
-        await using temp = await makeTempDir();
+        await using temp = await makeMemoryDir();
         const durable = await writeLedger(temp.path, 40, {
           event: (index) => ({
             resource: {
@@ -187,7 +187,7 @@ test('whatever the server does, every record arrives once or is a dead letter, a
 }, 120_000);
 
 test('dead letters sent again leave when the sink takes them; refused again they stay, with the new reason', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const durable = await writeLedger(temp.path, 30, {
     event: (index) => ({
       resource: { type: 'r', id: index % 3 === 0 ? `a-${index}` : 'b', tenant_id: 'acme' },

@@ -6,7 +6,7 @@ import type { Sink } from '../../../agent/ports.ts';
 import { nodeFilesystem, type Filesystem } from '../../../ledger/filesystem.ts';
 import { silentLog } from '../../support/append-stage.ts';
 import { startTestLoop, whenDelivered, writeLedger } from '../../support/delivery.ts';
-import { makeTempDir } from '../../support/ledger.ts';
+import { makeMemoryDir } from '../../support/ledger.ts';
 
 const POISON = [3, 7];
 
@@ -26,7 +26,7 @@ const numbersIn = async (dir: string): Promise<number[]> =>
   (await readFile(join(dir, 'out.ndjson'), 'utf8')).trimEnd().split('\n').map(Number);
 
 test('a letter whose record the cursor has not passed again after a crash is left to the loop', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const durable = await writeLedger(temp.path, 11);
   let isCorrected = false;
   const cursor = join(temp.path, 'cursors/test.json');
@@ -64,7 +64,7 @@ test('a letter whose record the cursor has not passed again after a crash is lef
 });
 
 test('when the disk fails before the decision, letters stay, and what was sent for nothing is written over', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const durable = await writeLedger(temp.path, 15);
   let isCorrected = false;
   let failures = 0;
@@ -98,7 +98,7 @@ test('when the disk fails before the decision, letters stay, and what was sent f
 });
 
 test('when the new file cannot take the place of the old one the sink stops, and a restart ends it', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const durable = await writeLedger(temp.path, 15);
   let isCorrected = false;
   const sink = openFile(temp.path, () => isCorrected);

@@ -14,7 +14,7 @@ import {
   writeLedger,
 } from '../../../support/delivery.ts';
 import { createFaultyFilesystem } from '../../../support/faulty-filesystem.ts';
-import { makeTempDir } from '../../../support/ledger.ts';
+import { makeMemoryDir } from '../../../support/ledger.ts';
 import { createSealer } from '../../../store/sealed.ts';
 
 const sealer = createSealer();
@@ -63,7 +63,7 @@ async function filesOf(path: string): Promise<readonly string[]> {
 const whole = async (path: string): Promise<string> => (await filesOf(path)).join('');
 
 test('a file gives way before it passes its size, between two batches, and keeps its mode', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const path = join(temp.path, 'r.ndjson');
   const sink = await open(path, null);
   for (let from = 0; from < 12; from += 2) await deliver(sink, from, from + 2);
@@ -79,7 +79,7 @@ test('a file gives way before it passes its size, between two batches, and keeps
 });
 
 test('a batch larger than the size goes whole into a file of its own', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const path = join(temp.path, 'r.ndjson');
   const sink = await open(path, null);
   await deliver(sink, 0, 1);
@@ -90,7 +90,7 @@ test('a batch larger than the size goes whole into a file of its own', async () 
 });
 
 test('a file gives way with the first batch after its interval, also over a restart; an empty one never', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const path = join(temp.path, 'r.ndjson');
   let nowMs = Date.parse('2026-03-01T00:00:00Z');
   const over = { rotate: { interval_minutes: 60 }, nowMs: (): number => nowMs };
@@ -115,7 +115,7 @@ test('a file gives way with the first batch after its interval, also over a rest
 });
 
 test('keep removes the oldest files beyond it, but none that a cursor could still need', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const path = join(temp.path, 'r.ndjson');
   let nowMs = Date.now();
   const over = { rotate: { bytes: LINE_BYTES, keep: 2 }, nowMs: (): number => nowMs };
@@ -136,7 +136,7 @@ test('keep removes the oldest files beyond it, but none that a cursor could stil
 
 test('a crash at every step of every rotation, done, torn or not begun: each line once, in order, none cut', async () => {
   async function run(at: number, mode: 'before' | 'torn' | 'after'): Promise<number> {
-    await using temp = await makeTempDir();
+    await using temp = await makeMemoryDir();
     const path = join(temp.path, 'r.ndjson');
     const freezer = createFreezer(at, mode);
     // The cursor was last saved here; three rotations follow.
@@ -172,7 +172,7 @@ test('a crash at every step of every rotation, done, torn or not begun: each lin
 
 test('whatever single operation fails, the batch is failed, and each line is there once afterwards', async () => {
   async function run(fault: Parameters<typeof createFaultyFilesystem>[0]): Promise<number> {
-    await using temp = await makeTempDir();
+    await using temp = await makeMemoryDir();
     const path = join(temp.path, 'r.ndjson');
     const filesystem = createFaultyFilesystem(fault);
     const sink = make(path, { filesystem, rotate: { ...ROTATE, keep: 9 } });
@@ -198,7 +198,7 @@ test('whatever single operation fails, the batch is failed, and each line is the
 });
 
 test('a mapping of another version after a crash over a rotation: every record is there, no line is cut', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const path = join(temp.path, 'r.ndjson');
   const old = await open(path, null, { format: (record) => format(record).replace('n', 'N') });
   await deliver(old, 0, 2);
@@ -229,7 +229,7 @@ test('any batches, rotations, crashes and cuts: the files together are all docum
       fc.array(step, { maxLength: 14 }),
       fc.integer({ min: 1, max: 6 }),
       async (steps, lines) => {
-        await using temp = await makeTempDir();
+        await using temp = await makeMemoryDir();
         const path = join(temp.path, 'r.ndjson');
         const over = { rotate: { bytes: lines * LINE_BYTES } };
         let sink = await open(path, null, over);
@@ -258,7 +258,7 @@ test('any batches, rotations, crashes and cuts: the files together are all docum
 });
 
 test('the loop, stopped and started in the middle, leaves every record once over all files', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const path = join(temp.path, 'r.ndjson');
   const durable = await writeLedger(temp.path, 100);
   const over = { rotate: { bytes: 5 * LINE_BYTES } };
