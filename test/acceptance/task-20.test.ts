@@ -198,6 +198,8 @@ describeTask(20, (criterion) => {
           cwd: work.path,
           env,
           encoding: 'utf8',
+          // With a socket there bash may take itself for a remote shell, and read the host's bashrc.
+          stdio: ['ignore', 'pipe', 'pipe'],
         });
         expect(ran.stderr).toBe('');
         return ran.stdout;

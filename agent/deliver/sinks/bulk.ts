@@ -13,7 +13,7 @@ export const BULK_FILTER: string = ['_id', 'status', 'error.type', 'error.reason
   .join(',');
 
 /**
- * `_id` of a record's document: an event_id counts once a tenant (docs/adr/0008), whose name has no colon.
+ * `_id` of a record's document: an event_id counts once a tenant (docs/adr/0009), whose name has no colon.
  */
 export function documentId({ event }: DeliveryRecord): string {
   return `${event.resource.tenant_id}:${event.event_id}`;
