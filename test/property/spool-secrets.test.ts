@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import type { Json } from '../../schemas/event.ts';
 import { AuditError, createAudit, type EventDraft } from '../../sdk/index.ts';
+import { findForbidden } from '../support/deny-list.ts';
 import { draft, TEST_KEY, TEST_VOCABULARY } from '../support/sdk-fixture.ts';
 import { anySecret, around, embed, secretName, word } from '../support/secrets.ts';
 
@@ -85,6 +86,7 @@ test('no planted secret is in spool files, audit_failure files, alerts or errors
           raw.some((one) => text.includes(one) || text.includes(JSON.stringify(one).slice(1, -1))),
         );
         expect(leaks).toEqual([]);
+        expect(findForbidden(text)).toEqual([]);
       },
     ),
     { numRuns: RUNS },
