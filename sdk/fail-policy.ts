@@ -1,7 +1,8 @@
 /**
  * What becomes of an event that the agent did not take. The vocabulary decides per action: fail_closed is
  * refused, fail_open goes to the spool and counts as done. Either way it is told: to the caller, to the
- * audit_failure channel, to the alert hook. The circuit breaker turns every action fail-closed.
+ * audit_failure channel, to the alert hook. The circuit breaker turns every action fail-closed,
+ * but those exempt from it.
  */
 import { performance } from 'node:perf_hooks';
 import { createBreaker, type Breaker, type BreakerState } from './breaker.ts';

@@ -19,11 +19,16 @@ export interface DrainOptions {
   readonly onAnswer: () => void;
 }
 
+export interface RefusedEvent {
+  readonly event: SpooledEvent;
+  readonly error: AuditError;
+}
+
 export interface DrainedFile {
   /** Refused for good. */
-  readonly refused: readonly { readonly event: SpooledEvent; readonly error: AuditError }[];
+  readonly refused: readonly RefusedEvent[];
   /** The agent passed their numbers without recording them: to be sent under other numbers. */
-  readonly again: readonly SpooledEvent[];
+  readonly again: readonly RefusedEvent[];
 }
 
 /** Whoever recorded it has been told that it is spooled. */
@@ -36,8 +41,8 @@ export function drainFile(
   stop: AbortSignal,
 ): Promise<DrainedFile | null> {
   const { socketPath, service, stallMs } = options;
-  const refused: { event: SpooledEvent; error: AuditError }[] = [];
-  const again: SpooledEvent[] = [];
+  const refused: RefusedEvent[] = [];
+  const again: RefusedEvent[] = [];
   const producer = contents.producer ?? ulid();
   const eventOf = new Map<QueueEntry, SpooledEvent>();
   const sendQueue = createSendQueue((entry, outcome) => {
@@ -46,8 +51,8 @@ export function drainFile(
     eventOf.delete(entry);
     options.onAnswer();
     if (!(outcome instanceof AuditError) || event === undefined) return;
-    if (outcome.code === 'protocol_error' && outcome.recorded === 'no') again.push(event);
-    else refused.push({ event, error: outcome });
+    const isPassed = outcome.code === 'protocol_error' && outcome.recorded === 'no';
+    (isPassed ? again : refused).push({ event, error: outcome });
   });
 
   return new Promise((resolve) => {

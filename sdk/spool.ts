@@ -65,6 +65,8 @@ export function createSpool(
   const { dir, bytesMax } = settings;
   const own = new Set<string>();
   const toSend: SealedFile[] = [];
+  /** Events that were given new numbers, since the agent had passed theirs. */
+  const renumbered = new Set<string>();
   const claims = createSpoolClaims(dir, (name) => own.has(name));
   const stop = new AbortController();
   const commits = createGroupCommits((lines) => inTurn(() => commit(lines)));
@@ -167,8 +169,8 @@ export function createSpool(
     const result = await drainFile(contents, { ...settings, onAnswer: answered }, stop.signal);
     if (result === null) return false;
     if (contents.corruptLines > 0) tellDamage(file, contents.corruptLines);
-    await keepWhatIsLeft(result);
-    if (result.refused.length + contents.corruptLines > 0) await setAside(file);
+    const refused = await keepWhatIsLeft(result);
+    if (refused + contents.corruptLines > 0) await setAside(file);
     else await rm(file.path, { force: true });
     return true;
   }
@@ -182,15 +184,20 @@ export function createSpool(
     onAnswer();
   }
 
-  async function keepWhatIsLeft({ refused, again }: DrainedFile): Promise<void> {
-    for (const { event, error } of refused) {
+  /** Returns how many are refused. An agent that passes an event's number twice is believed. */
+  async function keepWhatIsLeft({ refused, again }: DrainedFile): Promise<number> {
+    const twice = again.filter(({ event }) => renumbered.has(event.event_id));
+    for (const { event, error } of [...refused, ...twice]) {
+      renumbered.delete(event.event_id);
       channel.write({ kind: 'spool_refused', event_id: event.event_id, code: error.code });
     }
-    for (const event of again) {
+    for (const { event } of again.filter((one) => !twice.includes(one))) {
       const line = encodeSpoolLine(event.bytes.subarray(event.start, event.end));
       const written = await new Promise<Written>((resolve) => commits.write(line, resolve));
       if (!written.ok) throw new Error(written.message);
+      renumbered.add(event.event_id);
     }
+    return refused.length + twice.length;
   }
 
   async function setAside(file: SealedFile): Promise<void> {

@@ -75,6 +75,35 @@ it('the row holds what record() would have sent, byte for byte, and nothing raw'
   expect(rows[0]!.whole).not.toMatch(/078-05-1120|hunter2/);
 });
 
+it('a savepoint that is taken back takes its event with it, and no other', async () => {
+  await db.query('BEGIN');
+  const kept = await shop.outbox.recordInTransaction(db, deletion('c-1'));
+  await db.query('SAVEPOINT here');
+  await shop.outbox.recordInTransaction(db, deletion('c-2'));
+  await db.query('ROLLBACK TO here');
+  await db.query('COMMIT');
+  expect((await shop.rows()).map(({ event_id }) => event_id)).toEqual([kept]);
+});
+
+it('of two serializable transactions that exclude each other, one leaves change and event', async () => {
+  const [one, two] = [await shop.connect(), await shop.connect()];
+  for (const [client, id] of [
+    [one, 'c-1'],
+    [two, 'c-2'],
+  ] as const) {
+    await client.query('BEGIN ISOLATION LEVEL SERIALIZABLE');
+    // Each deletes one, on condition that both are there.
+    expect((await client.query('SELECT id FROM customers')).rows).toHaveLength(2);
+    await client.query('DELETE FROM customers WHERE id = $1', [id]);
+    await shop.outbox.recordInTransaction(client, deletion(id));
+  }
+  await one.query('COMMIT');
+  await expect(two.query('COMMIT')).rejects.toMatchObject({ code: '40001' });
+  expect(await customers()).toEqual(['c-2']);
+  expect((await shop.rows()).map(({ line }) => JSON.parse(line).resource.id)).toEqual(['c-1']);
+  for (const client of [one, two]) await client.end();
+});
+
 it('a draft with a fault is refused before any statement, and the transaction goes on', async () => {
   const failures: AuditFailure[] = [];
   const audit = await shop.openAudit({ onAuditFailure: (failure) => failures.push(failure) });

@@ -13,6 +13,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ulid } from 'ulid';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { encodeFrame } from '../../schemas/wire-codec.ts';
+import { FrameType } from '../../schemas/wire.ts';
 import { canonicalize } from '../../schemas/canonical.ts';
 import { createAudit, type Audit } from '../../sdk/index.ts';
 import { encodeSpoolHeader, encodeSpoolLine } from '../../sdk/spool-format.ts';
@@ -156,6 +158,42 @@ it('a file under the producer of another one, with other events, is recorded all
   expect(new Set(idsSent())).toEqual(
     new Set([...idsSent(), ...events.map(({ event_id }) => event_id)]),
   );
+});
+
+it('an agent that refuses every number is believed the second time: nothing goes round for ever', async () => {
+  await peer.close();
+  peer = await startAgentPeer(
+    { refuse: () => ({ kind: 'protocol_error', message: 'begin again' }) },
+    peer.socketPath,
+  );
+  const id = orphan((path) => writeFileSync(path, encodeSpoolHeader(ulid())));
+  const audit = open();
+  await eventually(channel).toMatchObject([
+    { kind: 'spool_refused', event_id: id, code: 'protocol_error' },
+  ]);
+  await eventually(setAside).toHaveLength(1);
+  await eventually(() => audit.stats().spool?.bytes).toBe(0);
+  expect(peer.arrivals).toHaveLength(2);
+  expect(new Set(peer.arrivals.map(({ producer }) => producer)).size).toBe(2);
+});
+
+it('an agent that answers with garbage, or not at all, keeps nothing and loses nothing', async () => {
+  await peer.close();
+  let garbage = 4;
+  peer = await startAgentPeer(
+    {
+      garbage: ({ batch }) => {
+        const texts = ['', 'null', '{"batch":1}', JSON.stringify({ batch, receipts: [[0, 0]] })];
+        return garbage-- > 0 ? encodeFrame(FrameType.ack, texts[garbage] ?? '') : null;
+      },
+    },
+    peer.socketPath,
+  );
+  const id = orphan((path) => writeFileSync(path, encodeSpoolHeader(ulid())));
+  const audit = open();
+  await eventually(() => audit.stats().spool?.drained).toBe(1);
+  expect(idsSent()).toEqual([id]);
+  expect(peer.connections()).toBeGreaterThan(4);
 });
 
 it('an event of a fail-open action for which the queue has no room is spooled, not refused', async () => {
