@@ -112,9 +112,15 @@ async function checkMeaning(
   return [...faults, { field, message: `${shown}${place} ${first.message}` }];
 }
 
+/** More than a hundred thousand tenants; at the wrong file a parser would be for minutes. */
+const TEXT_LENGTH_MAX = 4 * 1024 * 1024;
+
 async function readText(path: string): Promise<Result<string, readonly ConfigFault[]>> {
   try {
-    return ok(await readFile(path, 'utf8'));
+    const text = await readFile(path, 'utf8');
+    if (text.length <= TEXT_LENGTH_MAX) return ok(text);
+    const message = `is ${text.length} characters long, and ${TEXT_LENGTH_MAX} are the limit; is it the right file?`;
+    return err([{ line: 0, column: 0, field: '', message }]);
   } catch (error) {
     const message = `cannot be read (${codeOf(error)}); \`sealtrail init\` writes one to start from`;
     return err([{ line: 0, column: 0, field: '', message }]);

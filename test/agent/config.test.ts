@@ -120,6 +120,15 @@ test('paths come out absolute: data_dir from here, the vocabulary from the file,
 });
 
 describe('a file that is not one', () => {
+  test('is one fault, at once, when it is far too long to be the right file', async () => {
+    await using temp = await makeTempDir();
+    const path = join(temp.path, 'sealtrail.yaml');
+    await writeFile(path, 'a: [b]\n'.repeat(2 ** 20));
+    const read = await loadConfig(path, {});
+    expect(read.ok ? [] : read.error).toMatchObject([{ line: 0, field: '' }]);
+    expect(read.ok ? '' : read.error[0]?.message).toContain('is it the right file?');
+  });
+
   test('is one fault without a line when it cannot be read', async () => {
     await using dir = await makeTempDir();
     const missing = await loadConfig(join(dir.path, 'none.yaml'), {});

@@ -13,6 +13,7 @@ import {
   type EmbeddedPostgres,
 } from '../../store/embedded.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
+import { testWhere } from '../support/host.ts';
 import { createSealer } from './sealed.ts';
 
 let root: string;
@@ -195,8 +196,9 @@ test('a path too long for a unix socket is no trouble', async () => {
   expect(await ask(server.ownerUrl, 'SELECT 1')).toBe(1);
 });
 
-describe.runIf(process.getuid?.() === 0)('as root', () => {
-  test('data below a directory that only root may enter works', async () => {
+const testRoot = testWhere(process.getuid?.() === 0, 'the embedded server of root: not root here');
+describe('as root', () => {
+  testRoot('data below a directory that only root may enter works', async () => {
     const closed = join(root, 'closed');
     await mkdir(closed, { mode: 0o700 });
     dir = join(closed, 'data', 'postgres');
@@ -207,16 +209,19 @@ describe.runIf(process.getuid?.() === 0)('as root', () => {
     expect(existsSync(join(dir, 'data', 'postmaster.pid'))).toBe(false);
   });
 
-  test('data that moves from a closed to an open directory changes its user and stays', async () => {
-    await chmod(root, 0o700);
-    const first = await start();
-    await first.stop();
-    await chmod(root, 0o755);
-    const second = await start();
-    const status = await readFile(`/proc/${second.pid}/status`, 'utf8');
-    const uid = Number(/^Uid:\s+(\d+)/m.exec(status)?.[1]);
-    expect(statSync(join(dir, 'data')).uid).toBe(uid);
-    expect(uid).not.toBe(0);
-    expect(await ask(second.ownerUrl, 'SELECT 1')).toBe(1);
-  });
+  testRoot(
+    'data that moves from a closed to an open directory changes its user and stays',
+    async () => {
+      await chmod(root, 0o700);
+      const first = await start();
+      await first.stop();
+      await chmod(root, 0o755);
+      const second = await start();
+      const status = await readFile(`/proc/${second.pid}/status`, 'utf8');
+      const uid = Number(/^Uid:\s+(\d+)/m.exec(status)?.[1]);
+      expect(statSync(join(dir, 'data')).uid).toBe(uid);
+      expect(uid).not.toBe(0);
+      expect(await ask(second.ownerUrl, 'SELECT 1')).toBe(1);
+    },
+  );
 });
