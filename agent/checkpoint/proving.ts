@@ -1,0 +1,201 @@
+/**
+ * Makes the proof of one record out of an agent's data directory, whether or not the agent runs: it reads what
+ * is durable and changes nothing. The checkpoint is the newest that the anchor log holds, or, for a record that
+ * is too young for that, the newest that was signed.
+ */
+import { join } from 'node:path';
+import { streamKey } from '../../ledger/anchor-leaf.ts';
+import { parseCheckpoint, type Checkpoint } from '../../ledger/checkpoint.ts';
+import { nodeFilesystem } from '../../ledger/filesystem.ts';
+import { splitRecord } from '../../ledger/frame.ts';
+import { readBlocksBackward } from '../../ledger/lines.ts';
+import { hashLeaf, hashRecordLeaf, type TreeHash } from '../../ledger/merkle/hash.ts';
+import { planInclusion, readProof } from '../../ledger/merkle/proof.ts';
+import { parseNote } from '../../ledger/note.ts';
+import { formatProof, type AnchorProof } from '../../ledger/proof-file.ts';
+import { createLedgerReader } from '../../ledger/reader.ts';
+import { listSegments, segmentName } from '../../ledger/segment.ts';
+import { openTreeFile, type TreeFile } from '../../ledger/tree-file.ts';
+import { parseJson } from '../../schemas/canonical.ts';
+import type { Chain, SealedEvent } from '../../schemas/record.ts';
+import { err, ok, type Result } from '../../schemas/result.ts';
+import { anchorPaths, parseAnchorEntry } from './anchor-log.ts';
+import { readJournal, type NewestCheckpoints } from './journal.ts';
+import { readPosition, type Position } from './position.ts';
+import { treePath } from './streams.ts';
+
+interface Sources {
+  readonly dir: string;
+  readonly ledgerDir: string;
+  readonly position: Position;
+  readonly newest: NewestCheckpoints;
+}
+
+/** The checkpoint that a proof is made to. */
+interface Chosen {
+  readonly checkpoint: Checkpoint;
+  readonly note: string;
+  /** Its place in the anchor log, null where it is not there yet. */
+  readonly anchor: {
+    readonly index: bigint;
+    /** Of the round's heartbeat. */
+    readonly beat: bigint;
+    /** All leaves that are signed. */
+    readonly leaves: readonly string[];
+  } | null;
+}
+
+const READ = { recordsMax: 1_024, bytesMax: 4 * 1024 * 1024 };
+
+/** The text of the proof; an error says what there is no proof for, or what is missing. Rejects with the system's error. */
+export async function proveEvent(
+  dataDir: string,
+  eventId: string,
+): Promise<Result<string, string>> {
+  const dir = join(dataDir, 'checkpoints');
+  const ledgerDir = join(dataDir, 'ledger');
+  const found = await findRecord(ledgerDir, eventId);
+  if (found === null) return err(`no event ${eventId} is in ${ledgerDir}`);
+  const { stream, seq } = found.chain;
+  // In this order: what the position names is in the trees, and what they hold was read before.
+  const position = await readPosition(nodeFilesystem, dir);
+  const journal = await readJournal(nodeFilesystem, dir);
+  if (!journal.ok) return journal;
+  if (position === null) return err(`${dir} holds no checkpoints yet`);
+  const sources = { dir, ledgerDir, position, newest: journal.value };
+  const chosen = await choose(sources, stream, BigInt(seq));
+  if (chosen === null)
+    return err(`event ${eventId} is under no signed checkpoint yet; ask again in a second`);
+  const tree = await openStreamTree(sources, stream, chosen.checkpoint.size);
+  if (!tree.ok) return tree;
+  const inclusion = await proveLeaf(tree.value, BigInt(seq), chosen.checkpoint.size);
+  const anchor = await proveAnchor(sources, stream, chosen);
+  if (!anchor.ok) return anchor;
+  const proof = { record: found.line, checkpoint: chosen.note, inclusion, anchor: anchor.value };
+  return ok(formatProof(proof));
+}
+
+async function proveLeaf(
+  tree: TreeFile,
+  index: bigint,
+  size: bigint,
+): Promise<readonly TreeHash[]> {
+  return readProof(planInclusion(index, size) ?? [], tree.read);
+}
+
+/** The newest record with this id; an event that was sent twice is in the ledger once a stream. */
+async function findRecord(
+  ledgerDir: string,
+  eventId: string,
+): Promise<{ readonly line: string; readonly chain: Chain } | null> {
+  for (const first of listSegments(await nodeFilesystem.list(ledgerDir)).reverse()) {
+    const file = await nodeFilesystem.openRead(join(ledgerDir, segmentName(first)));
+    try {
+      for await (const block of readBlocksBackward(file)) {
+        for (
+          let at = block.lastIndexOf(eventId);
+          at !== -1;
+          at = block.lastIndexOf(eventId, at - 1)
+        ) {
+          const start = block.lastIndexOf('\n', at) + 1;
+          const line = block.toString('utf8', start, block.indexOf('\n', at));
+          const text = splitRecord(line);
+          // It may be named by another event.
+          const event = text && (parseJson(text.eventText) as unknown as SealedEvent);
+          if (event?.event_id === eventId) return { line, chain: event.chain };
+          if (at === 0) break;
+        }
+      }
+    } finally {
+      await file.close();
+    }
+  }
+  return null;
+}
+
+async function choose(
+  { dir, position, newest }: Sources,
+  stream: string,
+  seq: bigint,
+): Promise<Chosen | null> {
+  const signed = newest.get(stream);
+  if (signed === undefined || signed.size <= seq) return null;
+  const young = { checkpoint: signed, note: signed.note, anchor: null };
+  const [, , incarnation = ''] = stream.split('/');
+  const anchored = newest.get(anchorOriginOf(stream));
+  if (anchored === undefined || position.anchor?.incarnation !== incarnation) return young;
+  const text = (await nodeFilesystem.readFile(anchorPaths(dir, incarnation).entries)).toString();
+  // An entry is a line and a leaf: its number is its index.
+  const lines = text.split('\n').slice(0, Number(anchored.size));
+  const entries = lines.map((line) => parseAnchorEntry(line) ?? { leaf: '' });
+  const at = entries.findLastIndex(({ note }) => note?.startsWith(`${stream}\n`) === true);
+  const note = entries[at]?.note ?? '';
+  const parsed = parseNote(note);
+  const checkpoint = parsed.ok ? parseCheckpoint(parsed.value.text) : null;
+  if (checkpoint === null || checkpoint.size <= seq) return young;
+  const beat = entries.findLastIndex((entry, index) => index < at && entry.note === undefined);
+  const leaves = entries.map(({ leaf }) => leaf);
+  return { checkpoint, note, anchor: { index: BigInt(at), beat: BigInt(beat), leaves } };
+}
+
+/** Origin of the anchor log that a stream's checkpoints go into. */
+function anchorOriginOf(stream: string): string {
+  return stream.split('/').slice(0, 3).join('/');
+}
+
+/** The stream's tree with at least `size` leaves: what is saved, and the rest from the ledger. */
+async function openStreamTree(
+  { dir, ledgerDir, position }: Sources,
+  stream: string,
+  size: bigint,
+): Promise<Result<TreeFile, string>> {
+  const saved = position.streams.find(({ origin }) => origin === stream)?.size ?? 0n;
+  const path = treePath(dir, stream);
+  const tree = await openTreeFile({ filesystem: nodeFilesystem, path, size: saved });
+  if (!tree.ok) return tree;
+  const reader = createLedgerReader({ dir: ledgerDir, from: position.next });
+  try {
+    while (tree.value.size() < size) {
+      const read = await reader.read({ ...READ, upTo: Number.MAX_SAFE_INTEGER });
+      if (!read.ok)
+        return err(`the ledger ends before seq ${size} of ${stream}: ${read.error.message}`);
+      for (const { eventText, this_hash } of read.value) {
+        const { chain } = parseJson(eventText) as unknown as SealedEvent;
+        if (chain.stream === stream && tree.value.size() < size)
+          tree.value.append(hashRecordLeaf(this_hash));
+      }
+    }
+  } finally {
+    await reader.close();
+  }
+  return tree;
+}
+
+async function proveAnchor(
+  { dir, position, newest }: Sources,
+  stream: string,
+  { anchor }: Chosen,
+): Promise<Result<AnchorProof | null, string>> {
+  const signed = newest.get(anchorOriginOf(stream));
+  if (anchor === null || signed === undefined || position.anchor === null) return ok(null);
+  const { incarnation, size } = position.anchor;
+  const path = anchorPaths(dir, incarnation).tree;
+  const tree = await openTreeFile({ filesystem: nodeFilesystem, path, size });
+  if (!tree.ok) return tree;
+  for (const leaf of anchor.leaves.slice(Number(size)))
+    tree.value.append(hashLeaf(Buffer.from(leaf)));
+  const secret = await nodeFilesystem.readFile(join(dir, 'blinding.key'));
+  const key = streamKey(Buffer.from(secret.toString('utf8').trim(), 'hex'), stream);
+  const { index, beat, leaves } = anchor;
+  return ok({
+    stream_key: key.toString('hex'),
+    index,
+    inclusion: await proveLeaf(tree.value, index, signed.size),
+    checkpoint: signed.note,
+    heartbeat: {
+      leaf: leaves[Number(beat)] ?? '',
+      index: beat,
+      inclusion: await proveLeaf(tree.value, beat, signed.size),
+    },
+  });
+}

@@ -1,0 +1,102 @@
+/** `sealtrail check`: judges a proof with nothing but the file and trusted keys. */
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { verifyProof, type Proven } from '../ledger/proof-file.ts';
+import { parseTrust } from '../ledger/trust.ts';
+import { messageOf } from '../schemas/result.ts';
+
+const EXAMPLES = `
+Examples:
+  $ sealtrail check event.proof --trust keys.txt
+  $ sealtrail check event.proof --trust keys.txt --json | jq .event.actor
+
+keys.txt holds a key a line: sealtrail/<agent>+<8 hex digits>+<base64>, as \`sealtrail keys list\` prints it on the
+agent's host; ask for it in another way than the proof came. Behind a key may stand an origin (or *) and the sizes
+[from, to) that it may sign. No database, no agent, no network is asked.
+
+Exit codes: 0 proven, 1 refuted (the record, the tree or a signature is not what it says, or the key may not have
+signed that), 2 cannot tell (no proof file, or no trusted key has signed it).`;
+
+interface CheckOptions {
+  readonly trust: string;
+  readonly json?: boolean;
+}
+
+/** Adds the command. */
+export function addCheckCommand(program: Command): void {
+  program
+    .command('check')
+    .description('check a proof offline')
+    .argument('<proof>', 'a file that `sealtrail prove` wrote')
+    .requiredOption('--trust <keys>', 'file with the keys that you trust')
+    .option('--json', 'print the verdict and the event as JSON')
+    .addHelpText('after', EXAMPLES)
+    .action(async (path: string, options: CheckOptions) => {
+      process.exitCode = await runCheck(path, options);
+    });
+}
+
+type Verdict = 'proven' | 'refuted' | 'cannot_tell';
+const CODES: Readonly<Record<Verdict, number>> = { proven: 0, refuted: 1, cannot_tell: 2 };
+
+async function runCheck(path: string, { trust, json }: CheckOptions): Promise<number> {
+  const said = await judge(path, trust);
+  if (json === true) console.log(JSON.stringify(said, null, 2));
+  else print(said);
+  return CODES[said.verdict];
+}
+
+type Judged =
+  | (Omit<Proven, 'size' | 'anchor'> & {
+      readonly verdict: 'proven';
+      readonly size: string;
+      readonly anchor: {
+        readonly origin: string;
+        readonly size: string;
+        readonly time: string;
+      } | null;
+    })
+  | { readonly verdict: 'refuted' | 'cannot_tell'; readonly reason: string };
+
+async function judge(path: string, trustPath: string): Promise<Judged> {
+  const unread = (reason: string): Judged => ({ verdict: 'cannot_tell', reason });
+  let texts: readonly string[];
+  try {
+    texts = await Promise.all([path, trustPath].map((file) => readFile(file, 'utf8')));
+  } catch (error) {
+    return unread(messageOf(error));
+  }
+  const [text = '', trustText = ''] = texts;
+  const trust = parseTrust(trustText);
+  if (!trust.ok) return unread(`${trustPath}: ${trust.error}`);
+  const proven = verifyProof(text, trust.value);
+  if (!proven.ok) {
+    const verdict = proven.error.kind === 'invalid' ? 'refuted' : 'cannot_tell';
+    return { verdict, reason: proven.error.message };
+  }
+  const { size, anchor, ...rest } = proven.value;
+  return {
+    verdict: 'proven',
+    ...rest,
+    size: String(size),
+    anchor: anchor && { ...anchor, size: String(anchor.size) },
+  };
+}
+
+function print(said: Judged): void {
+  if (said.verdict !== 'proven') {
+    console.log(`${said.verdict === 'refuted' ? 'REFUTED' : 'cannot tell'}: ${said.reason}`);
+    return;
+  }
+  const { event, stream, seq, size, anchor } = said;
+  console.log(
+    `event   ${event.event_id}  ${event.event.action}  ${event.event.outcome}  ${event.event.time}`,
+  );
+  console.log(`stream  ${stream}  seq ${seq}, under a signed checkpoint of size ${size}`);
+  console.log(
+    anchor === null
+      ? 'anchor  none: the checkpoint was not in the anchor log yet'
+      : `anchor  in the agent's anchor log, round of ${anchor.time} by the agent's clock, signed at size ${anchor.size}`,
+  );
+  console.log('proven: the record is in the stream, unchanged, at this place');
+}

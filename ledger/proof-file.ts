@@ -1,0 +1,211 @@
+/**
+ * The proof file: all that shows that one record is in its stream, unchanged, and since when at the latest.
+ * One JSON object that needs nothing beside it but a trusted key (trust.ts). Pure.
+ *
+ *   {"_v":"sealtrail/proof/v1",
+ *    "record":"<the line of the ledger>", "checkpoint":"<note of the stream>", "inclusion":["<base64>", …],
+ *    "anchor":{"stream_key":"<hex>", "index":"<n>", "inclusion":[…], "checkpoint":"<note of the anchor log>",
+ *              "heartbeat":{"leaf":"<leaf>", "index":"<n>", "inclusion":[…]}} or null}
+ */
+import { err, ok, type Result } from '../schemas/result.ts';
+import type { SealedEvent } from '../schemas/record.ts';
+import { parseJson } from '../schemas/canonical.ts';
+import { formatStreamHead } from './anchor-leaf.ts';
+import { decodeBase64 } from './base64.ts';
+import type { VerifiedCheckpoint } from './checkpoint.ts';
+import { splitRecord } from './frame.ts';
+import { hashLeaf, hashRecordLeaf, type TreeHash } from './merkle/hash.ts';
+import { verifyInclusion } from './merkle/verify-proof.ts';
+import { isCanonical, rehash } from './stream-check.ts';
+import { verifyTrusted, type Trust } from './trust.ts';
+
+export const PROOF_VERSION = 'sealtrail/proof/v1';
+
+export interface LeafProof {
+  readonly index: bigint;
+  readonly inclusion: readonly TreeHash[];
+}
+
+export interface AnchorProof extends LeafProof {
+  readonly stream_key: string;
+  readonly checkpoint: string;
+  /** The round in which the stream's checkpoint came into the anchor log. */
+  readonly heartbeat: LeafProof & { readonly leaf: string };
+}
+
+export interface Proof {
+  readonly record: string;
+  readonly checkpoint: string;
+  readonly inclusion: readonly TreeHash[];
+  /** Null: the checkpoint is not in the anchor log yet. */
+  readonly anchor: AnchorProof | null;
+}
+
+/** What a proof shows. */
+export interface Proven {
+  readonly event: SealedEvent;
+  readonly stream: string;
+  readonly seq: number;
+  /** Size of the stream's checkpoint: how much is fixed by it. */
+  readonly size: bigint;
+  readonly anchor: { readonly origin: string; readonly size: bigint; readonly time: string } | null;
+}
+
+/** invalid: it is refuted. cannot_tell: it is no proof file, or no trusted key has signed. */
+export interface ProofError {
+  readonly kind: 'invalid' | 'cannot_tell';
+  readonly message: string;
+}
+
+const HEARTBEAT = /^sealtrail\/heartbeat\/v1\n([0-9TZ:.-]{20,30})\n$/;
+const NUMBER = /^(0|[1-9][0-9]{0,19})$/;
+const HEX_32 = /^[0-9a-f]{64}$/;
+
+/** Writes a proof. */
+export function formatProof({ record, checkpoint, inclusion, anchor }: Proof): string {
+  const leaf = (one: LeafProof): object => ({
+    index: String(one.index),
+    inclusion: one.inclusion.map(toBase64),
+  });
+  const text = JSON.stringify(
+    {
+      _v: PROOF_VERSION,
+      record,
+      checkpoint,
+      inclusion: inclusion.map(toBase64),
+      anchor: anchor && {
+        stream_key: anchor.stream_key,
+        ...leaf(anchor),
+        checkpoint: anchor.checkpoint,
+        heartbeat: { leaf: anchor.heartbeat.leaf, ...leaf(anchor.heartbeat) },
+      },
+    },
+    null,
+    2,
+  );
+  return `${text}\n`;
+}
+
+/** Reads a proof; null when the text is none. Says nothing of its truth. */
+export function parseProof(text: string): Proof | null {
+  const value = asObject(parse(text));
+  if (value?.['_v'] !== PROOF_VERSION) return null;
+  const { record, checkpoint } = value;
+  const inclusion = asHashes(value['inclusion']);
+  if (typeof record !== 'string' || typeof checkpoint !== 'string' || inclusion === null)
+    return null;
+  if (value['anchor'] === null) return { record, checkpoint, inclusion, anchor: null };
+  const anchor = asAnchor(asObject(value['anchor']));
+  return anchor === null ? null : { record, checkpoint, inclusion, anchor };
+}
+
+/** Verifies a proof against the keys that are trusted. */
+export function verifyProof(text: string, trust: Trust): Result<Proven, ProofError> {
+  const proof = parseProof(text);
+  const record = proof === null ? null : splitRecord(proof.record);
+  if (proof === null || record === null)
+    return err({ kind: 'cannot_tell', message: 'the file is no proof' });
+  if (rehash(record.prev_hash, record.eventText) !== record.this_hash)
+    return invalid('the record does not have the hash that it states');
+  if (!isCanonical(record.eventText)) return invalid('the event is not in canonical form');
+  const event = parseJson(record.eventText) as unknown as SealedEvent;
+  const { stream, seq } = event.chain;
+
+  const checkpoint = verifyNote(proof.checkpoint, stream, trust);
+  if (!checkpoint.ok) return checkpoint;
+  const leaf = hashRecordLeaf(record.this_hash);
+  const here = { index: BigInt(seq), inclusion: proof.inclusion };
+  if (!isIncluded(here, leaf, checkpoint.value))
+    return invalid('the record is not in the tree that was signed');
+  const { size } = checkpoint.value;
+  if (proof.anchor === null) return ok({ event, stream, seq, size, anchor: null });
+  const anchor = verifyAnchor(proof.anchor, stream, checkpoint.value, trust);
+  return anchor.ok ? ok({ event, stream, seq, size, anchor: anchor.value }) : anchor;
+}
+
+function verifyAnchor(
+  anchor: AnchorProof,
+  stream: string,
+  { text }: VerifiedCheckpoint,
+  trust: Trust,
+): Result<NonNullable<Proven['anchor']>, ProofError> {
+  // sealtrail/<agent>/<incarnation>: what the stream's name begins with.
+  const origin = stream.split('/').slice(0, 3).join('/');
+  const checkpoint = verifyNote(anchor.checkpoint, origin, trust);
+  if (!checkpoint.ok) return checkpoint;
+  const head = formatStreamHead(Buffer.from(anchor.stream_key, 'hex'), stream, text);
+  if (!isIncluded(anchor, hashLeaf(Buffer.from(head)), checkpoint.value))
+    return invalid('the checkpoint of the stream is not in the anchor log that was signed');
+  const { heartbeat } = anchor;
+  const [, time] = HEARTBEAT.exec(heartbeat.leaf) ?? [];
+  const isBefore = heartbeat.index < anchor.index;
+  if (
+    time === undefined ||
+    !isBefore ||
+    !isIncluded(heartbeat, hashLeaf(Buffer.from(heartbeat.leaf)), checkpoint.value)
+  )
+    return invalid('the time of the anchor round is not in the anchor log that was signed');
+  return ok({ origin, size: checkpoint.value.size, time });
+}
+
+function verifyNote(
+  note: string,
+  origin: string,
+  trust: Trust,
+): Result<VerifiedCheckpoint, ProofError> {
+  const verified = verifyTrusted(note, origin, trust);
+  if (verified.ok) return verified;
+  const { kind, message } = verified.error;
+  return err({ kind: kind === 'no_known_key' ? 'cannot_tell' : 'invalid', message });
+}
+
+function isIncluded(
+  { index, inclusion }: LeafProof,
+  leaf: TreeHash,
+  { size, root }: VerifiedCheckpoint,
+): boolean {
+  return verifyInclusion({ index, size, root, leaf, proof: inclusion });
+}
+
+function invalid(message: string): Result<never, ProofError> {
+  return err({ kind: 'invalid', message });
+}
+
+const toBase64 = (hash: TreeHash): string => Buffer.from(hash).toString('base64');
+
+function parse(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (error instanceof Error) return null;
+    throw error;
+  }
+}
+
+function asObject(value: unknown): Record<string, unknown> | null {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null;
+}
+
+function asHashes(value: unknown): readonly TreeHash[] | null {
+  if (!Array.isArray(value)) return null;
+  const hashes = value.map((one: unknown) => (typeof one === 'string' ? decodeBase64(one) : null));
+  return hashes.some((hash) => hash === null) ? null : hashes.filter((hash) => hash !== null);
+}
+
+function asLeaf(value: Record<string, unknown> | null): LeafProof | null {
+  const inclusion = asHashes(value?.['inclusion']);
+  const index = value?.['index'];
+  if (inclusion === null || typeof index !== 'string' || !NUMBER.test(index)) return null;
+  return { index: BigInt(index), inclusion };
+}
+
+function asAnchor(value: Record<string, unknown> | null): AnchorProof | null {
+  const beat = asObject(value?.['heartbeat']);
+  const [here, heartbeat] = [asLeaf(value), asLeaf(beat)];
+  if (here === null || heartbeat === null) return null;
+  const { stream_key, checkpoint } = value ?? {};
+  const leaf = beat?.['leaf'];
+  if (typeof stream_key !== 'string' || !HEX_32.test(stream_key)) return null;
+  if (typeof checkpoint !== 'string' || typeof leaf !== 'string') return null;
+  return { ...here, stream_key, checkpoint, heartbeat: { ...heartbeat, leaf } };
+}
