@@ -4,13 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { findPlace } from '../../ledger/chain.ts';
 import type { Filesystem } from '../../ledger/filesystem.ts';
 import { hashRecordLeaf } from '../../ledger/merkle/hash.ts';
 import type { LedgerRecord } from '../../ledger/reader.ts';
 import { openTreeFile, type TreeFile } from '../../ledger/tree-file.ts';
 import { GENESIS_PREV_HASH, type ChainHash } from '../../schemas/brand.ts';
-import { parseJson } from '../../schemas/canonical.ts';
-import type { SealedEvent } from '../../schemas/record.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
 import type { NewestCheckpoints } from './journal.ts';
 import type { StreamPosition } from './position.ts';
@@ -65,14 +64,15 @@ export async function openStreams(options: {
 
   return ok({
     take: async (record) => {
-      const { chain } = parseJson(record.eventText) as unknown as SealedEvent;
-      let stream = streams.get(chain.stream);
+      const place = findPlace(record.eventText);
+      if (place === null) throw new Error(`record ${record.number} has no place in a stream`);
+      let stream = streams.get(place.stream);
       if (stream === undefined) {
-        const begun = await begin({ origin: chain.stream, size: 0n });
+        const begun = await begin({ origin: place.stream, size: 0n });
         if (!begun.ok) throw new Error(begun.error);
         stream = begun.value;
       }
-      stream.take(record, chain.seq);
+      stream.take(record, place.seq);
     },
     all: () => streams.values(),
     find: (origin) => streams.get(origin),

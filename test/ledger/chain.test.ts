@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatChain } from '../../ledger/chain.ts';
+import { findPlace, formatChain } from '../../ledger/chain.ts';
 import { createRecordBatch } from '../../ledger/record-batch.ts';
 import { GENESIS_PREV_HASH } from '../../schemas/brand.ts';
 import { canonicalEvent } from '../../schemas/canonical-event.ts';
@@ -44,7 +44,9 @@ test('the chain member stands in its sorted place, whatever the actor is called 
   fc.assert(
     fc.property(actor, changes, (who, names) => {
       const event = makeEvent({ actor: who, ...(names && { changes: names }) });
-      expect(insertChain(canonicalize(event), chain)).toBe(canonicalize({ ...event, chain }));
+      const text = insertChain(canonicalize(event), chain);
+      expect(text).toBe(canonicalize({ ...event, chain }));
+      expect(findPlace(text)).toEqual({ stream: chain.stream, seq: chain.seq });
     }),
     { numRuns: 2_000 },
   );
@@ -53,7 +55,9 @@ test('the chain member stands in its sorted place, whatever the actor is called 
 test('inserting the chain gives the canonical text of the sealed event, for any event', () => {
   fc.assert(
     fc.property(eventsOf(['customer.read']), (event) => {
-      expect(insertChain(canonicalize(event), chain)).toBe(canonicalize({ ...event, chain }));
+      const text = insertChain(canonicalize(event), chain);
+      expect(text).toBe(canonicalize({ ...event, chain }));
+      expect(findPlace(text)).toEqual({ stream: chain.stream, seq: chain.seq });
     }),
     { numRuns: 300 },
   );
