@@ -43,9 +43,9 @@ async function live(
   const { stage, failures } = started;
   await stage.settled();
   for (const [count, ms] of [
-    [3, 1_000],
-    [6, 1_000],
-    [2, 60_000],
+    [2, 1_000],
+    [5, 1_000],
+    [1, 60_000],
   ] as const) {
     stage.notifyDurable(await commit(ledger, count));
     await stage.settled();
@@ -102,8 +102,11 @@ async function trial(at: number, tearTo: number): Promise<{ operations: number; 
 test('whatever operation fails or tears, and a crash after it, no size gets a second root', async () => {
   const { operations } = await trial(-1, 0);
   expect(operations).toBeGreaterThan(30);
-  for (let at = 0; at < operations; at += 1) {
-    const { hit } = await trial(at, (at * 37) % 150);
-    expect(hit, `operation ${at}`).toBe(true);
+  // Most of a trial waits for the disk: several at a time.
+  for (let from = 0; from < operations; from += 8) {
+    const ats = Array.from({ length: Math.min(8, operations - from) }, (_, at) => from + at);
+    const trials = await Promise.all(ats.map((at) => trial(at, (at * 37) % 150)));
+    for (const [index, { hit }] of trials.entries())
+      expect(hit, `operation ${from + index}`).toBe(true);
   }
-});
+}, 120_000);
