@@ -11,7 +11,6 @@ import type { Result } from '../schemas/result.ts';
 
 /** An event that has passed admission: checked, redacted, in canonical form, ready to seal. */
 export interface AdmittedEvent {
-  readonly event_id: string;
   readonly tenant: string;
   readonly retention_class: string;
   /** The redacted event. */

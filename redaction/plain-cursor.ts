@@ -10,6 +10,7 @@ import {
   COLON,
   COMMA,
   DIGIT,
+  DOT,
   FALSE,
   FIELD,
   FIELD_FIRST,
@@ -21,6 +22,7 @@ import {
   TRUE,
 } from './plain-layout.ts';
 import { createPlainNames, type PlainRules } from './plain-names.ts';
+import { PlainWords } from './plain-words.ts';
 
 /** With so many digits it is an integer below that, and written in the one way there is. */
 const SMALL_DIGITS_MAX = 11;
@@ -31,6 +33,7 @@ export class PlainCursor {
   bytes: Buffer = Buffer.alloc(0);
   at = 0;
   private readonly rules: PlainRules;
+  private readonly words = new PlainWords();
   private readonly isPlainName: (name: string) => boolean;
 
   constructor(rules: PlainRules) {
@@ -56,7 +59,7 @@ export class PlainCursor {
 
   /** The string that ends here and began there. */
   stringFrom(start: number): string {
-    return this.bytes.toString('latin1', start + 1, this.at - 1);
+    return this.words.read(this.bytes, start + 1, this.at - 1);
   }
 
   /** A string of `min` to `max` characters in which redaction finds nothing. */
@@ -90,6 +93,19 @@ export class PlainCursor {
   readOneOf(words: ReadonlyMap<string, Uint8Array>): boolean {
     for (const word of words.values()) if (this.skip(word)) return true;
     return false;
+  }
+
+  /** Four groups of one to three digits, in quotes. */
+  readDottedQuad(): boolean {
+    const { bytes } = this;
+    let at = this.at + 1;
+    for (let group = 0; group < 4; group++) {
+      const start = at;
+      while (DIGIT[bytes[at] ?? 0] === 1) at++;
+      if (at === start || at > start + 3 || bytes[at++] !== (group < 3 ? DOT : QUOTE)) return false;
+    }
+    this.at = at;
+    return true;
   }
 
   /** The name of a field in which redaction finds nothing. */

@@ -5,6 +5,7 @@
 
 export const QUOTE = 0x22;
 export const COMMA = 0x2c;
+export const DOT = 0x2e;
 export const COLON = 0x3a;
 export const OPEN_LIST = 0x5b;
 export const CLOSE_LIST = 0x5d;

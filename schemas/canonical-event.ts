@@ -22,3 +22,12 @@ export function canonicalEvent(text: string): CanonicalEvent {
   const bytes = Buffer.from(text);
   return { bytes, start: 0, end: bytes.length, chainAt: bytes.indexOf('},"c') + 1 };
 }
+
+const EVENT_ID = '},"event_id":"';
+const EVENT_ID_LENGTH = 26;
+
+/** The event_id, read off the bytes: no member before it has that name, and no string can look like it. */
+export function eventIdOf({ bytes, chainAt }: CanonicalEvent): string {
+  const at = bytes.indexOf(EVENT_ID, chainAt, 'latin1') + EVENT_ID.length;
+  return bytes.toString('latin1', at, at + EVENT_ID_LENGTH);
+}

@@ -5,6 +5,7 @@
 import type { Filesystem } from '../../ledger/filesystem.ts';
 import type { FoundReceipts } from '../../ledger/locate.ts';
 import type { LedgerState } from '../../ledger/state.ts';
+import { eventIdOf } from '../../schemas/canonical-event.ts';
 import { refusal, type Refusal } from '../../schemas/refusal.ts';
 import type { AdmittedEvent, AppendOutcome, AppendRequest, Logger, Meter } from '../ports.ts';
 import { createNumbering } from './numbering.ts';
@@ -83,7 +84,8 @@ export function createIntake(options: IntakeOptions): Intake {
 
   function sealNumbered(event: AdmittedEvent, producer: string, seq: number): Draft {
     const placed = numbering.place(producer, seq);
-    if (placed.kind === 'duplicate') return { kind: 'locate', seq, event_id: event.event_id };
+    if (placed.kind === 'duplicate')
+      return { kind: 'locate', seq, event_id: eventIdOf(event.canonical) };
     if (placed.gap > 0) {
       meter.producerGap(placed.gap);
       log.warn({ producer, seq, missing: placed.gap }, 'numbers of a producer are missing');

@@ -57,7 +57,6 @@ export function createAdmission(options: AdmissionOptions): Admission {
     // Numbers have longer forms, and tokens are longer than what they stand for.
     if (canonical.end > EVENT_BYTES_MAX) return err(TOO_LARGE);
     return ok({
-      event_id: event.event_id,
       tenant,
       retention_class: definition.retention_class,
       canonical,
@@ -74,12 +73,12 @@ export function createAdmission(options: AdmissionOptions): Admission {
   ): Result<AdmittedEvent, Refusal> | null {
     const plain = redactor.readPlain(bytes, start, end);
     if (plain === null) return null;
-    const { event_id, tenant } = plain;
+    const { tenant } = plain;
     const definition = vocabulary.actions.get(plain.action);
     if (definition?.category !== plain.category) return null;
     if (!tenants.has(tenant) || !allowed.has(tenant)) return null;
     const { retention_class } = definition;
-    return ok({ event_id, tenant, retention_class, canonical: plain });
+    return ok({ tenant, retention_class, canonical: plain });
   }
 
   function admitLine(

@@ -128,7 +128,6 @@ export function admitted(event: AuditEvent): { ok: true; value: AdmittedEvent } 
   return {
     ok: true,
     value: {
-      event_id: event.event_id,
       tenant: event.resource.tenant_id,
       retention_class: 'standard',
       canonical: canonicalEvent(canonicalize(event)),
