@@ -6,7 +6,7 @@ import type {
   CheckpointStatus,
   DiskStatus,
   SinkStatus,
-} from './ports.ts';
+} from './status-ports.ts';
 import { VERSION } from './version.ts';
 
 export interface StatusView {

@@ -1,6 +1,6 @@
 /** `sealtrail status`: what the running agent says of itself. */
 import type { Command } from 'commander';
-import type { AgentStatus } from '../agent/ports.ts';
+import type { AgentStatus } from '../agent/status-ports.ts';
 import { askAgent, DATA_DIR_HELP, DATA_DIR_OPTION, defaultDataDir } from './options.ts';
 
 const EXAMPLES = `

@@ -1,5 +1,5 @@
 /** What `sealtrail top` shows: two readings of an agent made into one sample. Pure. */
-import type { AgentStatus, SinkStatus } from '../agent/ports.ts';
+import type { AgentStatus, SinkStatus } from '../agent/status-ports.ts';
 import { quantileBetween, type Samples } from './top-metrics.ts';
 
 /** What was asked of the agent and its disk at one moment. */

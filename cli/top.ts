@@ -2,7 +2,7 @@
 import { statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { AgentStatus } from '../agent/ports.ts';
+import type { AgentStatus } from '../agent/status-ports.ts';
 import { ok, type Result } from '../schemas/result.ts';
 import {
   askAgent,

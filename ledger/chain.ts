@@ -29,18 +29,3 @@ export function formatChain(chain: Chain): string {
       : `{"id":"${id}","refused":${refused},"seq":${seq}}`;
   return `{"producer":${producer},"received_at":"${chain.received_at}","salt":"${chain.salt}","seq":${chain.seq},"stream":"${chain.stream}","v":"${chain.v}"}`;
 }
-
-const CHAIN_AT = '},"chain":{';
-const PLACE = /"salt":"[0-9a-f]{32}","seq":(\d{1,16}),"stream":"([A-Za-z0-9._/-]{1,512})","v":/g;
-
-/**
- * Stream and number of a sealed event, found in its canonical text without parsing all of it; null where
- * `chain` has not the form that formatChain gives it. No string can look like it: quotes are escaped there.
- */
-export function findPlace(eventText: string): Pick<Chain, 'stream' | 'seq'> | null {
-  const chainAt = eventText.indexOf(CHAIN_AT);
-  if (chainAt === -1) return null;
-  PLACE.lastIndex = chainAt;
-  const [, seq, stream] = PLACE.exec(eventText) ?? [];
-  return seq === undefined || stream === undefined ? null : { stream, seq: Number(seq) };
-}

@@ -16,7 +16,8 @@ const PREV = ',"prev_hash":"';
 const THIS = '","this_hash":"';
 const TAIL = '"}';
 const HASH_LENGTH = 64;
-const ENDS_LENGTH = PREV.length + HASH_LENGTH + THIS.length + HASH_LENGTH + TAIL.length;
+export const ENDS_LENGTH: number =
+  PREV.length + HASH_LENGTH + THIS.length + HASH_LENGTH + TAIL.length;
 
 /** Formats a record as its line, newline included. */
 export function formatRecord(eventText: string, prevHash: ChainHash, thisHash: ChainHash): string {

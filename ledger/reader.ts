@@ -31,12 +31,23 @@ export interface ReadError {
   readonly message: string;
 }
 
-export interface LedgerReader {
+export interface Reader<T> {
   /** Next records, at least one where there is one below `upTo`; empty at the end. Never waits. */
-  read(limits: ReadLimits): Promise<Result<readonly LedgerRecord[], ReadError>>;
+  read(limits: ReadLimits): Promise<Result<readonly T[], ReadError>>;
   /** Number of the next record. */
   position(): number;
   close(): Promise<void>;
+}
+
+export type LedgerReader = Reader<LedgerRecord>;
+
+/** What is made of a line, without its newline; null when it is no record. */
+export type ParseLine<T> = (line: Buffer, number: number) => T | null;
+
+export interface ReaderOptions {
+  readonly dir: string;
+  readonly from: number;
+  readonly filesystem?: Filesystem;
 }
 
 const NEWLINE = 0x0a;
@@ -45,11 +56,15 @@ const CHUNK_BYTES = 256 * 1024;
 const ADVANCES_MAX = 16;
 
 /** Creates a reader that begins with record `from`. */
-export function createLedgerReader(options: {
-  readonly dir: string;
-  readonly from: number;
-  readonly filesystem?: Filesystem;
-}): LedgerReader {
+export function createLedgerReader(options: ReaderOptions): LedgerReader {
+  return createReader(options, (line, number) => {
+    const text = splitRecord(line.toString('utf8'));
+    return text === null ? null : { number, ...text, bytes: line.length + 1 };
+  });
+}
+
+/** Creates a reader of what `parse` makes of each line. */
+export function createReader<T>(options: ReaderOptions, parse: ParseLine<T>): Reader<T> {
   const filesystem = options.filesystem ?? nodeFilesystem;
   let next = options.from;
   let file: LedgerFile | null = null;
@@ -131,7 +146,7 @@ export function createLedgerReader(options: {
     return { kind: 'missing', message: `record ${next} is not in the ledger` };
   }
 
-  async function collect(limits: ReadLimits, records: LedgerRecord[]): Promise<ReadError | null> {
+  async function collect(limits: ReadLimits, records: T[]): Promise<ReadError | null> {
     let bytes = 0;
     let failures = 0;
     while (next < limits.upTo && records.length < limits.recordsMax && bytes < limits.bytesMax) {
@@ -147,17 +162,18 @@ export function createLedgerReader(options: {
         continue;
       }
       failures = 0;
-      const text = splitRecord(line.toString('utf8'));
-      if (text === null) return { kind: 'corruption', message: `record ${next} is no record line` };
-      records.push({ number: next, ...text, bytes: line.length + 1 });
+      const record = parse(line, next);
+      if (record === null)
+        return { kind: 'corruption', message: `record ${next} is no record line` };
+      records.push(record);
       bytes += line.length + 1;
       next += 1;
     }
     return null;
   }
 
-  async function read(limits: ReadLimits): Promise<Result<readonly LedgerRecord[], ReadError>> {
-    const records: LedgerRecord[] = [];
+  async function read(limits: ReadLimits): Promise<Result<readonly T[], ReadError>> {
+    const records: T[] = [];
     try {
       const failed = await collect(limits, records);
       if (failed === null) return ok(records);

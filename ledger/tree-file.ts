@@ -37,7 +37,7 @@ export async function openTreeFile(options: TreeFileOptions): Promise<Result<Tre
   const { filesystem, path } = options;
   let savedLeaves = options.size;
   let saved = storedCount(savedLeaves);
-  let tail: TreeHash[] = [];
+  const tail = createTail();
 
   async function readSaved(places: readonly bigint[]): Promise<readonly (TreeHash | null)[]> {
     const file = await filesystem.openRead(path);
@@ -60,7 +60,7 @@ export async function openTreeFile(options: TreeFileOptions): Promise<Result<Tre
     const found = onDisk.length === 0 ? [] : await readSaved(onDisk);
     let at = 0;
     return places.map((place) => {
-      const hash = place < saved ? found[at++] : tail[Number(place - saved)];
+      const hash = place < saved ? found[at++] : tail.at(Number(place - saved));
       if (hash === undefined || hash === null) throw new Error(`${path} ends before hash ${place}`);
       return hash;
     });
@@ -86,23 +86,54 @@ export async function openTreeFile(options: TreeFileOptions): Promise<Result<Tre
     size: () => range.end(),
     root: () => range.root(),
     read,
-    append: (leaf) => range.append(leaf, (hash) => tail.push(hash)),
+    append: (leaf) => range.append(leaf, tail.push),
     unsaved: () => range.end() - savedLeaves,
     save: async () => {
-      if (tail.length === 0) return;
+      if (tail.length() === 0) return;
       const file = await openForSaving();
       try {
         // Back to the hashes that count.
         const bytes = Number(saved) * HASH_BYTES;
         if ((await file.size()) > bytes) await file.truncate(bytes);
-        await file.append(Buffer.concat(tail));
+        await file.append(tail.bytes());
         await file.datasync();
       } finally {
         await file.close();
       }
-      saved += BigInt(tail.length);
+      saved += BigInt(tail.length());
       savedLeaves = range.end();
-      tail = [];
+      tail.clear();
     },
   });
+}
+
+interface Tail {
+  push(hash: TreeHash): void;
+  at(index: number): TreeHash | undefined;
+  length(): number;
+  bytes(): Uint8Array;
+  clear(): void;
+}
+
+/** Hashes side by side: kept one by one, they would be most of what the garbage collector has to do. */
+function createTail(): Tail {
+  let bytes = Buffer.alloc(HASH_BYTES);
+  let length = 0;
+  return {
+    push: (hash) => {
+      if (length * HASH_BYTES === bytes.length) bytes = Buffer.concat([bytes], bytes.length * 2);
+      bytes.set(hash, length * HASH_BYTES);
+      length += 1;
+    },
+    at: (index) =>
+      index < length
+        ? Buffer.from(bytes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES))
+        : undefined,
+    length: () => length,
+    bytes: () => bytes.subarray(0, length * HASH_BYTES),
+    clear: () => {
+      bytes = Buffer.alloc(HASH_BYTES);
+      length = 0;
+    },
+  };
 }

@@ -13,10 +13,10 @@ import {
   type AppendOutcome,
   type Appender,
   type AppendRequest,
-  type AppendStatus,
   type Logger,
   type Meter,
 } from '../ports.ts';
+import type { AppendStatus } from '../status-ports.ts';
 import {
   AGENT_TENANT,
   agentEvent,

@@ -3,7 +3,7 @@
  * warning. Pure: samples in, verdicts out; disk-watch.ts takes the samples. The bound is whichever is
  * met first: ledger.quota, or the end of the file system, which others fill as well.
  */
-import type { DiskStatus } from '../ports.ts';
+import type { DiskStatus } from '../status-ports.ts';
 
 /** What was measured at one moment. */
 export interface DiskSample {

@@ -5,7 +5,8 @@
  */
 import { statfs } from 'node:fs/promises';
 import { messageOf } from '../../schemas/result.ts';
-import type { DiskStatus, Logger } from '../ports.ts';
+import type { Logger } from '../ports.ts';
+import type { DiskStatus } from '../status-ports.ts';
 import {
   decideUse,
   decideWarningLevel,

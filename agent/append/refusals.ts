@@ -1,7 +1,8 @@
 /** What the append stage says when it takes nothing, or not this. */
 import { refusal, type Refusal } from '../../schemas/refusal.ts';
 import { err } from '../../schemas/result.ts';
-import type { AppendRequest, AppendStatus } from '../ports.ts';
+import type { AppendRequest } from '../ports.ts';
+import type { AppendStatus } from '../status-ports.ts';
 
 /** Why nothing is taken in this state. */
 export function refusalOf(state: AppendStatus['state'], lastError: string | null): Refusal {

@@ -1,7 +1,8 @@
 /** The checkpoint stage as the main thread sees it: a thread of its own (worker.ts) and its newest status. */
 import { Worker } from 'node:worker_threads';
 import { assertNever } from '../../schemas/result.ts';
-import type { CheckpointStatus, Logger } from '../ports.ts';
+import type { Logger } from '../ports.ts';
+import type { CheckpointStatus } from '../status-ports.ts';
 import type { CheckpointStart, FromCheckpointThread, ToCheckpointThread } from './protocol.ts';
 
 export interface CheckpointOptions extends CheckpointStart {

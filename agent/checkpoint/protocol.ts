@@ -1,6 +1,7 @@
 /** What the main thread and the checkpoint thread say to each other. Both are of one build. */
 import type { KeyObject } from 'node:crypto';
-import type { CheckpointStatus, Logger } from '../ports.ts';
+import type { Logger } from '../ports.ts';
+import type { CheckpointStatus } from '../status-ports.ts';
 import type { CheckpointSettings } from './stage.ts';
 
 /** What the thread starts with. */

@@ -9,12 +9,14 @@ import { formatCheckpoint, type Checkpoint } from '../../ledger/checkpoint.ts';
 import { formatHeartbeat, formatStreamHead, streamKey } from '../../ledger/anchor-leaf.ts';
 import type { Filesystem } from '../../ledger/filesystem.ts';
 import { signNote } from '../../ledger/note.ts';
-import { createLedgerReader } from '../../ledger/reader.ts';
+import { createReader } from '../../ledger/reader.ts';
+import { findPlace } from '../../ledger/record-place.ts';
 import type { NoteSigner } from '../../ledger/signing.ts';
 import type { ChainHash } from '../../schemas/brand.ts';
 import type { CheckpointConfig } from '../../schemas/checkpoint-config.ts';
 import { messageOf } from '../../schemas/result.ts';
-import type { CheckpointStatus, Clock, Logger } from '../ports.ts';
+import type { Clock, Logger } from '../ports.ts';
+import type { CheckpointStatus } from '../status-ports.ts';
 import type { AnchorEntry } from './anchor-log.ts';
 import type { SignedCheckpoint } from './journal.ts';
 import { openFiles, type CheckpointFiles } from './files.ts';
@@ -67,7 +69,10 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   const { clock, settings, filesystem, dir, log } = options;
   const files = await openFiles(options);
   const { streams, anchor, journal, position } = files;
-  const reader = createLedgerReader({ dir: options.ledgerDir, filesystem, from: position.next });
+  const reader = createReader(
+    { dir: options.ledgerDir, filesystem, from: position.next },
+    findPlace,
+  );
   let { durable } = options;
   let lastHash: ChainHash | null = position.last_hash;
   /** Records in the trees and under no checkpoint, and since when there are any. */
@@ -90,7 +95,8 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     if (!read.ok) throw new Error(`${read.error.kind}: ${read.error.message}`);
     if (read.value.length > 0 && unsigned === 0) unsignedSinceMs = clock.nowMs();
     for (const record of read.value) {
-      await streams.take(record);
+      const stream = streams.find(record.stream) ?? (await streams.begin(record.stream));
+      stream.take(record);
       lastHash = record.this_hash;
     }
     unsigned += read.value.length;

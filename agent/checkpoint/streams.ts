@@ -4,10 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { findPlace } from '../../ledger/chain.ts';
 import type { Filesystem } from '../../ledger/filesystem.ts';
 import { hashRecordLeaf } from '../../ledger/merkle/hash.ts';
-import type { LedgerRecord } from '../../ledger/reader.ts';
+import type { RecordPlace } from '../../ledger/record-place.ts';
 import { openTreeFile, type TreeFile } from '../../ledger/tree-file.ts';
 import { GENESIS_PREV_HASH, type ChainHash } from '../../schemas/brand.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
@@ -21,12 +20,15 @@ export interface StreamTree extends SignedTree {
   /** Size of its newest checkpoint in the anchor log. */
   anchored(): bigint;
   noteAnchored(size: bigint): void;
+  /** Grows by the next record of the stream. */
+  take(record: RecordPlace): void;
 }
 
 export interface StreamTrees {
-  take(record: LedgerRecord): Promise<void>;
   all(): Iterable<StreamTree>;
   find(origin: string): StreamTree | undefined;
+  /** Begins the tree of a stream that is new. Rejects with what is against it. */
+  begin(origin: string): Promise<StreamTree>;
   /** Writes what the files do not have yet. Rejects with the system's error. */
   save(): Promise<void>;
   positions(): readonly StreamPosition[];
@@ -63,19 +65,13 @@ export async function openStreams(options: {
   }
 
   return ok({
-    take: async (record) => {
-      const place = findPlace(record.eventText);
-      if (place === null) throw new Error(`record ${record.number} has no place in a stream`);
-      let stream = streams.get(place.stream);
-      if (stream === undefined) {
-        const begun = await begin({ origin: place.stream, size: 0n });
-        if (!begun.ok) throw new Error(begun.error);
-        stream = begun.value;
-      }
-      stream.take(record, place.seq);
-    },
     all: () => streams.values(),
     find: (origin) => streams.get(origin),
+    begin: async (origin) => {
+      const begun = await begin({ origin, size: 0n });
+      if (!begun.ok) throw new Error(begun.error);
+      return begun.value;
+    },
     save: async () => {
       for (const { tree } of streams.values()) await tree.save();
     },
@@ -90,7 +86,6 @@ export async function openStreams(options: {
 }
 
 interface Mutable extends StreamTree {
-  take(record: LedgerRecord, seq: number): void;
   restore(position: StreamPosition): void;
 }
 
@@ -104,10 +99,10 @@ function createStream(origin: string, tree: TreeFile, newest: NewestCheckpoints)
     anchored: () => anchored,
     noteAnchored: (size) => (anchored = size),
     restore: (position) => ({ head, anchored } = position),
-    take: (record, seq) => {
+    take: (record) => {
       if (signed.stopped() !== null) return;
-      if (BigInt(seq) !== tree.size() || record.prev_hash !== (head ?? GENESIS_PREV_HASH)) {
-        signed.stop(`record ${record.number} does not follow the one before it in ${origin}`);
+      if (BigInt(record.seq) !== tree.size() || record.prev_hash !== (head ?? GENESIS_PREV_HASH)) {
+        signed.stop(`record ${record.seq} of ${origin} does not follow the one before it`);
         return;
       }
       signed.append(hashRecordLeaf(record.this_hash));

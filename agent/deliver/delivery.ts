@@ -8,9 +8,9 @@ import type {
   DeadLetterRetry,
   DeliveryReport,
   Logger,
-  SinkStatus,
   SkippedRecords,
 } from '../ports.ts';
+import type { SinkStatus } from '../status-ports.ts';
 import { statusOf, type SinkReport } from './progress.ts';
 import type { SinkChange, WorkerStart } from './protocol.ts';
 import { startThread, type DeliveryThread } from './thread.ts';

@@ -1,6 +1,6 @@
 /** What a sink's loop tells of itself, and how the main thread turns that into a SinkStatus. */
 import type { ExporterConfig } from '../../schemas/config.ts';
-import type { SinkStatus } from '../ports.ts';
+import type { SinkStatus } from '../status-ports.ts';
 
 /** A status without what depends on the ledger and the clock. */
 export interface SinkReport extends Omit<SinkStatus, 'lag_records' | 'lag_seconds'> {

@@ -2,7 +2,8 @@
  * What the admin server answers: health and metrics on both doors; status, dead letters, reload and
  * tap on the unix socket only, because they name tenants, show events or change something.
  */
-import type { AgentStatus, DeadLetter, DeadLetterRetry, ReloadReport } from '../ports.ts';
+import type { DeadLetter, DeadLetterRetry, ReloadReport } from '../ports.ts';
+import type { AgentStatus } from '../status-ports.ts';
 import { faultAnswer, jsonAnswer, type AdminAnswer } from './admin-answer.ts';
 import { decideLive, decideReady, type Health } from './health.ts';
 import type { Metrics } from './metrics.ts';

@@ -2,7 +2,7 @@
  * Health rules: pure, from the status alone. Live: is a restart any use? Ready: can an event be
  * acked now? Each verdict lists its checks, so that whoever is woken up by it need not guess.
  */
-import type { AgentStatus, AppendStatus } from '../ports.ts';
+import type { AgentStatus, AppendStatus } from '../status-ports.ts';
 
 export interface HealthCheck {
   readonly name: string;

@@ -4,7 +4,8 @@
  * lists the names, and a test holds the two together.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { AgentStatus, DeliveryReport, Meter } from '../ports.ts';
+import type { DeliveryReport, Meter } from '../ports.ts';
+import type { AgentStatus } from '../status-ports.ts';
 import { boundNackKind, NACK_KINDS } from './nack-kinds.ts';
 import { createStatusMetrics } from './status-metrics.ts';
 

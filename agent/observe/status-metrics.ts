@@ -6,7 +6,7 @@ import type {
   CheckpointStatus,
   DiskStatus,
   SinkStatus,
-} from '../ports.ts';
+} from '../status-ports.ts';
 
 const APPEND_STATES = [
   'ready',

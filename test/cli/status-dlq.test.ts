@@ -1,6 +1,7 @@
 /** `sealtrail status` and `sealtrail dlq` against a running agent, one of whose sinks refuses documents. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AgentStatus, DeadLetter } from '../../agent/ports.ts';
+import type { DeadLetter } from '../../agent/ports.ts';
+import type { AgentStatus } from '../../agent/status-ports.ts';
 import { runCli, startAgentProcess, type AgentProcess } from '../support/agent-process.ts';
 import { startElasticsearch, type FakeElasticsearch } from '../support/elasticsearch.ts';
 import { makeTempDir } from '../support/ledger.ts';

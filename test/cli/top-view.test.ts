@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { parseSamples, quantileBetween } from '../../cli/top-metrics.ts';
 import { sampleOf, type Reading } from '../../cli/top-sample.ts';
 import { renderTop } from '../../cli/top-view.ts';
-import type { AgentStatus, SinkStatus } from '../../agent/ports.ts';
+import type { AgentStatus, SinkStatus } from '../../agent/status-ports.ts';
 import { agentStatus, appendStatus, sinkStatus } from '../agent/observe/support.ts';
 
 const T0 = Date.parse('2026-03-01T09:00:00.000Z');

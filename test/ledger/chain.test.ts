@@ -1,10 +1,11 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { findPlace, formatChain } from '../../ledger/chain.ts';
+import { formatChain } from '../../ledger/chain.ts';
 import { createRecordBatch } from '../../ledger/record-batch.ts';
 import { GENESIS_PREV_HASH } from '../../schemas/brand.ts';
 import { canonicalEvent } from '../../schemas/canonical-event.ts';
 import { splitRecord } from '../../ledger/frame.ts';
+import { findPlace } from '../../ledger/record-place.ts';
 import { canonicalize } from '../../schemas/canonical.ts';
 import { eventsOf } from '../support/event-arbitraries.ts';
 import { makeEvent, makeRecord } from '../support/events.ts';
@@ -13,12 +14,14 @@ const { chain } = makeRecord().event;
 const piece = fc.constantFrom('c', 'custodian', '"', '\\', '}', ']', ',', ':', '{"c":1}', ' ');
 const batch = createRecordBatch();
 
-/** The sealed event's text, cut out of the line that the batch makes of it. */
+/** The sealed event's text, cut out of the line that the batch makes of it, in which its place is found. */
 function insertChain(canonical: string, member: typeof chain): string {
   batch.clear();
-  batch.add(canonicalEvent(canonical), formatChain(member), GENESIS_PREV_HASH);
-  const line = Buffer.from(batch.bytes()).toString().trimEnd();
-  return splitRecord(line)?.eventText ?? line;
+  const this_hash = batch.add(canonicalEvent(canonical), formatChain(member), GENESIS_PREV_HASH);
+  const line = Buffer.from(batch.bytes()).subarray(0, -1);
+  const { stream, seq } = member;
+  expect(findPlace(line)).toEqual({ stream, seq, prev_hash: GENESIS_PREV_HASH, this_hash });
+  return splitRecord(line.toString())?.eventText ?? '';
 }
 
 /** Words made of what stands around the place of the member. */
@@ -44,9 +47,7 @@ test('the chain member stands in its sorted place, whatever the actor is called 
   fc.assert(
     fc.property(actor, changes, (who, names) => {
       const event = makeEvent({ actor: who, ...(names && { changes: names }) });
-      const text = insertChain(canonicalize(event), chain);
-      expect(text).toBe(canonicalize({ ...event, chain }));
-      expect(findPlace(text)).toEqual({ stream: chain.stream, seq: chain.seq });
+      expect(insertChain(canonicalize(event), chain)).toBe(canonicalize({ ...event, chain }));
     }),
     { numRuns: 2_000 },
   );
@@ -55,10 +56,26 @@ test('the chain member stands in its sorted place, whatever the actor is called 
 test('inserting the chain gives the canonical text of the sealed event, for any event', () => {
   fc.assert(
     fc.property(eventsOf(['customer.read']), (event) => {
-      const text = insertChain(canonicalize(event), chain);
-      expect(text).toBe(canonicalize({ ...event, chain }));
-      expect(findPlace(text)).toEqual({ stream: chain.stream, seq: chain.seq });
+      expect(insertChain(canonicalize(event), chain)).toBe(canonicalize({ ...event, chain }));
     }),
     { numRuns: 300 },
   );
+});
+
+test('a line that is no sealed record has no place', () => {
+  batch.clear();
+  batch.add(canonicalEvent(canonicalize(makeEvent())), formatChain(chain), GENESIS_PREV_HASH);
+  const line = Buffer.from(batch.bytes()).subarray(0, -1).toString();
+  const wrong = [
+    '',
+    'x'.repeat(500),
+    line.slice(1, -1),
+    line.slice(0, -1),
+    `${line}\n`,
+    line.replace('"chain"', '"chair"'),
+    line.replace('"salt":"', '"salt":"g'),
+    line.replace(/"this_hash":"./, '"this_hash":"G'),
+  ];
+  for (const text of wrong) expect(findPlace(Buffer.from(text)), text).toBe(null);
+  expect(findPlace(Buffer.from(line))).toMatchObject({ stream: chain.stream, seq: chain.seq });
 });

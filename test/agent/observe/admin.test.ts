@@ -12,7 +12,8 @@ import {
 } from '../../../agent/observe/admin.ts';
 import { createMetrics } from '../../../agent/observe/metrics.ts';
 import { createTap } from '../../../agent/observe/tap.ts';
-import type { AgentStatus, DeadLetter } from '../../../agent/ports.ts';
+import type { DeadLetter } from '../../../agent/ports.ts';
+import type { AgentStatus } from '../../../agent/status-ports.ts';
 import { agentStatus, appendStatus, createKeptLog, parseMetrics } from './support.ts';
 
 const LETTER: DeadLetter = {

@@ -1,5 +1,6 @@
 /** A status to start from, a log that keeps its lines, and a reader of Prometheus text. */
-import type { AgentStatus, AppendStatus, Logger, SinkStatus } from '../../../agent/ports.ts';
+import type { Logger } from '../../../agent/ports.ts';
+import type { AgentStatus, AppendStatus, SinkStatus } from '../../../agent/status-ports.ts';
 
 export function appendStatus(changes: Partial<AppendStatus> = {}): AppendStatus {
   return {
