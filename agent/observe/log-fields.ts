@@ -54,6 +54,7 @@ const FIELDS: ReadonlySet<string> = new Set([
   'retry_ms',
   'seconds_left',
   'segment',
+  'shard',
   'seq',
   'signal',
   'sink',
