@@ -22,8 +22,8 @@ export interface Checkpoints {
   stop(timeoutMs: number): Promise<void>;
 }
 
-/** Several commits in a row are one message. */
-const NOTIFY_INTERVAL_MS = 20;
+/** The commits of so long are one message: waking the thread costs more than its work. */
+const NOTIFY_INTERVAL_MS = 100;
 
 /** Starts the thread. It comes up by itself; nothing waits for it. */
 export function startCheckpoints(options: CheckpointOptions): Checkpoints {
