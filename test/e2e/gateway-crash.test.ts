@@ -5,16 +5,16 @@ import { hasNats } from '../support/nats.ts';
 import { runGatewayTrial } from '../support/gateway-trial.ts';
 
 testWhere(hasNats, 'the gateway trial needs nats-server')(
-  '8 kills under load: every acked event is in the store, once, and every stream verifies',
+  '4 kills under load: every acked event is in the store, once, and every stream verifies',
   { timeout: 240_000 },
   async () => {
     const report = await runGatewayTrial({
-      kills: 8,
+      kills: 4,
       seed: Date.now() % 2 ** 31,
       say: console.log,
     });
     console.log(JSON.stringify(report));
-    expect(report.kills).toEqual({ gateway: 4, agent: 2, nats: 2 });
-    expect(report.acked).toBeGreaterThan(200);
+    expect(report.kills).toEqual({ gateway: 2, agent: 1, nats: 1 });
+    expect(report.acked).toBeGreaterThan(100);
   },
 );
