@@ -39,16 +39,15 @@ export interface RecordText {
 export function splitRecord(line: string): RecordText | null {
   const endOfEvent = line.length - ENDS_LENGTH;
   if (endOfEvent <= HEAD.length || !line.startsWith(HEAD)) return null;
-  const prevAt = endOfEvent + PREV.length;
-  const thisAt = prevAt + HASH_LENGTH + THIS.length;
-  const prevHash = line.slice(prevAt, prevAt + HASH_LENGTH);
-  const thisHash = line.slice(thisAt, thisAt + HASH_LENGTH);
-  if (!line.startsWith(PREV, endOfEvent) || !line.startsWith(THIS, prevAt + HASH_LENGTH))
-    return null;
-  if (!line.endsWith(TAIL) || !isChainHash(prevHash) || !isChainHash(thisHash)) return null;
-  return {
-    eventText: line.slice(HEAD.length, endOfEvent),
-    prev_hash: prevHash,
-    this_hash: thisHash,
-  };
+  const ends = splitEnds(line.slice(endOfEvent));
+  return ends === null ? null : { eventText: line.slice(HEAD.length, endOfEvent), ...ends };
+}
+
+/** Cuts what stands behind the event (without the newline) into the hashes; null for anything else. */
+export function splitEnds(ends: string): Omit<RecordText, 'eventText'> | null {
+  const thisAt = PREV.length + HASH_LENGTH;
+  const prev_hash = ends.slice(PREV.length, thisAt);
+  const this_hash = ends.slice(thisAt + THIS.length, -TAIL.length);
+  if (!ends.startsWith(PREV) || !ends.startsWith(THIS, thisAt) || !ends.endsWith(TAIL)) return null;
+  return isChainHash(prev_hash) && isChainHash(this_hash) ? { prev_hash, this_hash } : null;
 }

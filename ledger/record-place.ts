@@ -3,7 +3,7 @@
  * whoever follows the ledger and needs no more of it.
  */
 import type { ChainHash } from '../schemas/brand.ts';
-import { ENDS_LENGTH } from './frame.ts';
+import { ENDS_LENGTH, splitEnds } from './frame.ts';
 
 export interface RecordPlace {
   readonly stream: string;
@@ -16,7 +16,6 @@ const CHAIN_AT = Buffer.from('},"chain":{');
 /** Longer than the member is with the longest producer id and stream. */
 const CHAIN_BYTES_MAX = 1_024;
 const CHAIN = /"salt":"[0-9a-f]{32}","seq":(\d{1,16}),"stream":"([A-Za-z0-9._/-]{1,512})","v":/;
-const ENDS = /^,"prev_hash":"([0-9a-f]{64})","this_hash":"([0-9a-f]{64})"\}$/;
 
 /**
  * Reads a line, without its newline; null where it has another form than a sealed record. No string in
@@ -28,13 +27,7 @@ export function findPlace(line: Buffer): RecordPlace | null {
   if (chainAt === -1 || chainAt > endsAt) return null;
   const chainEnd = Math.min(chainAt + CHAIN_BYTES_MAX, endsAt);
   const [, seq, stream] = CHAIN.exec(line.toString('latin1', chainAt, chainEnd)) ?? [];
-  const [, prevHash, thisHash] = ENDS.exec(line.toString('latin1', endsAt)) ?? [];
-  if (seq === undefined || stream === undefined) return null;
-  if (prevHash === undefined || thisHash === undefined) return null;
-  return {
-    stream,
-    seq: Number(seq),
-    prev_hash: prevHash as ChainHash,
-    this_hash: thisHash as ChainHash,
-  };
+  const ends = splitEnds(line.toString('latin1', endsAt));
+  if (seq === undefined || stream === undefined || ends === null) return null;
+  return { stream, seq: Number(seq), ...ends };
 }
