@@ -49,6 +49,7 @@ function format(status: AgentStatus): string {
     ['disk', formatDisk(status.disk)],
     ['queue', `${append.queue_events} of ${append.queue_events_max} events`],
     ['last fsync', fsync],
+    ['checkpoints', formatCheckpoints(status.checkpoints)],
     ['acked', String(status.acks_total)],
     [
       'refused',
@@ -127,4 +128,11 @@ function table(rows: readonly (readonly string[])[]): string {
 function formatBytes(bytes: number): string {
   if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+}
+
+function formatCheckpoints(checkpoints: AgentStatus['checkpoints']): string {
+  if (checkpoints === null) return 'none';
+  const { state, lag_records: lag, signed_at: signedAt, last_error: error } = checkpoints;
+  const signed = signedAt === null ? 'none signed yet' : `last signed at ${signedAt}`;
+  return `${state}, ${lag} records under none yet, ${signed}${error === null ? '' : `; ${error}`}`;
 }

@@ -66,6 +66,7 @@ test('status shows head, lag of each sink, queue, last fsync and last error, as 
   expect(table.stdout).toMatch(/^queue +0 of \d+ events$/m);
   expect(table.stdout).toMatch(/^last fsync +\d+\.\d\d ms at \d{4}-/m);
   expect(table.stdout).toMatch(/^refused +malformed 1$/m);
+  expect(table.stdout).toMatch(/^checkpoints +\w+, \d+ records under none yet, /m);
   expect(table.stdout).toMatch(/^last error +/m);
   expect(table.stdout).toMatch(/^SINK +STATE +CURSOR +LAG +/m);
   expect(table.stdout).toMatch(/^file\/ecs +idle +\d+ +0 /m);
