@@ -79,3 +79,8 @@ async function readFiles(
     rejectUnauthorized: !tls.insecure_skip_verify,
   };
 }
+
+/** The number that JetStream's API gives to an error; undefined for any other. */
+export function codeOfApi(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}

@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import type { Filesystem } from '../../ledger/filesystem.ts';
 import type { LedgerState } from '../../ledger/state.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../../schemas/result.ts';
+import { readJson } from '../../schemas/untrusted-json.ts';
 import type { Logger } from '../ports.ts';
 import type { Witness, WitnessedHead } from './continuity.ts';
 
@@ -30,13 +31,7 @@ export async function readHeadFile(
 }
 
 function parseHeads(text: string): Witness | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
+  const value = readJson(text);
   if (typeof value !== 'object' || value === null) return null;
   const { version, records, incarnation, heads } = value as Record<string, unknown>;
   if (version !== VERSION || typeof records !== 'number' || typeof incarnation !== 'string')

@@ -13,6 +13,7 @@ import { hashLeaf } from '../../ledger/merkle/hash.ts';
 import { parseNote } from '../../ledger/note.ts';
 import { openTreeFile } from '../../ledger/tree-file.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
+import { readJson } from '../../schemas/untrusted-json.ts';
 import type { NewestCheckpoints } from './journal.ts';
 import type { AnchorPosition } from './position.ts';
 import { createSignedTree, type SignedTree } from './signed-tree.ts';
@@ -134,13 +135,7 @@ async function readEntries(
 
 /** Reads a line of the file of entries; null when it is none. */
 export function parseAnchorEntry(line: string): AnchorEntry | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
+  const value = readJson(line);
   if (typeof value !== 'object' || value === null) return null;
   const { leaf, note } = value as Record<string, unknown>;
   if (typeof leaf !== 'string' || (note !== undefined && typeof note !== 'string')) return null;

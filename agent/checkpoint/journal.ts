@@ -12,6 +12,7 @@ import type { Filesystem, LedgerFile } from '../../ledger/filesystem.ts';
 import { parseNote } from '../../ledger/note.ts';
 import { isChainHash, type ChainHash } from '../../schemas/brand.ts';
 import { codeOf, err, ok, type Result } from '../../schemas/result.ts';
+import { readJson } from '../../schemas/untrusted-json.ts';
 
 export interface SignedCheckpoint extends Checkpoint {
   readonly note: string;
@@ -100,13 +101,7 @@ function formatLine({ head, note }: SignedCheckpoint): string {
 }
 
 function parseLine(line: string): SignedCheckpoint | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
+  const value = readJson(line);
   if (typeof value !== 'object' || value === null) return null;
   const { head, note } = value as Record<string, unknown>;
   if (typeof note !== 'string' || (head !== null && !isChainHash(head))) return null;

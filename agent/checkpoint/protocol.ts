@@ -1,8 +1,8 @@
 /** What the main thread and the checkpoint thread say to each other. Both are of one build. */
 import type { KeyObject } from 'node:crypto';
-import type { Logger } from '../ports.ts';
 import type { CheckpointStatus } from '../status-ports.ts';
 import type { CheckpointSettings } from './stage.ts';
+import type { LogMessage } from '../thread-log.ts';
 
 /** What the thread starts with. */
 export interface CheckpointStart {
@@ -19,10 +19,4 @@ export type ToCheckpointThread =
   { readonly kind: 'durable'; readonly records: number } | { readonly kind: 'stop' };
 
 export type FromCheckpointThread =
-  | { readonly kind: 'status'; readonly status: CheckpointStatus }
-  | {
-      readonly kind: 'log';
-      readonly level: keyof Logger;
-      readonly fields: object;
-      readonly message: string;
-    };
+  { readonly kind: 'status'; readonly status: CheckpointStatus } | LogMessage;

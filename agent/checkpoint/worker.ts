@@ -8,8 +8,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
 import { createLogSigner, publicBytesOf, signWithKey } from '../../ledger/signing.ts';
 import { assert, messageOf } from '../../schemas/result.ts';
-import type { Logger } from '../ports.ts';
 import type { CheckpointStatus } from '../status-ports.ts';
+import { createThreadLog } from '../thread-log.ts';
 import { anchorOrigin } from './anchor-log.ts';
 import type { CheckpointStart, FromCheckpointThread, ToCheckpointThread } from './protocol.ts';
 import { startStage, type Stage } from './stage.ts';
@@ -24,16 +24,7 @@ const port = parentPort;
 const start = workerData as CheckpointStart;
 const dir = join(start.dataDir, 'checkpoints');
 const tell = (message: FromCheckpointThread): void => port.postMessage(message);
-const say =
-  (level: keyof Logger) =>
-  (fields: object, message: string): void =>
-    tell({ kind: 'log', level, fields, message });
-const log: Logger = {
-  debug: say('debug'),
-  info: say('info'),
-  warn: say('warn'),
-  error: say('error'),
-};
+const log = createThreadLog(tell);
 
 let stage: Stage | null = null;
 let { durable } = start;

@@ -8,6 +8,7 @@ import type { Filesystem } from '../../ledger/filesystem.ts';
 import { createLedgerReader } from '../../ledger/reader.ts';
 import { isChainHash, type ChainHash } from '../../schemas/brand.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../../schemas/result.ts';
+import { readJson } from '../../schemas/untrusted-json.ts';
 import type { SinkMark } from '../ports.ts';
 import type { Timing } from './timing.ts';
 
@@ -99,13 +100,7 @@ function remedy(path: string): string {
 }
 
 function parseCursor(text: string): Cursor | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
+  const value = readJson(text);
   if (typeof value !== 'object' || value === null) return null;
   const { version, next, last_hash, mark, dead_letters_rewritten } = value as Record<
     string,

@@ -2,14 +2,9 @@
 import type { ExporterConfig } from '../../schemas/config.ts';
 import type { MappingAgent } from '../../schemas/mapping.ts';
 import type { Vocabulary } from '../../schemas/vocabulary.ts';
-import type {
-  DeadLetter,
-  DeadLetterRetry,
-  DeliveryReport,
-  Logger,
-  SkippedRecords,
-} from '../ports.ts';
+import type { DeadLetter, DeadLetterRetry, DeliveryReport, SkippedRecords } from '../ports.ts';
 import type { SinkReport } from './progress.ts';
+import type { LogMessage } from '../thread-log.ts';
 
 /** What the thread starts with. */
 export interface WorkerStart {
@@ -38,12 +33,7 @@ export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'sinks'; readonly sinks: readonly SinkReport[] }
   | { readonly kind: 'report'; readonly report: DeliveryReport }
-  | {
-      readonly kind: 'log';
-      readonly level: keyof Logger;
-      readonly fields: object;
-      readonly message: string;
-    }
+  | LogMessage
   /** A skip to be recorded in the ledger before it happens. */
   | { readonly kind: 'skip'; readonly id: number; readonly skipped: SkippedRecords }
   | Answer;

@@ -9,7 +9,8 @@ import { nodeFilesystem } from '../../ledger/filesystem.ts';
 import type { ExporterConfig } from '../../schemas/config.ts';
 import { assert, assertNever, messageOf } from '../../schemas/result.ts';
 import type { Vocabulary } from '../../schemas/vocabulary.ts';
-import type { DeadLetter, DeadLetterRetry, Logger, Sink, SkippedRecords } from '../ports.ts';
+import type { DeadLetter, DeadLetterRetry, Sink, SkippedRecords } from '../ports.ts';
+import { createThreadLog } from '../thread-log.ts';
 import { startLoop, type DeliveryLoop } from './loop.ts';
 import type { Answer, FromWorker, SinkChange, ToWorker, WorkerStart } from './protocol.ts';
 import { openSink } from './sinks/open.ts';
@@ -25,16 +26,7 @@ const port = parentPort;
 const start = workerData as WorkerStart;
 const tell = (message: FromWorker): void => port.postMessage(message);
 
-const say =
-  (level: keyof Logger) =>
-  (fields: object, message: string): void =>
-    tell({ kind: 'log', level, fields, message });
-const log: Logger = {
-  debug: say('debug'),
-  info: say('info'),
-  warn: say('warn'),
-  error: say('error'),
-};
+const log = createThreadLog(tell);
 
 /** A running loop and what it was opened with. */
 interface Running {

@@ -6,6 +6,7 @@ import { hashRecord } from '../../ledger/chain.ts';
 import { splitRecord } from '../../ledger/frame.ts';
 import { CHAIN_VERSION, type Chain, type SealedEvent } from '../../schemas/record.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
+import { memberOf, readJson } from '../../schemas/untrusted-json.ts';
 import type { StoredRecord } from '../../store/store.ts';
 import { subjectOf } from '../nats-subject.ts';
 
@@ -73,7 +74,7 @@ function decode(data: Uint8Array): string | null {
 
 /** Enough for the store to file it: the rest is as sealed, and a later version may have more. */
 function parseSealed(text: string): SealedEvent | null {
-  const value = parse(text);
+  const value = readJson(text);
   const texts = [
     ...['event_id'].map((name) => memberOf(value, name)),
     ...['type', 'id'].map((name) => memberOf(memberOf(value, 'actor'), name)),
@@ -90,20 +91,6 @@ function parseSealed(text: string): SealedEvent | null {
     orNull.every((one) => one === null || typeof one === 'string') &&
     isChain(memberOf(value, 'chain'));
   return isWhole ? (value as SealedEvent) : null;
-}
-
-function memberOf(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  return Object.getOwnPropertyDescriptor(value, name)?.value;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
 }
 
 function isChain(value: unknown): value is Chain {

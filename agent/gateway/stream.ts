@@ -10,6 +10,7 @@ import type {
   StreamConfig,
 } from '@nats-io/jetstream';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
+import { codeOfApi } from '../nats-connection.ts';
 import { shardFilter } from '../nats-subject.ts';
 
 export interface StreamOptions {
@@ -79,7 +80,7 @@ export async function renewConsumer(
   try {
     await manager.consumers.delete(options.stream, config.durable_name);
   } catch (error) {
-    if (codeOf(error) !== CONSUMER_NOT_FOUND) throw error;
+    if (codeOfApi(error) !== CONSUMER_NOT_FOUND) throw error;
   }
   await manager.consumers.add(options.stream, config);
   return client.consumers.get(options.stream, config.durable_name);
@@ -107,7 +108,7 @@ async function readOrCreate(
   try {
     return (await manager.streams.info(stream)).config;
   } catch (error) {
-    if (!createStream || codeOf(error) !== STREAM_NOT_FOUND) throw error;
+    if (!createStream || codeOfApi(error) !== STREAM_NOT_FOUND) throw error;
   }
   const made = await manager.streams.add({
     name: stream,
@@ -118,8 +119,4 @@ async function readOrCreate(
     num_replicas: 1,
   });
   return made.config;
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

@@ -4,7 +4,7 @@
  */
 import { codeOf, err, ok, type Result } from '../../../schemas/result.ts';
 import type { ElasticsearchExporterConfig } from '../../../schemas/config.ts';
-import { memberOf, parseAnswer } from '../sinks/answer.ts';
+import { memberOf, readJson } from '../../../schemas/untrusted-json.ts';
 import { authorizationOf } from '../sinks/elasticsearch.ts';
 import { createHttpSender, type HttpAnswer } from '../sinks/http.ts';
 import {
@@ -86,7 +86,7 @@ async function run(
   const root = await ask('GET', '/');
   if (!root.ok) return root;
   if (root.value.status !== 200) return err(refusalOf('GET /', root.value));
-  const about = memberOf(parseAnswer(root.value.text), 'version');
+  const about = memberOf(readJson(root.value.text), 'version');
   const version = memberOf(about, 'number');
   if (typeof version !== 'string')
     return err({ kind: 'refused', message: 'this is neither Elasticsearch nor OpenSearch' });
@@ -118,7 +118,7 @@ async function ensure(
   const { status, text } = found.value;
   if (status !== 200 && status !== 404) return err(refusalOf(`GET ${path}`, found.value));
   const isThere = status === 200;
-  const there = parseAnswer(text);
+  const there = readJson(text);
   if (isThere && kind === 'data_stream') return ok('unchanged');
   const mark = isThere ? markOf(resource, flavor, there) : null;
   if (isThere && mark === null) {
@@ -173,7 +173,7 @@ function refusalOf(what: string, { status, text }: HttpAnswer): SetupError {
     const message = `${what}: the credentials do not allow it (403); setup needs manage_ilm, manage_index_templates and create_index on the data stream (OpenSearch: the same in its roles), more than the sink does`;
     return { kind: 'refused', message };
   }
-  const type = memberOf(memberOf(parseAnswer(text), 'error'), 'type');
+  const type = memberOf(memberOf(readJson(text), 'error'), 'type');
   const word = typeof type === 'string' && /^[a-z_]{1,80}$/.test(type) ? `${type}, ` : '';
   return { kind: 'refused', message: `${what}: ${word}answered ${status}` };
 }

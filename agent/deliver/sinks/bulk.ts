@@ -5,7 +5,7 @@
  */
 import { err, ok, type Result } from '../../../schemas/result.ts';
 import type { DeliveryRecord, DeliveryResult } from '../../ports.ts';
-import { memberOf, parseAnswer } from './answer.ts';
+import { memberOf, readJson } from '../../../schemas/untrusted-json.ts';
 
 /** What is asked of the answer: no document, and of an error no more than is read, for each of a batch. */
 export const BULK_FILTER: string = ['_id', 'status', 'error.type', 'error.reason']
@@ -37,7 +37,7 @@ export function parseBulkAnswer(
   text: string,
   ids: readonly string[],
 ): Result<readonly Verdict[], string> {
-  const items = memberOf(parseAnswer(text), 'items');
+  const items = memberOf(readJson(text), 'items');
   if (!Array.isArray(items)) return err('the answer is no _bulk answer');
   if (items.length !== ids.length) {
     return err(`the answer speaks of ${items.length} items, ${ids.length} were sent`);

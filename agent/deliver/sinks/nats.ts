@@ -10,7 +10,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { formatRecord } from '../../../ledger/frame.ts';
 import type { NatsExporterConfig } from '../../../schemas/config.ts';
 import { messageOf } from '../../../schemas/result.ts';
-import { connectToNats } from '../../nats-connection.ts';
+import { codeOfApi, connectToNats } from '../../nats-connection.ts';
 import { subjectOf } from '../../nats-subject.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
 import { summarizeVerdicts, type Verdict } from './bulk.ts';
@@ -98,8 +98,4 @@ function reasonOf(error: unknown): string {
   if (error instanceof Error && error.name === 'JetStreamNotEnabled')
     return 'no stream takes this subject, or the server has no JetStream';
   return messageOf(error);
-}
-
-function codeOfApi(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

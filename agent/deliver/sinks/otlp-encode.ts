@@ -3,7 +3,7 @@
  * for no more than what otlp-logs.ts makes; and the answer's partial success in either encoding.
  */
 import protobuf from 'protobufjs/minimal.js';
-import { memberOf, parseAnswer } from './answer.ts';
+import { memberOf, readJson } from '../../../schemas/untrusted-json.ts';
 import type { LogAttribute, LogRecord, LogsRequest, LogValue } from './otlp-logs.ts';
 
 type Writer = protobuf.Writer;
@@ -79,7 +79,7 @@ export function readRejected(bytes: Buffer, encoding: 'protobuf' | 'json'): numb
 function readRejectedJson(text: string): number | null {
   // Some receivers answer a success with nothing at all.
   if (text.trim() === '') return 0;
-  const body = parseAnswer(text);
+  const body = readJson(text);
   if (typeof body !== 'object' || body === null) return null;
   const partial = memberOf(body, 'partialSuccess') ?? memberOf(body, 'partial_success');
   const rejected =

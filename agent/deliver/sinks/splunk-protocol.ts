@@ -5,7 +5,7 @@
  */
 import type { SplunkExporterConfig } from '../../../schemas/config.ts';
 import type { DeliveryResult } from '../../ports.ts';
-import { memberOf, parseAnswer } from './answer.ts';
+import { memberOf, readJson } from '../../../schemas/untrusted-json.ts';
 import { failedBy, type HttpAnswer } from './http.ts';
 import type { BatchItem } from './open-batch.ts';
 
@@ -64,7 +64,7 @@ export function formatEvents(items: readonly BatchItem[], config: SplunkExporter
 
 /** Reads the answer to `count` events. */
 export function readEventAnswer(answer: HttpAnswer, count: number, acks: boolean): HecVerdict {
-  const body = parseAnswer(answer.text);
+  const body = readJson(answer.text);
   const code = memberOf(body, 'code');
   const refused = (result: DeliveryResult): HecVerdict => ({ kind: 'refused', result });
   if (answer.status === 413)
@@ -91,7 +91,7 @@ function isPlace(at: unknown, count: number): at is number {
 
 /** Whether the indexers have a request; an error says why that cannot be told. */
 export function readAckAnswer(answer: HttpAnswer, ackId: number): boolean | DeliveryResult {
-  const body = parseAnswer(answer.text);
+  const body = readJson(answer.text);
   const known = memberOf(memberOf(body, 'acks'), String(ackId));
   if (answer.status === 200 && typeof known === 'boolean') return known;
   if (answer.status === 200)

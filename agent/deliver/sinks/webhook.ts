@@ -8,7 +8,7 @@ import { createHash, createHmac } from 'node:crypto';
 import type { WebhookExporterConfig } from '../../../schemas/config.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
 import type { DocumentFormat } from '../documents.ts';
-import { memberOf, parseAnswer } from './answer.ts';
+import { memberOf, readJson } from '../../../schemas/untrusted-json.ts';
 import { createHttpSender, failedBy } from './http.ts';
 import { openBatch, type BatchItem } from './open-batch.ts';
 
@@ -49,7 +49,7 @@ export function createWebhookSink(
       const answer = await http.send({ path: '', headers, body }, signal);
       if (!answer.ok) return batch.settleFailure({ kind: 'failed', reason: answer.error });
       const { status, text, retryAfterMs } = answer.value;
-      const said = parseAnswer(text);
+      const said = readJson(text);
       const rejected = placesIn(memberOf(said, 'rejected'), items.length, status);
       if (status >= 200 && status < 300) {
         const retry = placesIn(memberOf(said, 'retry'), items.length, status);

@@ -1,7 +1,7 @@
-/** Answers of peers, read without trust: what is missing or of another kind is nothing. Pure. */
+/** JSON from a peer or a file that anybody may have written: what is missing or of another kind is nothing. Pure. */
 
-/** An answer as JSON; null when it is none. The text is never quoted: it may hold the event's. */
-export function parseAnswer(text: string): unknown {
+/** The value of a text; null when it is no JSON. The text is never quoted: it may hold an event's. */
+export function readJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
@@ -10,7 +10,7 @@ export function parseAnswer(text: string): unknown {
   }
 }
 
-/** A member of an answer's object; undefined where there is none. */
+/** A member of an object; undefined where there is none. */
 export function memberOf(value: unknown, name: string): unknown {
   if (typeof value !== 'object' || value === null) return undefined;
   return Object.getOwnPropertyDescriptor(value, name)?.value;
