@@ -8,22 +8,22 @@ import { createRedactor, type Redactor } from '../redaction/redaction.ts';
 import type { Config } from '../schemas/config.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import type { Agent, AgentOptions } from './agent-interface.ts';
-import type { AgentIdentity } from './append/agent-event.ts';
 import { openLedger, type OpenedLedger } from './append/open.ts';
+import { resourceOf, type Base } from './base.ts';
 import { beginCheckpoints } from './checkpointing.ts';
-import { startDelivery, type Delivery } from './deliver/delivery.ts';
-import { rebaseCursors } from './deliver/rebase.ts';
+import type { Delivery } from './deliver/delivery.ts';
+import { deliver } from './delivering.ts';
 import { keepConfiguredServer, type EmbeddedServer } from './embedded-server.ts';
 import { loadKeys, type AgentKeys } from './keys.ts';
 import { lockDataDir } from './lock.ts';
 import { createAdminServer } from './observe/admin.ts';
-import { createMetrics, type Metrics } from './observe/metrics.ts';
+import { createMetrics } from './observe/metrics.ts';
 import { createTap } from './observe/tap.ts';
-import { startTraces, type Traces } from './observe/traces.ts';
-import type { Fork, Logger } from './ports.ts';
+import { startTraces } from './observe/traces.ts';
+import type { Logger } from './ports.ts';
 import { openReceivers, type Receivers } from './receive/receivers.ts';
 import { createReload, type Reload } from './reload.ts';
-import { createStatus, type StatusView } from './status.ts';
+import { createStatus } from './status.ts';
 import { createStops, type Stops } from './stops.ts';
 import { VERSION } from './version.ts';
 import { gatherWitnesses } from './witnesses.ts';
@@ -34,7 +34,6 @@ const RECEIVER_GRACE_MS = 2_000;
 const POSTGRES_STOP_MS = 2_500;
 /** Of the shutdown time, what is kept for all that comes after the drain. */
 const AFTER_DRAIN_MS: number = 2_000 + POSTGRES_STOP_MS;
-const DRAIN_MS_MIN = 250;
 
 /** Starts everything; after an error nothing is left running, and the text says what to do. */
 export async function startAgent(options: AgentOptions): Promise<Result<Agent, string>> {
@@ -78,7 +77,7 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
   if (!ledger.ok) return ledger;
   base.view.checkpoints = beginCheckpoints(base, ledger.value);
   const database = startDatabase(base);
-  const delivery = await deliver(base, ledger.value);
+  const delivery = await deliver(base, ledger.value, AFTER_DRAIN_MS + RECEIVER_GRACE_MS);
   if (!delivery.ok) return delivery;
   const receivers = await receive(base, ledger.value);
   if (!receivers.ok) return receivers;
@@ -94,22 +93,6 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
     reload: reload.run,
     stop: () => stops.run(),
   });
-}
-
-/** Where it listens, or why it does not. */
-type Started = Result<string, string>;
-
-/** What every stage is built from. */
-interface Base extends AgentOptions {
-  readonly agent: AgentIdentity;
-  readonly keys: AgentKeys;
-  readonly stops: Stops;
-  readonly fail: (reason: string) => void;
-  /** Settles if another process may own the data directory now. */
-  readonly lockLost: Promise<string>;
-  readonly metrics: Metrics;
-  readonly traces: Traces;
-  readonly view: StatusView;
 }
 
 /** One writer per data directory, and its keys. */
@@ -180,46 +163,6 @@ function startDatabase({ config, log, stops }: Base): EmbeddedServer | null {
   return server;
 }
 
-/** A thread of its own, a loop and a cursor per sink: the store of record and the SIEM. */
-async function deliver(base: Base, ledger: OpenedLedger): Promise<Result<Delivery, string>> {
-  const { config, metrics, traces, view, log } = base;
-  const { data_dir: dataDir, exporters } = config;
-  // After the record of the rollback: a crash in between leaves sinks that stop and say why.
-  if (ledger.rollback !== null) {
-    const sinks = exporters.map(({ name }) => name);
-    await rebaseCursors({ ...ledger, dataDir, sinks, filesystem: nodeFilesystem, log });
-  }
-  const delivery = await startDelivery({
-    dataDir,
-    exporters,
-    vocabulary: base.vocabulary,
-    agent: { name: base.agent.name, version: VERSION },
-    durable: ledger.append.status().records,
-    log,
-    onReport: (report) => {
-      metrics.onDelivery(report);
-      traces.onDelivery(report);
-      if (report.fork !== undefined) void leaveFork(ledger, view, report.fork);
-    },
-    recordSkip: ({ sink, ...skipped }) =>
-      ledger.append.recordOwn('delivery.skipped', 'failure', { type: 'sink', id: sink }, skipped),
-    onWorkerFailed: base.fail,
-  });
-  if (!delivery.ok) return err(delivery.error.message);
-  view.delivery = delivery.value;
-  const deadlineMs = config.service.shutdown_timeout_ms - AFTER_DRAIN_MS - RECEIVER_GRACE_MS;
-  base.stops.add('delivery', async () => {
-    await delivery.value.drain(Math.max(DRAIN_MS_MIN, deadlineMs));
-    await delivery.value.stop();
-  });
-  return ok(delivery.value);
-}
-
-/** Another agent lives on a copy of this ledger: what it has filled is left to it. */
-async function leaveFork(ledger: OpenedLedger, view: StatusView, fork: Fork): Promise<void> {
-  view.rollback = (await ledger.leaveFork(fork)) ?? view.rollback;
-}
-
 /** Nothing is taken before all of the above stands. */
 async function receive(base: Base, ledger: OpenedLedger): Promise<Result<Receivers, string>> {
   const { config, keys, stops } = base;
@@ -269,7 +212,11 @@ function reloadOf(
   });
 }
 
-async function administer(base: Base, delivery: Delivery, reload: Reload): Promise<Started> {
+async function administer(
+  base: Base,
+  delivery: Delivery,
+  reload: Reload,
+): Promise<Result<string, string>> {
   const { config, metrics, view, stops } = base;
   const { admin_endpoint: endpoint } = config.service.telemetry;
   const admin = createAdminServer({
@@ -293,8 +240,4 @@ async function administer(base: Base, delivery: Delivery, reload: Reload): Promi
   if (!listening.ok) return err(listening.error.message);
   stops.add('admin', () => admin.close());
   return ok(`http://${endpoint.slice(0, endpoint.lastIndexOf(':'))}:${listening.value.port}`);
-}
-
-function resourceOf({ agent }: Base): { readonly type: string; readonly id: string } {
-  return { type: 'agent', id: agent.name };
 }

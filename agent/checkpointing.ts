@@ -1,24 +1,14 @@
 /** Starts the checkpoints of an agent, where its configuration has not switched them off. */
-import type { Config } from '../schemas/config.ts';
 import type { OpenedLedger } from './append/open.ts';
+import type { Base } from './base.ts';
 import { startCheckpoints, type Checkpoints } from './checkpoint/checkpoints.ts';
-import type { AgentKeys } from './keys.ts';
-import type { Logger } from './ports.ts';
-import type { Stops } from './stops.ts';
 
 /** Their share of the shutdown time. What they do not get done, the next start does. */
 const STOP_MS = 1_500;
 
 /** A thread of its own: trees, signed checkpoints, the anchor log. It stops when nothing more is recorded. */
 export function beginCheckpoints(
-  base: {
-    readonly config: Config;
-    readonly agent: { readonly name: string };
-    readonly keys: AgentKeys;
-    readonly log: Logger;
-    readonly stops: Stops;
-    readonly fail: (reason: string) => void;
-  },
+  base: Pick<Base, 'config' | 'agent' | 'keys' | 'log' | 'stops' | 'fail'>,
   ledger: OpenedLedger,
 ): Checkpoints | null {
   const { enabled, ...settings } = base.config.checkpoints;

@@ -1,13 +1,12 @@
 /** From the form of the file to the Config of the agent: defaults filled in, every path absolute. */
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import type { Config, TlsServerConfig } from '../schemas/config.ts';
 import type {
-  Config,
   ExporterConfig,
   NatsExporterConfig,
   TlsClientConfig,
-  TlsServerConfig,
-} from '../schemas/config.ts';
+} from '../schemas/exporter-config.ts';
 import {
   CHECKPOINTS_DEFAULTS,
   DATA_DIR_DEFAULT,

@@ -2,19 +2,18 @@
  * Defaults of the configuration, by section. config.schema.json states the same ones for editors and
  * docs/CONFIGURATION.md for people; test/agent/config-defaults.test.ts compares all three.
  */
+import type { Config, OtlpReceiverConfig } from '../schemas/config.ts';
 import type {
-  Config,
   ElasticsearchExporterConfig,
   FileExporterConfig,
   OtlpExporterConfig,
   NatsExporterConfig,
-  OtlpReceiverConfig,
   PostgresqlExporterConfig,
   SplunkExporterConfig,
   WebhookExporterConfig,
   KafkaExporterConfig,
   SyslogExporterConfig,
-} from '../schemas/config.ts';
+} from '../schemas/exporter-config.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -7,7 +7,7 @@ import type {
   NatsConnectionConfig,
   PostgresqlExporterConfig,
   SyslogExporterConfig,
-} from '../schemas/config.ts';
+} from '../schemas/exporter-config.ts';
 import type { CheckContext } from './config-checks.ts';
 import { pointerTo, type FieldFault } from './config-source.ts';
 import { isLoopback, parseEndpoint } from './endpoint.ts';

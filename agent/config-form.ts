@@ -2,22 +2,20 @@
  * The form of the configuration file: what config.schema.json allows, as a type, and the schema's
  * errors as faults with a remedy. A message names keys and what is allowed, never a value.
  */
+import type { Config, OtlpReceiverConfig, SocketReceiverConfig } from '../schemas/config.ts';
 import type {
-  Config,
   ElasticsearchExporterConfig,
   FileExporterConfig,
   OtlpExporterConfig,
   KafkaExporterConfig,
   NatsExporterConfig,
-  OtlpReceiverConfig,
   PostgresqlExporterConfig,
   RetryConfig,
-  SocketReceiverConfig,
   SplunkExporterConfig,
   SyslogExporterConfig,
   TlsClientConfig,
   WebhookExporterConfig,
-} from '../schemas/config.ts';
+} from '../schemas/exporter-config.ts';
 import { validate, type ValidationError } from '../schemas/generated/config.js';
 import { err, ok, type Result } from '../schemas/result.ts';
 import { suggest } from '../schemas/suggest.ts';

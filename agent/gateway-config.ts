@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import type { NatsConnectionConfig, TlsClientConfig } from '../schemas/config.ts';
+import type { NatsConnectionConfig, TlsClientConfig } from '../schemas/exporter-config.ts';
 import { validate } from '../schemas/generated/gateway.js';
 import { codeOf, err, ok, type Result } from '../schemas/result.ts';
 import { clientTls, completeNats } from './config-complete.ts';

@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import type * as natsClient from '@nats-io/transport-node';
 import type { Authenticator, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
-import type { NatsConnectionConfig, TlsClientConfig } from '../schemas/config.ts';
+import type { NatsConnectionConfig, TlsClientConfig } from '../schemas/exporter-config.ts';
 
 export interface NatsConnectOptions {
   readonly config: NatsConnectionConfig;

@@ -3,7 +3,8 @@
  * A section that is not named here needs a restart: whoever adds one has to say that it is safe.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Config, ExporterConfig } from '../schemas/config.ts';
+import type { Config } from '../schemas/config.ts';
+import type { ExporterConfig } from '../schemas/exporter-config.ts';
 
 export interface ReloadPlan {
   /** What is in force afterwards: the old one, with the sections that can be applied. */

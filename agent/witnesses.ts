@@ -5,7 +5,8 @@
  */
 import { join } from 'node:path';
 import { nodeFilesystem } from '../ledger/filesystem.ts';
-import type { Config, PostgresqlExporterConfig } from '../schemas/config.ts';
+import type { Config } from '../schemas/config.ts';
+import type { PostgresqlExporterConfig } from '../schemas/exporter-config.ts';
 import { readStreamHeads } from '../store/heads.ts';
 import type { Witness } from './append/continuity.ts';
 import { readHeadFile } from './append/head-file.ts';

@@ -1,7 +1,8 @@
 /** What the agent prints when it stands: where it listens, where events go, how to send the first one. */
 import { join, relative } from 'node:path';
 import type { Agent } from '../agent/agent-interface.ts';
-import type { Config, ExporterConfig } from '../schemas/config.ts';
+import type { Config } from '../schemas/config.ts';
+import type { ExporterConfig } from '../schemas/exporter-config.ts';
 import type { EmbeddedPostgres } from '../store/embedded.ts';
 
 const FIRST_EVENT =

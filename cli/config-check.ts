@@ -1,7 +1,8 @@
 /** `sealtrail config check`: the faults of a configuration, or what an agent would do with it. */
 import { join } from 'node:path';
 import { loadConfig, loadVocabularyFile, type ConfigFault } from '../agent/config.ts';
-import type { Config, ExporterConfig } from '../schemas/config.ts';
+import type { Config } from '../schemas/config.ts';
+import type { ExporterConfig } from '../schemas/exporter-config.ts';
 
 export interface ConfigCheckOptions {
   readonly path: string;

@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { loadConfig } from '../agent/config.ts';
 import { searchResources, type SearchFlavor } from '../agent/deliver/setup/search-resources.ts';
 import { setupSearch, type SetupDone } from '../agent/deliver/setup/search-setup.ts';
-import type { Config, ElasticsearchExporterConfig } from '../schemas/config.ts';
+import type { Config } from '../schemas/config.ts';
+import type { ElasticsearchExporterConfig } from '../schemas/exporter-config.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import { formatFault } from './config-check.ts';
 

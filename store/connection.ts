@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
-import type { TlsClientConfig } from '../schemas/config.ts';
+import type { TlsClientConfig } from '../schemas/exporter-config.ts';
 
 /** A connection URL, or where to ask for it at each connect. */
 export type DatabaseAddress = string | (() => Promise<string>);

@@ -2,7 +2,7 @@
  * The store of record in PostgreSQL: migrations through the owner, records through the writer over
  * one or more connections. See lane.ts for a batch and append.ts for a transaction.
  */
-import type { TlsClientConfig } from '../schemas/config.ts';
+import type { TlsClientConfig } from '../schemas/exporter-config.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import { createConnection, type DatabaseAddress } from './connection.ts';
 import { classifyDatabaseError } from './database-error.ts';

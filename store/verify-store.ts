@@ -8,7 +8,7 @@ import type { ClientBase } from 'pg';
 import { createExamination, type Examination, type Verification } from '../ledger/examination.ts';
 import { FINDINGS_LISTED_MAX } from '../ledger/stream-check.ts';
 import { isChainHash } from '../schemas/brand.ts';
-import type { TlsClientConfig } from '../schemas/config.ts';
+import type { TlsClientConfig } from '../schemas/exporter-config.ts';
 import type { SealedEvent } from '../schemas/record.ts';
 import { createConnection } from './connection.ts';
 import { classifyDatabaseError } from './database-error.ts';

@@ -4,7 +4,7 @@
  */
 import type { Filesystem } from '../../ledger/filesystem.ts';
 import { createLedgerReader } from '../../ledger/reader.ts';
-import type { BoundConfig } from '../../schemas/config.ts';
+import type { BoundConfig } from '../../schemas/exporter-config.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
 
 /** Records that a sink is not to get. */

@@ -3,7 +3,7 @@
  * than what the sink asked for. Pure: the random number and the time are handed in.
  * Retry-After: RFC 9110, section 10.2.3.
  */
-import type { RetryConfig } from '../../schemas/config.ts';
+import type { RetryConfig } from '../../schemas/exporter-config.ts';
 
 /** Longest wait that a sink may ask for, 1 hour: a wrong header must not end delivery. */
 export const RETRY_AFTER_MS_MAX = 3_600_000;

@@ -3,7 +3,7 @@
  * and moves the cursor behind them. Loops share nothing: one that waits or stops holds up no other.
  */
 import type { Filesystem } from '../../ledger/filesystem.ts';
-import type { ExporterConfig } from '../../schemas/config.ts';
+import type { ExporterConfig } from '../../schemas/exporter-config.ts';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
 import type {
   DeadLetter,

@@ -1,5 +1,5 @@
 /** What a sink's loop tells of itself, and how the main thread turns that into a SinkStatus. */
-import type { ExporterConfig } from '../../schemas/config.ts';
+import type { ExporterConfig } from '../../schemas/exporter-config.ts';
 import type { SinkStatus } from '../status-ports.ts';
 
 /** A status without what depends on the ledger and the clock. */

@@ -1,5 +1,5 @@
 /** What the main thread and the delivery thread say to each other. Both are of one build. */
-import type { ExporterConfig } from '../../schemas/config.ts';
+import type { ExporterConfig } from '../../schemas/exporter-config.ts';
 import type { MappingAgent } from '../../schemas/mapping.ts';
 import type { Vocabulary } from '../../schemas/vocabulary.ts';
 import type { DeadLetter, DeadLetterRetry, DeliveryReport, SkippedRecords } from '../ports.ts';

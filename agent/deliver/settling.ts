@@ -3,7 +3,7 @@
  * again before anything behind it does. In between the sink is left alone for as long as backoff and
  * Retry-After say.
  */
-import type { RetryConfig } from '../../schemas/config.ts';
+import type { RetryConfig } from '../../schemas/exporter-config.ts';
 import type { DeliveryRecord, Logger } from '../ports.ts';
 import { decideBackoffMs } from './backoff.ts';
 import { letterOf } from './dead-letter-line.ts';

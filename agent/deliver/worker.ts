@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
-import type { ExporterConfig } from '../../schemas/config.ts';
+import type { ExporterConfig } from '../../schemas/exporter-config.ts';
 import { assert, assertNever, messageOf } from '../../schemas/result.ts';
 import type { Vocabulary } from '../../schemas/vocabulary.ts';
 import type { DeadLetter, DeadLetterRetry, Sink, SkippedRecords } from '../ports.ts';

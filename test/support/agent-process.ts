@@ -51,6 +51,8 @@ export interface AgentProcess extends AsyncDisposable {
   start(): Promise<void>;
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number | null>;
+  /** Resolves with the exit code once the process has ended by itself. */
+  ended(): Promise<number | null>;
   kill(): Promise<void>;
 }
 
@@ -139,13 +141,13 @@ function createProcess(
     await until(isReady, () => `the agent to be ready:\n${output.slice(from)}`, 60_000);
   }
 
-  async function end(signal: NodeJS.Signals): Promise<number | null> {
+  async function end(signal?: NodeJS.Signals): Promise<number | null> {
     const ending = child;
     if (ending === null) return null;
-    child = null;
+    if (signal !== undefined) child = null;
     if (ending.exitCode === null && ending.signalCode === null) {
       const exited = once(ending, 'exit');
-      ending.kill(signal);
+      if (signal !== undefined) ending.kill(signal);
       await exited;
     }
     return ending.exitCode;
@@ -185,6 +187,7 @@ function createProcess(
     },
     start,
     stop: () => end('SIGTERM'),
+    ended: () => end(),
     kill: async () => {
       await end('SIGKILL');
     },

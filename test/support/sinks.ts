@@ -4,7 +4,7 @@ import { send as sendInHalves, type Sent } from '../../agent/deliver/sending.ts'
 import { openSink } from '../../agent/deliver/sinks/open.ts';
 import { realTiming } from '../../agent/deliver/timing.ts';
 import type { DeliveryRecord, DeliveryResult, Logger, Sink } from '../../agent/ports.ts';
-import type { ExporterConfig, FileExporterConfig } from '../../schemas/config.ts';
+import type { ExporterConfig, FileExporterConfig } from '../../schemas/exporter-config.ts';
 import type { Vocabulary } from '../../schemas/vocabulary.ts';
 import { createSealer, type EventFields, type Sealer } from '../store/sealed.ts';
 import { silentLog } from './append-stage.ts';

@@ -3,7 +3,7 @@
  * is ours and older is replaced, what somebody else made under our name is not touched.
  */
 import { codeOf, err, ok, type Result } from '../../../schemas/result.ts';
-import type { ElasticsearchExporterConfig } from '../../../schemas/config.ts';
+import type { ElasticsearchExporterConfig } from '../../../schemas/exporter-config.ts';
 import { memberOf, readJson } from '../../../schemas/untrusted-json.ts';
 import { authorizationOf } from '../sinks/elasticsearch.ts';
 import { createHttpSender, type HttpAnswer } from '../sinks/http.ts';

@@ -5,7 +5,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { Pool } from 'undici';
-import type { TlsClientConfig } from '../../../schemas/config.ts';
+import type { TlsClientConfig } from '../../../schemas/exporter-config.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../../../schemas/result.ts';
 
 export interface Answer {

@@ -2,7 +2,7 @@
  * The Elasticsearch sink: one `_bulk` request a batch into a data stream. Confirmed is what the answer
  * names as stored, item by item; anything less than a whole answer confirms nothing.
  */
-import type { ElasticsearchExporterConfig } from '../../../schemas/config.ts';
+import type { ElasticsearchExporterConfig } from '../../../schemas/exporter-config.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
 import { mapRecords, type DocumentFormat } from '../documents.ts';
 import {

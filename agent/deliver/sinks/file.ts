@@ -9,7 +9,7 @@
 import { chmod, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { nodeFilesystem, type Filesystem, type LedgerFile } from '../../../ledger/filesystem.ts';
-import type { FileRotation } from '../../../schemas/config.ts';
+import type { FileRotation } from '../../../schemas/exporter-config.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../../../schemas/result.ts';
 import type { DeliveryRecord, DeliveryResult, Logger, Sink, SinkMark } from '../../ports.ts';
 import { openForAppend } from '../appending.ts';

@@ -5,7 +5,7 @@
  */
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
-import type { HttpExporterConfig } from '../../../schemas/config.ts';
+import type { HttpExporterConfig } from '../../../schemas/exporter-config.ts';
 import { ok, type Result } from '../../../schemas/result.ts';
 import type { DeliveryResult } from '../../ports.ts';
 import { parseRetryAfter } from '../backoff.ts';

@@ -6,7 +6,7 @@
  * again as a whole: repeats are told by the headers tenant and event_id.
  */
 import type { Message } from 'kafkajs';
-import type { KafkaExporterConfig } from '../../../schemas/config.ts';
+import type { KafkaExporterConfig } from '../../../schemas/exporter-config.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
 import { mapRecords, type DocumentFormat } from '../documents.ts';
 import { openKafkaProducer, type KafkaProducer } from './kafka-producer.ts';

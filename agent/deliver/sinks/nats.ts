@@ -8,7 +8,7 @@
 import type { JetStreamClient } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { formatRecord } from '../../../ledger/frame.ts';
-import type { NatsExporterConfig } from '../../../schemas/config.ts';
+import type { NatsExporterConfig } from '../../../schemas/exporter-config.ts';
 import { messageOf } from '../../../schemas/result.ts';
 import { codeOfApi, connectToNats } from '../../nats-connection.ts';
 import { subjectOf } from '../../nats-subject.ts';

@@ -1,5 +1,5 @@
 /** Opens the sink of an exporter's configuration. None connects before its first batch. */
-import type { ExporterConfig } from '../../../schemas/config.ts';
+import type { ExporterConfig } from '../../../schemas/exporter-config.ts';
 import type { MappingAgent } from '../../../schemas/mapping.ts';
 import { assertNever } from '../../../schemas/result.ts';
 import type { Vocabulary } from '../../../schemas/vocabulary.ts';

@@ -3,7 +3,7 @@
  * A partial success says how many records were rejected, not which: the batch goes in halves until
  * each is known, so what was accepted arrives more than once and `audit.record.id` tells repeats.
  */
-import type { OtlpExporterConfig } from '../../../schemas/config.ts';
+import type { OtlpExporterConfig } from '../../../schemas/exporter-config.ts';
 import type { MappingAgent } from '../../../schemas/mapping.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
 import type { DocumentFormat } from '../documents.ts';

@@ -6,7 +6,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { PostgresqlExporterConfig } from '../../../schemas/config.ts';
+import type { PostgresqlExporterConfig } from '../../../schemas/exporter-config.ts';
 import { embeddedAddress } from '../../../store/embedded-address.ts';
 import { createPostgresStore } from '../../../store/postgres.ts';
 import type { Store, StoreError } from '../../../store/store.ts';

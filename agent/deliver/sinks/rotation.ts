@@ -7,7 +7,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Filesystem } from '../../../ledger/filesystem.ts';
-import type { FileRotation } from '../../../schemas/config.ts';
+import type { FileRotation } from '../../../schemas/exporter-config.ts';
 
 /** A file that has been rotated away. */
 export interface Archive {

@@ -3,7 +3,7 @@
  * answer with a code for the whole request back, and acknowledgements by number on a channel. Pure.
  * Codes: Splunk Enterprise, "Troubleshoot HTTP Event Collector", possible error codes.
  */
-import type { SplunkExporterConfig } from '../../../schemas/config.ts';
+import type { SplunkExporterConfig } from '../../../schemas/exporter-config.ts';
 import type { DeliveryResult } from '../../ports.ts';
 import { memberOf, readJson } from '../../../schemas/untrusted-json.ts';
 import { failedBy, type HttpAnswer } from './http.ts';

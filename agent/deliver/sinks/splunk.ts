@@ -5,7 +5,7 @@
  * `event_id` tell repeats, since the protocol has no key of its own.
  */
 import { randomUUID } from 'node:crypto';
-import type { SplunkExporterConfig } from '../../../schemas/config.ts';
+import type { SplunkExporterConfig } from '../../../schemas/exporter-config.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
 import type { DocumentFormat } from '../documents.ts';
 import { pause, realTiming } from '../timing.ts';

@@ -6,7 +6,7 @@
  * connection of its own and counts once the receiver has read to its end and closed. Repeats are told
  * by event_id.
  */
-import type { SyslogExporterConfig } from '../../../schemas/config.ts';
+import type { SyslogExporterConfig } from '../../../schemas/exporter-config.ts';
 import { messageOf } from '../../../schemas/result.ts';
 import type { Vocabulary } from '../../../schemas/vocabulary.ts';
 import { parseEndpoint, type Endpoint } from '../../endpoint.ts';

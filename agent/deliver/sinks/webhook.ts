@@ -5,7 +5,7 @@
  * At least once: `webhook-id` is the same for the same records, and each record has its `event_id`.
  */
 import { createHash, createHmac } from 'node:crypto';
-import type { WebhookExporterConfig } from '../../../schemas/config.ts';
+import type { WebhookExporterConfig } from '../../../schemas/exporter-config.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
 import type { DocumentFormat } from '../documents.ts';
 import { memberOf, readJson } from '../../../schemas/untrusted-json.ts';

@@ -11,7 +11,7 @@ import type {
   ElasticsearchExporterConfig,
   ExporterConfig,
   FileExporterConfig,
-} from '../../../schemas/config.ts';
+} from '../../../schemas/exporter-config.ts';
 import { silentLog } from '../../support/append-stage.ts';
 import { startElasticsearch } from '../../support/elasticsearch.ts';
 import { writeLedger } from '../../support/delivery.ts';

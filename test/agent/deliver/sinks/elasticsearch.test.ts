@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { documentFormat } from '../../../../agent/deliver/documents.ts';
 import { createElasticsearchSink } from '../../../../agent/deliver/sinks/elasticsearch.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../../../agent/ports.ts';
-import type { ElasticsearchExporterConfig } from '../../../../schemas/config.ts';
+import type { ElasticsearchExporterConfig } from '../../../../schemas/exporter-config.ts';
 import { createAuthority } from '../../../support/certificates.ts';
 import { startElasticsearch, type ElasticsearchFault } from '../../../support/elasticsearch.ts';
 import { makeTempDir } from '../../../support/ledger.ts';

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { createFileSink } from '../../../../agent/deliver/sinks/file.ts';
 import type { DeliveryRecord, Sink, SinkMark } from '../../../../agent/ports.ts';
 import type { Filesystem } from '../../../../ledger/filesystem.ts';
-import type { FileRotation } from '../../../../schemas/config.ts';
+import type { FileRotation } from '../../../../schemas/exporter-config.ts';
 import { silentLog } from '../../../support/append-stage.ts';
 import {
   createFreezer,

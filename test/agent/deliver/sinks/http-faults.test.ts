@@ -11,7 +11,7 @@ import { realTiming } from '../../../../agent/deliver/timing.ts';
 import type { Sink } from '../../../../agent/ports.ts';
 import { createLedgerReader } from '../../../../ledger/reader.ts';
 import { nodeFilesystem } from '../../../../ledger/filesystem.ts';
-import type { ExporterConfig } from '../../../../schemas/config.ts';
+import type { ExporterConfig } from '../../../../schemas/exporter-config.ts';
 import { silentLog } from '../../../support/append-stage.ts';
 import { createAuthority } from '../../../support/certificates.ts';
 import { RETRY, startTestLoop, whenDelivered, writeLedger } from '../../../support/delivery.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { KAFKA_DEFAULTS } from '../../../../agent/config-defaults.ts';
 import type { Sink } from '../../../../agent/ports.ts';
-import type { KafkaExporterConfig } from '../../../../schemas/config.ts';
+import type { KafkaExporterConfig } from '../../../../schemas/exporter-config.ts';
 import { createAuthority } from '../../../support/certificates.ts';
 import { DELIVERED, startTestLoop, whenDelivered, writeLedger } from '../../../support/delivery.ts';
 import { testWhere } from '../../../support/host.ts';

@@ -8,7 +8,7 @@ import { createNatsSink } from '../../../../agent/deliver/sinks/nats.ts';
 import { subjectOf, tenantToken } from '../../../../agent/nats-subject.ts';
 import type { DeliveryRecord, DeliveryResult, Sink } from '../../../../agent/ports.ts';
 import { formatRecord } from '../../../../ledger/frame.ts';
-import type { NatsExporterConfig } from '../../../../schemas/config.ts';
+import type { NatsExporterConfig } from '../../../../schemas/exporter-config.ts';
 import { createAuthority } from '../../../support/certificates.ts';
 import { testWhere } from '../../../support/host.ts';
 import { makeTempDir } from '../../../support/ledger.ts';

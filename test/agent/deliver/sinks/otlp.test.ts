@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
 import { freePort } from '../../../../bench/processes.ts';
 import type { Sink } from '../../../../agent/ports.ts';
-import type { OtlpExporterConfig } from '../../../../schemas/config.ts';
+import type { OtlpExporterConfig } from '../../../../schemas/exporter-config.ts';
 import { DELIVERED } from '../../../support/delivery.ts';
 import { startHttpPeer } from '../../../support/http-peer.ts';
 import { openTestSink, sealedRecords, send, sendAll, SINK_BASE } from '../../../support/sinks.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Sink } from '../../../../agent/ports.ts';
-import type { SplunkExporterConfig } from '../../../../schemas/config.ts';
+import type { SplunkExporterConfig } from '../../../../schemas/exporter-config.ts';
 import { DELIVERED } from '../../../support/delivery.ts';
 import { startHttpPeer } from '../../../support/http-peer.ts';
 import { HEC_TOKEN, startSplunkPeer } from '../../../support/sink-peers.ts';

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { SYSLOG_DEFAULTS } from '../../../../agent/config-defaults.ts';
 import { formatMessage } from '../../../../agent/deliver/sinks/syslog-message.ts';
 import type { Logger, Sink } from '../../../../agent/ports.ts';
-import type { SyslogExporterConfig } from '../../../../schemas/config.ts';
+import type { SyslogExporterConfig } from '../../../../schemas/exporter-config.ts';
 import { silentLog } from '../../../support/append-stage.ts';
 import { createAuthority } from '../../../support/certificates.ts';
 import { DELIVERED, startTestLoop, whenDelivered, writeLedger } from '../../../support/delivery.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { signWebhook } from '../../../../agent/deliver/sinks/webhook.ts';
 import type { Sink } from '../../../../agent/ports.ts';
-import type { WebhookExporterConfig } from '../../../../schemas/config.ts';
+import type { WebhookExporterConfig } from '../../../../schemas/exporter-config.ts';
 import { DELIVERED } from '../../../support/delivery.ts';
 import { startHttpPeer, type PeerAnswer, type PeerRequest } from '../../../support/http-peer.ts';
 import { startWebhookPeer, WEBHOOK_SECRET } from '../../../support/sink-peers.ts';
