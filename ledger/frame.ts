@@ -9,7 +9,7 @@
  *
  * So a reader cuts E out without parsing, and `jq -c .event` gives back the hashed text.
  */
-import { isChainHash, type ChainHash } from '../schemas/brand.ts';
+import { chainHash, type ChainHash } from '../schemas/brand.ts';
 
 export const HEAD = '{"event":';
 const PREV = ',"prev_hash":"';
@@ -18,6 +18,7 @@ const TAIL = '"}';
 const HASH_LENGTH = 64;
 export const ENDS_LENGTH: number =
   PREV.length + HASH_LENGTH + THIS.length + HASH_LENGTH + TAIL.length;
+const ENDS = new RegExp(`^${PREV}([0-9a-f]{64})${THIS}([0-9a-f]{64})${TAIL}$`);
 
 /** Formats a record as its line, newline included. */
 export function formatRecord(eventText: string, prevHash: ChainHash, thisHash: ChainHash): string {
@@ -45,9 +46,7 @@ export function splitRecord(line: string): RecordText | null {
 
 /** Cuts what stands behind the event (without the newline) into the hashes; null for anything else. */
 export function splitEnds(ends: string): Omit<RecordText, 'eventText'> | null {
-  const thisAt = PREV.length + HASH_LENGTH;
-  const prev_hash = ends.slice(PREV.length, thisAt);
-  const this_hash = ends.slice(thisAt + THIS.length, -TAIL.length);
-  if (!ends.startsWith(PREV) || !ends.startsWith(THIS, thisAt) || !ends.endsWith(TAIL)) return null;
-  return isChainHash(prev_hash) && isChainHash(this_hash) ? { prev_hash, this_hash } : null;
+  const [, prev, last] = ENDS.exec(ends) ?? [];
+  if (prev === undefined || last === undefined) return null;
+  return { prev_hash: chainHash(prev), this_hash: chainHash(last) };
 }

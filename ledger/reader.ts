@@ -41,7 +41,7 @@ export interface Reader<T> {
 
 export type LedgerReader = Reader<LedgerRecord>;
 
-/** What is made of a line, without its newline; null when it is no record. */
+/** What is made of a line, without its newline, whose bytes are its own only during the call; null: no record. */
 export type ParseLine<T> = (line: Buffer, number: number) => T | null;
 
 export interface ReaderOptions {
@@ -70,18 +70,19 @@ export function createReader<T>(options: ReaderOptions, parse: ParseLine<T>): Re
   let file: LedgerFile | null = null;
   /** Where the next chunk of the open segment begins. */
   let byte = 0;
-  /** Read from the file and not yet handed out: `ahead` from `aheadAt` on. */
+  /** Read from the file and not yet handed out: `ahead` from `aheadAt` to `aheadEnd`; used again and again. */
   let ahead: Buffer = Buffer.alloc(0);
   let aheadAt = 0;
+  let aheadEnd = 0;
   /**
-   * The durable count when `ahead` was read. Bytes of records beyond it were in the file but not
+   * The durable count when `ahead` was filled. Bytes of records beyond it were in the file but not
    * yet fsynced; had that fsync failed, others would stand there now. So they are read again.
    */
   let trustedTo = 0;
 
   function takeLine(): Buffer | null {
     const newline = ahead.indexOf(NEWLINE, aheadAt);
-    if (newline === -1) return null;
+    if (newline === -1 || newline >= aheadEnd) return null;
     const line = ahead.subarray(aheadAt, newline);
     aheadAt = newline + 1;
     return line;
@@ -90,23 +91,24 @@ export function createReader<T>(options: ReaderOptions, parse: ParseLine<T>): Re
   /** Reads one more chunk; false at the end of the segment. */
   async function fill(upTo: number): Promise<boolean> {
     if (file === null) return false;
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    const bytesRead = await file.read(byte, chunk);
+    const rest = aheadEnd - aheadAt;
+    const whole = ahead;
+    if (rest === ahead.length) ahead = Buffer.allocUnsafe(rest + CHUNK_BYTES);
+    whole.copy(ahead, 0, aheadAt, aheadEnd);
+    aheadAt = 0;
+    aheadEnd = rest;
+    const bytesRead = await file.read(byte, ahead.subarray(rest));
     if (bytesRead === 0) return false;
     byte += bytesRead;
-    const rest = ahead.subarray(aheadAt);
-    const read = chunk.subarray(0, bytesRead);
-    ahead = rest.length === 0 ? read : Buffer.concat([rest, read]);
-    aheadAt = 0;
+    aheadEnd += bytesRead;
     // The rest of a line was read under the old count, so that count holds until it is handed out.
-    trustedTo = rest.length === 0 ? upTo : Math.min(trustedTo, upTo);
+    trustedTo = rest === 0 ? upTo : Math.min(trustedTo, upTo);
     return true;
   }
 
   function rewind(): void {
-    byte -= ahead.length - aheadAt;
-    ahead = Buffer.alloc(0);
-    aheadAt = 0;
+    byte -= aheadEnd - aheadAt;
+    aheadEnd = aheadAt;
   }
 
   /** Opens the segment that holds record `next` and moves to that record. */
@@ -129,8 +131,7 @@ export function createReader<T>(options: ReaderOptions, parse: ParseLine<T>): Re
   async function closeSegment(): Promise<void> {
     const open = file;
     file = null;
-    ahead = Buffer.alloc(0);
-    aheadAt = 0;
+    aheadEnd = aheadAt;
     await open?.close();
   }
 
@@ -142,7 +143,7 @@ export function createReader<T>(options: ReaderOptions, parse: ParseLine<T>): Re
     }
     const failed = await seek(upTo);
     if (failed !== null) return failed;
-    if (aheadAt < ahead.length || (await fill(upTo))) return null;
+    if (aheadAt < aheadEnd || (await fill(upTo))) return null;
     return { kind: 'missing', message: `record ${next} is not in the ledger` };
   }
 
@@ -150,7 +151,7 @@ export function createReader<T>(options: ReaderOptions, parse: ParseLine<T>): Re
     let bytes = 0;
     let failures = 0;
     while (next < limits.upTo && records.length < limits.recordsMax && bytes < limits.bytesMax) {
-      if (next >= trustedTo && aheadAt < ahead.length) rewind();
+      if (next >= trustedTo && aheadAt < aheadEnd) rewind();
       const line = takeLine();
       if (line === null) {
         const failed = await advance(limits.upTo);

@@ -23,8 +23,12 @@ export const EMPTY_ROOT: TreeHash = digest('');
 const leafBytes = Buffer.alloc(1 + HASH_BYTES, LEAF_PREFIX);
 const nodeBytes = Buffer.alloc(1 + 2 * HASH_BYTES, NODE_PREFIX);
 
+/**
+ * By way of a string, in which each character is a byte: asked for a buffer, `crypto.hash` allocates one
+ * outside of the heap, which takes four times as long as the hash.
+ */
 function digest(bytes: Uint8Array | string): TreeHash {
-  return crypto.hash('sha256', bytes, 'buffer');
+  return Buffer.from(crypto.hash('sha256', bytes, 'binary'), 'latin1');
 }
 
 /** The leaf hash of any entry. */
