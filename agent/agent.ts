@@ -141,6 +141,7 @@ async function append(base: Base): Promise<Result<OpenedLedger, string>> {
       view.checkpoints?.notifyDurable(records);
       view.delivery?.notifyDurable(records);
     },
+    onDiskFull: (isFull) => view.checkpoints?.pause(isFull),
     onFailed: (reason) => base.fail(`the ledger cannot be written: ${reason}`),
   });
   if (!ledger.ok) return ledger;

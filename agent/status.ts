@@ -15,7 +15,11 @@ export interface StatusView {
   /** Why this process began a new incarnation, where the ledger was put back or lives twice. */
   rollback: string | null;
   disk: { status(): DiskStatus | null } | null;
-  checkpoints: { status(): CheckpointStatus | null; notifyDurable(records: number): void } | null;
+  checkpoints: {
+    status(): CheckpointStatus | null;
+    notifyDurable(records: number): void;
+    pause(isPaused: boolean): void;
+  } | null;
   delivery: { status(): readonly SinkStatus[]; notifyDurable(records: number): void } | null;
   /** Records that are fsynced. */
   durable: number;

@@ -48,6 +48,8 @@ export interface AppendOptions {
   readonly nowMs: () => number;
   /** Called after each commit with the number of durable records. */
   readonly onDurable: (records: number) => void;
+  /** Called when the disk is full, before the reserve is released for the record that says so, and when space is back. */
+  readonly onDiskFull?: (isFull: boolean) => void;
   /** Called once, when the disk failed for good. */
   readonly onFailed: (reason: string) => void;
 }
@@ -119,6 +121,7 @@ export function createAppendStage(options: AppendOptions): AppendStage {
       return false;
     }
     phase = 'ready';
+    options.onDiskFull?.(false);
     log.info({}, 'disk space has returned; taking events again');
     return true;
   }
@@ -214,6 +217,7 @@ export function createAppendStage(options: AppendOptions): AppendStage {
     phase = 'disk_full';
     lastProbeMs = performance.now();
     log.error({ error: lastError }, 'the disk is full; events are refused until space returns');
+    options.onDiskFull?.(true);
     try {
       await writer.releaseReserve();
     } catch (error) {

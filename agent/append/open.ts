@@ -56,6 +56,7 @@ export interface OpenOptions {
   readonly log: Logger;
   readonly nowMs: () => number;
   readonly onDurable: (records: number) => void;
+  readonly onDiskFull?: (isFull: boolean) => void;
   readonly onFailed: (reason: string) => void;
   readonly filesystem?: Filesystem;
   /** Asks for the size of the file system; default: the one that the folder lies on. */

@@ -16,6 +16,8 @@ export interface CheckpointOptions extends CheckpointStart {
 export interface Checkpoints {
   /** Says how many records of the ledger are durable; may be called after each commit. */
   notifyDurable(records: number): void;
+  /** While the disk is full nothing is written: what space there is belongs to the ledger. */
+  pause(isPaused: boolean): void;
   /** Null before the thread has said anything. */
   status(): CheckpointStatus | null;
   /** Signs and anchors what is durable, and ends; after so long it is ended. */
@@ -73,6 +75,7 @@ export function startCheckpoints(options: CheckpointOptions): Checkpoints {
       durable = records;
       if (!isEnded) timer ??= setTimeout(tellDurable, NOTIFY_INTERVAL_MS);
     },
+    pause: (isPaused) => tell({ kind: 'pause', isPaused }),
     status: () =>
       status === null ? null : { ...status, lag_records: Math.max(0, durable - status.records) },
     stop: async (timeoutMs) => {

@@ -16,7 +16,9 @@ export interface CheckpointStart {
 }
 
 export type ToCheckpointThread =
-  { readonly kind: 'durable'; readonly records: number } | { readonly kind: 'stop' };
+  | { readonly kind: 'durable'; readonly records: number }
+  | { readonly kind: 'pause'; readonly isPaused: boolean }
+  | { readonly kind: 'stop' };
 
 export type FromCheckpointThread =
   { readonly kind: 'status'; readonly status: CheckpointStatus } | LogMessage;

@@ -53,6 +53,8 @@ export interface StageOptions {
 
 export interface Stage {
   notifyDurable(records: number): void;
+  /** Begins nothing until it is told to go on; what it is at it finishes. */
+  pause(isPaused: boolean): void;
   status(): CheckpointStatus;
   /** Resolves when there is nothing to do now. */
   settled(): Promise<void>;
@@ -85,6 +87,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   let running: Promise<void> | null = null;
   let isAgain = false;
   let isEnded = false;
+  let isPaused = false;
   let cancelTimer: () => void = () => undefined;
   const told = new Set<string>();
 
@@ -193,7 +196,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     do {
       grown = await grow();
       if (isRoundDue()) await round();
-    } while (grown > 0 && !isEnded);
+    } while (grown > 0 && !isEnded && !isPaused);
     if (isAnchorDue()) {
       if (unsigned > 0) await round();
       await anchorRound();
@@ -217,7 +220,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
 
   /** Works off what there is; once more where it is called meanwhile. */
   function wake(): void {
-    if (isEnded) return;
+    if (isEnded || isPaused) return;
     if (running !== null) {
       isAgain = true;
       return;
@@ -236,6 +239,10 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   return {
     notifyDurable: (records) => {
       durable = Math.max(durable, records);
+      wake();
+    },
+    pause: (paused) => {
+      isPaused = paused;
       wake();
     },
     status: () => statusOf(files, { durable, signedNext, signedAtMs, anchoredAtMs }),

@@ -29,6 +29,7 @@ const log = createThreadLog(tell);
 let stage: Stage | null = null;
 let { durable } = start;
 let isStopping = false;
+let isPaused = false;
 let lastError: string | null = null;
 let stopWaiting: () => void = () => undefined;
 let told = '';
@@ -105,9 +106,9 @@ async function runStage(): Promise<string | null> {
 
 async function run(): Promise<void> {
   while (!isStopping) {
-    const reason = await runStage().catch(messageOf);
+    const reason = isPaused ? lastError : await runStage().catch(messageOf);
     stage = null;
-    if (reason === null) return;
+    if (reason === null && !isPaused) return;
     if (reason !== lastError)
       log.error(
         { component: 'checkpoint', reason },
@@ -129,6 +130,11 @@ port.on('message', (message: ToCheckpointThread) => {
   if (message.kind === 'durable') {
     durable = Math.max(durable, message.records);
     stage?.notifyDurable(durable);
+    return;
+  }
+  if (message.kind === 'pause') {
+    ({ isPaused } = message);
+    stage?.pause(isPaused);
     return;
   }
   isStopping = true;

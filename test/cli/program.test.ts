@@ -29,8 +29,10 @@ test('each command has help with examples that begin with its own name, and its 
       return below.length === 0 ? [[name]] : below.map((one) => [name, one]);
     }),
   );
-  for (const path of paths.flat()) {
-    const { code, stdout } = await runCli([...path, '--help']);
+  const helps = await Promise.all(
+    paths.flat().map(async (path) => ({ path, ...(await runCli([...path, '--help'])) })),
+  );
+  for (const { path, code, stdout } of helps) {
     expect(code).toBe(0);
     expect(stdout, path.join(' ')).toMatch(/^Examples:$/m);
     expect(stdout, path.join(' ')).toMatch(

@@ -43,9 +43,8 @@ test('a torn tail at every byte of the last batch is set aside, and everything b
     expect(recovered.value.torn !== null).toBe(endsInLine);
     if (recovered.value.torn !== null) {
       const kept = await readFile(join(dir, recovered.value.torn.kept_in));
-      expect(Buffer.concat([await readFile(join(dir, segmentName(0))), kept])).toEqual(
-        whole.subarray(0, size),
-      );
+      const left = Buffer.concat([await readFile(join(dir, segmentName(0))), kept]);
+      expect(left.equals(whole.subarray(0, size))).toBe(true);
     }
     expect((await verifyLedger(dir)).verdict).toBe('intact');
   }
@@ -88,7 +87,7 @@ test('a changed byte before the tail is corruption: recovery refuses, says where
       ok: false,
       error: { kind: 'corruption', segment: segmentName(0) },
     });
-    expect(await readFile(path)).toEqual(bytes);
+    expect((await readFile(path)).equals(bytes)).toBe(true);
   }
 });
 

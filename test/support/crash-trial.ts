@@ -16,6 +16,7 @@ import {
 import { processesOn } from './processes.ts';
 
 export interface CrashOptions {
+  /** Processes to kill in all, at least: agents, producers, databases. */
   readonly kills: number;
   readonly seed: number;
   readonly say?: (line: string) => void;
@@ -41,7 +42,7 @@ const LOAD: Load = { burstMax: 150, pauseMs: 40 };
 const UNDER_LOAD_MS_MAX = 250;
 const STARTING_MS_MAX = 900;
 const KILL_WHILE_STARTING = 0.25;
-const KILL_PRODUCER = 0.2;
+const KILL_PRODUCER = 0.5;
 const KILL_DATABASE = 0.1;
 /** Small, so that kills meet the cutting of segments as well. */
 const LEDGER = { segment_bytes: 262_144, batch_bytes_max: 131_072 };
@@ -60,19 +61,21 @@ export async function runCrashTrial(options: CrashOptions): Promise<CrashReport>
 
   let killsWhileStarting = 0;
   let databasesKilled = 0;
-  for (let kill = 1; kill <= options.kills; kill++) {
-    if (kill % 100 === 0) say(`${kill} kills`);
+  let agentsKilled = 0;
+  const kills = (): number => agentsKilled + databasesKilled + crew.killed();
+  while (kills() < options.kills) {
     if (await killOnce(agent, random)) killsWhileStarting += 1;
+    agentsKilled += 1;
+    if (agentsKilled % 100 === 0) say(`${agentsKilled} agents killed`);
     if (random() < KILL_DATABASE) databasesKilled += await killDatabase(agent);
     if (random() < KILL_PRODUCER) await crew.replaceOne(random);
-    if (kill < options.kills) continue;
-    await agent.start();
   }
+  await agent.start();
   await crew.stop();
   const { acked, records } = await judge(agent, await crew.heard());
   expect(await agent.stop()).toBe(0);
   return {
-    kills: options.kills,
+    kills: kills(),
     killsWhileStarting,
     producersKilled: crew.killed(),
     databasesKilled,

@@ -64,6 +64,26 @@ test('a record is under a signed checkpoint a second after it became durable, an
   await stage.stop();
 });
 
+test('while the disk is full it writes nothing, and signs all of it once space is back', async () => {
+  await using dir = await makeTempDir();
+  await using ledger = await openLedger(dir.path);
+  const clock = createFakeClock();
+  const { stage } = await startTestStage(dir.path, { clock, durable: 0 });
+  await stage.settled();
+  const before = await journalOf(dir.path);
+  stage.pause(true);
+  stage.notifyDurable(await commit(ledger, 3));
+  clock.advance(120_000);
+  await stage.settled();
+  expect(await journalOf(dir.path)).toEqual(before);
+  stage.pause(false);
+  await stage.settled();
+  const journal = await journalOf(dir.path);
+  expect(sizesOf(journal, streamsOf(journal)[0] ?? '')).toEqual([4]);
+  expect(sizesOf(journal, ANCHOR).at(-1), 'and anchors it').toBeGreaterThan(1);
+  await stage.stop();
+});
+
 test('checkpoints are at most 1,024 records apart, however fast records come', async () => {
   await using dir = await makeTempDir();
   await using ledger = await openLedger(dir.path);
