@@ -2,12 +2,11 @@
  * Keeps the embedded PostgreSQL running: starts it, starts it again when it dies, and stops it last.
  * Delivery does not wait for it: until it is up the sink retries, as with any database that is away.
  */
-import { join } from 'node:path';
 import type { Config } from '../schemas/config.ts';
 import { messageOf } from '../schemas/result.ts';
-import { POSTGRES_FOLDER } from './deliver/sinks/postgresql.ts';
 import type { Logger } from './ports.ts';
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../store/embedded.ts';
+import type { EmbeddedPostgres } from '../store/embedded.ts';
+import { embeddedHome } from '../store/embedded-address.ts';
 
 export interface EmbeddedServer {
   /** Settles with the first try: the server, or why it did not start (tries go on). */
@@ -27,7 +26,7 @@ export function keepConfiguredServer(config: Config, log: Logger): EmbeddedServe
   );
   if (embedded?.type !== 'postgresql') return null;
   return keepEmbeddedServer({
-    dir: join(config.data_dir, POSTGRES_FOLDER),
+    dir: embeddedHome(config.data_dir),
     port: embedded.port,
     log,
   });
@@ -46,6 +45,8 @@ export function keepEmbeddedServer(options: {
   const first = new Promise<EmbeddedPostgres | string>((tell) => (tellFirst = tell));
 
   async function startOnce(): Promise<EmbeddedPostgres | string> {
+    // Loaded where a server is embedded: other starts do not wait for it.
+    const { startEmbeddedPostgres } = await import('../store/embedded.ts');
     const started = await startEmbeddedPostgres({
       dir: options.dir,
       port: options.port,

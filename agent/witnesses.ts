@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { nodeFilesystem } from '../ledger/filesystem.ts';
 import type { Config } from '../schemas/config.ts';
 import type { PostgresqlExporterConfig } from '../schemas/exporter-config.ts';
-import { readStreamHeads } from '../store/heads.ts';
 import type { Witness } from './append/continuity.ts';
 import { readHeadFile } from './append/head-file.ts';
 import { readJournal } from './checkpoint/journal.ts';
@@ -71,6 +70,8 @@ async function askStore(
 ): Promise<Witness | null> {
   const timeoutMs = STORE_TIMEOUT_MS;
   const address = { url, timeoutMs, ...(tls === undefined ? {} : { tls }) };
+  // Loaded where there is a server to ask: a start without one does not wait for the driver.
+  const { readStreamHeads } = await import('../store/heads.ts');
   const read = await readStreamHeads(address, `sealtrail/${agent}/`);
   if (read.ok) return { source: name, heads: read.value, records: 0, incarnation: null };
   log.warn({ sink: name }, 'the store of record does not say how far it is; starting without it');

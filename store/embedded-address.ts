@@ -9,6 +9,11 @@ import type { DatabaseAddress } from './connection.ts';
 import { DATABASE } from './embedded-cluster.ts';
 import { loadPasswords } from './embedded-passwords.ts';
 
+/** Folder of the server that an agent embeds. */
+export function embeddedHome(dataDir: string): string {
+  return join(dataDir, 'postgres');
+}
+
 /** Default of the password file of a server in `dir`. */
 export function passwordFileOf(dir: string): string {
   return join(dirname(dir), 'keys', 'postgres-passwords.json');

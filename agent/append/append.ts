@@ -48,7 +48,7 @@ export interface AppendOptions {
   readonly nowMs: () => number;
   /** Called after each commit with the number of durable records. */
   readonly onDurable: (records: number) => void;
-  /** Called when the disk is full, before the reserve is released for the record that says so, and when space is back. */
+  /** Called before the reserve is released for the record of a full disk, and when space is back. */
   readonly onDiskFull?: (isFull: boolean) => void;
   /** Called once, when the disk failed for good. */
   readonly onFailed: (reason: string) => void;
@@ -104,7 +104,7 @@ export function createAppendStage(options: AppendOptions): AppendStage {
     while (!queue.isEmpty()) {
       const gathered = queue.gather();
       if (await canWrite()) await commitBatch(gathered);
-      else refuseAll(gathered.waiting, currentRefusal());
+      else refuseAll(gathered.waiting, refusalOf(phase, lastError));
     }
     running = null;
   }
@@ -148,7 +148,7 @@ export function createAppendStage(options: AppendOptions): AppendStage {
     intake.rollback();
     await enterFailure(failure);
     // What came in behind a failed batch fails with it: a later number must not get in before it.
-    refuseAll([...waiting, ...queue.drain()], currentRefusal());
+    refuseAll([...waiting, ...queue.drain()], refusalOf(phase, lastError));
   }
 
   /** Cuts the segment before a batch is sealed: the state kept beside it is that before the batch. */
@@ -251,8 +251,6 @@ export function createAppendStage(options: AppendOptions): AppendStage {
     if (failure !== null) await enterFailure(failure);
     return failure === null;
   }
-
-  const currentRefusal = (): Refusal => refusalOf(phase, lastError);
 
   function refuseAll(batch: readonly Waiting[], reason: Refusal): void {
     for (const { request, settle } of batch) {

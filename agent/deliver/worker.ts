@@ -60,7 +60,8 @@ function settleSkip(id: number, isRecorded: boolean): void {
   skips.delete(id);
 }
 
-const open = (exporter: ExporterConfig): Sink => openSink(exporter, { ...start, vocabulary, log });
+const open = (exporter: ExporterConfig): Promise<Sink> =>
+  openSink(exporter, { ...start, vocabulary, log });
 
 const begin = async (exporter: ExporterConfig, sink: Sink): Promise<Running> => ({
   exporter,
@@ -84,7 +85,9 @@ async function startLoops(): Promise<readonly Running[]> {
   for (const folder of ['cursors', 'dead-letter'])
     await nodeFilesystem.makeDir(join(start.dataDir, folder));
   await nodeFilesystem.syncDir(start.dataDir);
-  return Promise.all(start.exporters.map((exporter) => begin(exporter, open(exporter))));
+  return Promise.all(
+    start.exporters.map(async (exporter) => begin(exporter, await open(exporter))),
+  );
 }
 
 /** What maps nothing has no use for another vocabulary. */
@@ -101,7 +104,7 @@ async function change(to: SinkChange): Promise<void> {
   const opened = new Map<ExporterConfig, Sink>();
   try {
     for (const [at, exporter] of to.exporters.entries())
-      if (kept[at] === undefined) opened.set(exporter, open(exporter));
+      if (kept[at] === undefined) opened.set(exporter, await open(exporter));
   } catch (error) {
     vocabulary = before;
     await Promise.all([...opened.values()].map((sink) => sink.close()));
@@ -111,9 +114,9 @@ async function change(to: SinkChange): Promise<void> {
   const ending = running.filter((one) => !kept.includes(one));
   await Promise.all(ending.map(({ loop }) => loop.stop()));
   running = running.filter((one) => kept.includes(one));
-  const begun = to.exporters.map((exporter, at) => {
+  const begun = to.exporters.map(async (exporter, at) => {
     const sink = opened.get(exporter);
-    return kept[at] ?? begin(exporter, sink ?? open(exporter));
+    return kept[at] ?? begin(exporter, sink ?? (await open(exporter)));
   });
   running = await Promise.all(begun).catch((error: unknown) => {
     // Some have ended and some not begun: this thread must not go on as if nothing had happened. The

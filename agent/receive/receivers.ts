@@ -15,7 +15,7 @@ import type { Admission, Appender, Logger, Meter } from '../ports.ts';
 import { createAdmission, createAllowList } from './admission.ts';
 import type { ForeignReceipts } from './otlp-audit.ts';
 import { createTrust } from './otlp-integrity.ts';
-import { createOtlpReceiver, type OtlpReceiver } from './otlp.ts';
+import type { OtlpReceiver } from './otlp.ts';
 import { createSocketReceiver, type SocketReceiver } from './socket.ts';
 
 /** By what an event is let in. */
@@ -77,6 +77,7 @@ export async function openReceivers(options: ReceiverOptions): Promise<Result<Re
   let otlpAddress: string | null = null;
   let otlpReceiver: OtlpReceiver | null = null;
   if (otlp !== undefined) {
+    const { createOtlpReceiver } = await import('./otlp.ts');
     const receiver = createOtlpReceiver({ ...shared, config: otlp, trust: trust.value });
     const listening = await receiver.listen();
     if (!listening.ok) {

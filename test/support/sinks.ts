@@ -43,12 +43,12 @@ export const testFormat = (
 ): DocumentFormat => documentFormat(name, vocabulary, AGENT);
 
 /** Opens the sink as an agent does; with `await using` it is closed. */
-export function openTestSink(
+export async function openTestSink(
   exporter: ExporterConfig,
   vocabulary: Vocabulary = NO_VOCABULARY,
   log: Logger = silentLog,
-): Sink & AsyncDisposable {
-  const sink = openSink(exporter, { dataDir: '', vocabulary, agent: AGENT, log });
+): Promise<Sink & AsyncDisposable> {
+  const sink = await openSink(exporter, { dataDir: '', vocabulary, agent: AGENT, log });
   return { ...sink, [Symbol.asyncDispose]: () => sink.close() };
 }
 

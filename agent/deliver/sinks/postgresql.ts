@@ -7,16 +7,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PostgresqlExporterConfig } from '../../../schemas/exporter-config.ts';
-import { embeddedAddress } from '../../../store/embedded-address.ts';
+import { embeddedAddress, embeddedHome } from '../../../store/embedded-address.ts';
 import { createPostgresStore } from '../../../store/postgres.ts';
 import type { Store, StoreError } from '../../../store/store.ts';
 import type { DeliveryResult, Logger, Sink } from '../../ports.ts';
 import { pause, realTiming } from '../timing.ts';
 
 type SinkLog = Pick<Logger, 'info' | 'error'>;
-
-/** Folder of the embedded server, below the data directory. */
-export const POSTGRES_FOLDER = 'postgres';
 
 /** A first start makes the database: longer than this, and it is trouble that is told as such. */
 const FIRST_START_MS = 60_000;
@@ -29,7 +26,7 @@ export function openPostgresqlSink(
   log: SinkLog,
 ): Sink {
   const { url, owner_url: ownerUrl, tls, timeout_ms: timeoutMs } = config;
-  const home = join(dataDir, POSTGRES_FOLDER);
+  const home = embeddedHome(dataDir);
   const store = config.embedded
     ? createPostgresStore({
         url: embeddedAddress(home, 'writer'),

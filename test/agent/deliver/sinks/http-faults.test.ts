@@ -143,7 +143,7 @@ async function startTrial(kind: Kind, over: Partial<ExporterConfig> = {}): Promi
       await loop?.stop();
       // The type of the whole is the kind's own; only members that all share are changed.
       const config = { ...kind.config(endpoints), ...over } as ExporterConfig;
-      loop = await startTestLoop(temp.path, durable, openTestSink(config, temp.path), {
+      loop = await startTestLoop(temp.path, durable, await openTestSink(config, temp.path), {
         timing: realTiming,
         exporter: { retry: { initial_ms: 5, max_ms: 20, attempts_max: 0 } },
       });
@@ -156,7 +156,7 @@ async function startTrial(kind: Kind, over: Partial<ExporterConfig> = {}): Promi
   };
 }
 
-function openTestSink(config: ExporterConfig, dataDir: string): Sink {
+function openTestSink(config: ExporterConfig, dataDir: string): Promise<Sink> {
   const endpoint = 'endpoints' in config ? config.endpoints[0] : '';
   const tls = endpoint?.startsWith('https:')
     ? { tls: { ca_file: join(dataDir, 'ca.pem'), insecure_skip_verify: false } }

@@ -23,7 +23,10 @@ const test = testWhere(hasKafka, 'librdkafka and its Python binding are not inst
 const sealers = Array.from({ length: 8 }, (_, index) => createSealer(undefined, `tenant-${index}`));
 const records = sealedRecords(80, undefined, sealers);
 
-function open(broker: string, over: Partial<KafkaExporterConfig> = {}): Sink & AsyncDisposable {
+function open(
+  broker: string,
+  over: Partial<KafkaExporterConfig> = {},
+): Promise<Sink & AsyncDisposable> {
   return openTestSink({
     ...KAFKA_DEFAULTS,
     ...SINK_BASE,
@@ -80,7 +83,7 @@ test.each([
   { format: 'native', idempotent: true, gzip: false },
 ] as const)('records arrive whole, once, in order by stream: %o', async (over) => {
   await using kafka = await startKafka();
-  await using sink = open(kafka.broker, over);
+  await using sink = await open(kafka.broker, over);
   for (let from = 0; from < records.length; from += 16)
     expect(await send(sink, records.slice(from, from + 16))).toEqual(DELIVERED);
   const read = kafka.read();
@@ -105,7 +108,7 @@ test.each([
 
 test('keyed by tenant, a tenant is in one partition', async () => {
   await using kafka = await startKafka();
-  await using sink = open(kafka.broker, { key: 'tenant' });
+  await using sink = await open(kafka.broker, { key: 'tenant' });
   expect(await send(sink, records)).toEqual(DELIVERED);
   expect(new Set(kafka.read().map(({ key }) => key)).size).toBe(8);
   expectAllInOrder(kafka);
@@ -113,7 +116,7 @@ test('keyed by tenant, a tenant is in one partition', async () => {
 
 test('a batch too large is to be sent in halves, and no record is to blame before it is alone', async () => {
   await using kafka = await startKafka();
-  await using sink = open(kafka.broker);
+  await using sink = await open(kafka.broker);
   await kafka.failNext(PRODUCE, 10);
   expect(await send(sink, records.slice(0, 1))).toEqual({
     kind: 'too_large',
@@ -124,7 +127,7 @@ test('a batch too large is to be sent in halves, and no record is to blame befor
 
 test('a batch with a record that the cluster finds invalid goes in halves, as one that is too large', async () => {
   await using kafka = await startKafka();
-  await using sink = open(kafka.broker);
+  await using sink = await open(kafka.broker);
   const batch = records.slice(0, 4);
   await kafka.failNext(PRODUCE, 87);
   expect(await send(sink, batch)).toEqual({
@@ -136,7 +139,7 @@ test('a batch with a record that the cluster finds invalid goes in halves, as on
 
 test('what the cluster can mend by itself is tried again within the call', async () => {
   await using kafka = await startKafka();
-  await using sink = open(kafka.broker);
+  await using sink = await open(kafka.broker);
   await kafka.failNext(PRODUCE, 6); // not the leader
   expect(await send(sink, records)).toEqual(DELIVERED);
   await kafka.failNext(PRODUCE, 19, 2); // too few replicas
@@ -145,7 +148,7 @@ test('what the cluster can mend by itself is tried again within the call', async
 
 test('what an operator has to mend fails the batch with its reason, and goes through afterwards', async () => {
   await using kafka = await startKafka();
-  await using sink = open(kafka.broker);
+  await using sink = await open(kafka.broker);
   for (const [code, reason] of [
     [29, 'the user may not write to the topic (TOPIC_AUTHORIZATION_FAILED)'],
     [31, expect.stringContaining('idempotent: false')],
@@ -160,7 +163,7 @@ test('what an operator has to mend fails the batch with its reason, and goes thr
 
 test('a connection reset before or after the broker has a batch loses nothing and keeps the order', async () => {
   await using kafka = await startKafka();
-  await using sink = open(kafka.broker);
+  await using sink = await open(kafka.broker);
   for (let from = 0; from < records.length; from += 8) {
     kafka.front.faults.push('reset before', 'reset after');
     expect(await send(sink, records.slice(from, from + 8))).toEqual(DELIVERED);
@@ -171,7 +174,7 @@ test('a connection reset before or after the broker has a batch loses nothing an
 
 test('a broker that does not answer fails the batch; nothing of it comes late, behind newer records', async () => {
   await using kafka = await startKafka();
-  await using sink = open(kafka.broker, { timeout_ms: 400 });
+  await using sink = await open(kafka.broker, { timeout_ms: 400 });
   expect(await send(sink, records.slice(0, 8))).toEqual(DELIVERED);
   kafka.front.faults.push('no answer');
   expect(await send(sink, records.slice(8, 16))).toMatchObject({ kind: 'failed' });
@@ -191,7 +194,7 @@ test('brokers down, then up: the loop gets everything there, and sets nothing as
   await using temp = await makeTempDir();
   const durable = await writeLedger(temp.path, 60);
   await kafka.front.stop();
-  const sink = open(kafka.broker, { timeout_ms: 2_000 });
+  const sink = await open(kafka.broker, { timeout_ms: 2_000 });
   const loop = await startTestLoop(temp.path, durable, sink);
   await expect.poll(() => loop.report().state, { timeout: 10_000 }).toBe('retrying');
   expect(loop.report().last_error).toContain('ECONNREFUSED');
@@ -203,7 +206,7 @@ test('brokers down, then up: the loop gets everything there, and sets nothing as
 });
 
 test('a name that does not resolve, and a signal to stop, fail the batch', async () => {
-  await using lost = open('kafka.invalid:9092', { timeout_ms: 1_000 });
+  await using lost = await open('kafka.invalid:9092', { timeout_ms: 1_000 });
   expect(await send(lost, records)).toEqual({
     kind: 'failed',
     reason: expect.stringMatching(/ENOTFOUND|EAI_AGAIN|timeout/),
@@ -226,7 +229,7 @@ test('TLS and SASL: a wrong or expired certificate and a revoked password fail t
   });
   const tls = { ca_file, insecure_skip_verify: false };
   const sasl = { mechanism: 'plain', username: 'audit', password: 'right' } as const;
-  await using sink = open(kafka.broker, { transport: 'tls', tls, sasl });
+  await using sink = await open(kafka.broker, { transport: 'tls', tls, sasl });
   expect(await send(sink, records)).toMatchObject({
     kind: 'failed',
     reason: expect.stringContaining('unable to verify'),

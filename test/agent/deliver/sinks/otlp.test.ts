@@ -35,7 +35,10 @@ const mock: {
 const records = sealedRecords(6);
 const ids = records.map(({ event }) => event.event_id);
 
-function open(url: string, over: Partial<OtlpExporterConfig> = {}): Sink & AsyncDisposable {
+function open(
+  url: string,
+  over: Partial<OtlpExporterConfig> = {},
+): Promise<Sink & AsyncDisposable> {
   return openTestSink({
     ...SINK_BASE,
     name: 'otlp',
@@ -69,7 +72,7 @@ test.each(['protobuf', 'json'] as const)(
     });
     await collector.start();
     try {
-      await using sink = open(`http://127.0.0.1:${port}`, { encoding, gzip: false });
+      await using sink = await open(`http://127.0.0.1:${port}`, { encoding, gzip: false });
       expect(await send(sink, records)).toEqual(DELIVERED);
     } finally {
       await collector.close();
@@ -101,7 +104,7 @@ test('all of a batch rejected is a dead letter each; some of it sends halves', a
   await using peer = await startHttpPeer({
     handle: () => ({ status: 200, type: 'application/x-protobuf', body: rejecting(rejected) }),
   });
-  await using sink = open(peer.url);
+  await using sink = await open(peer.url);
   rejected = 6;
   expect(await send(sink, records)).toMatchObject({
     kind: 'delivered',
@@ -131,7 +134,7 @@ test.each([400, 422])(
         return { status: 200, body: '' };
       },
     });
-    await using sink = open(peer.url);
+    await using sink = await open(peer.url);
     const tried = await sendAll(sink, records);
     expect(tried.again).toEqual([]);
     expect(tried.poison.map(({ record, reason }) => [record.event.event_id, reason])).toEqual([
@@ -144,7 +147,7 @@ test.each([400, 422])(
 test.each([200, 202, 204])('%i without a body is a success', async (status) => {
   await using peer = await startHttpPeer({ handle: () => ({ status, body: '' }) });
   for (const encoding of ['protobuf', 'json'] as const) {
-    await using sink = open(peer.url, { encoding });
+    await using sink = await open(peer.url, { encoding });
     expect(await send(sink, records)).toEqual(DELIVERED);
   }
 });
@@ -156,7 +159,7 @@ test('a receiver that cannot gunzip refuses us, and no record', async () => {
         ? { status: 200, body: '' }
         : { status: 400, body: '' },
   });
-  await using sink = open(peer.url);
+  await using sink = await open(peer.url);
   expect(await send(sink, records)).toEqual({ kind: 'failed', reason: 'answered 400' });
 });
 
@@ -168,7 +171,7 @@ test('400 counts against a record only where the receiver takes a request withou
         ? { status: 200, body: '' }
         : { status: 400, body: 'quotes the records' },
   });
-  await using sink = open(peer.url);
+  await using sink = await open(peer.url);
   expect(await send(sink, records)).toEqual({ kind: 'failed', reason: 'answered 400' });
   takesEmpty = true;
   expect(await send(sink, records)).toEqual({
@@ -182,7 +185,7 @@ test('an answer that is not of the protocol confirms nothing', async () => {
     handle: () => ({ status: 200, body: '<html>Welcome</html>' }),
   });
   for (const encoding of ['protobuf', 'json'] as const) {
-    await using sink = open(peer.url, { encoding });
+    await using sink = await open(peer.url, { encoding });
     expect(await send(sink, records)).toMatchObject({ kind: 'failed' });
   }
 });

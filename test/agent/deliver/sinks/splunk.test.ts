@@ -9,7 +9,10 @@ import { openTestSink, sealedRecords, send, sendAll, SINK_BASE } from '../../../
 const records = sealedRecords(10);
 const ids = records.map(({ event }) => event.event_id);
 
-function open(url: string, over: Partial<SplunkExporterConfig> = {}): Sink & AsyncDisposable {
+function open(
+  url: string,
+  over: Partial<SplunkExporterConfig> = {},
+): Promise<Sink & AsyncDisposable> {
   return openTestSink({
     ...SINK_BASE,
     name: 'splunk',
@@ -28,7 +31,7 @@ function open(url: string, over: Partial<SplunkExporterConfig> = {}): Sink & Asy
 
 test('a batch is confirmed when the indexers acknowledge it, and not before', async () => {
   await using peer = await startSplunkPeer();
-  await using sink = open(peer.url, { ack_timeout_ms: 10_000 });
+  await using sink = await open(peer.url, { ack_timeout_ms: 10_000 });
   peer.setIndexing(false);
   let isDone = false;
   const delivering = send(sink, records).then((result) => {
@@ -45,7 +48,7 @@ test('a batch is confirmed when the indexers acknowledge it, and not before', as
 
 test('what is not acknowledged in time goes again, on a channel of its own', async () => {
   await using peer = await startSplunkPeer();
-  await using sink = open(peer.url);
+  await using sink = await open(peer.url);
   peer.setIndexing(false);
   expect(await send(sink, records)).toEqual({
     kind: 'failed',
@@ -59,7 +62,7 @@ test('what is not acknowledged in time goes again, on a channel of its own', asy
 
 test('a server that forgot its acknowledgements in a restart confirms nothing', async () => {
   await using peer = await startSplunkPeer();
-  await using sink = open(peer.url, { ack_timeout_ms: 2_000 });
+  await using sink = await open(peer.url, { ack_timeout_ms: 2_000 });
   peer.setIndexing(false);
   const delivering = send(sink, records);
   await expect.poll(peer.polls).toBeGreaterThan(0);
@@ -78,12 +81,12 @@ test('a token without indexer acknowledgement is said to be one, and works when 
         ? { status: 200, body: '{"text":"Success","code":0}' }
         : 'asked for an acknowledgement',
   });
-  await using strict = open(peer.url);
+  await using strict = await open(peer.url);
   expect(await send(strict, records)).toMatchObject({
     kind: 'failed',
     reason: expect.stringContaining('set acknowledge: false'),
   });
-  await using loose = open(peer.url, { acknowledge: false });
+  await using loose = await open(peer.url, { acknowledge: false });
   expect(await send(loose, records)).toEqual(DELIVERED);
   expect(peer.violations).toEqual([]);
 });
@@ -99,7 +102,7 @@ test.each([
   ['a code that is no success', 200, '{"text":"Server is busy","code":9}'],
 ])('%s fails the batch and is no verdict on a record', async (_, status, body) => {
   await using peer = await startHttpPeer({ handle: () => ({ status, body }) });
-  await using sink = open(peer.url);
+  await using sink = await open(peer.url);
   expect(await send(sink, records)).toMatchObject({ kind: 'failed' });
 });
 
@@ -120,7 +123,7 @@ test.each([
         return { status: 200, body: '{"text":"Success","code":0}' };
       },
     });
-    await using sink = open(peer.url, { acknowledge: false });
+    await using sink = await open(peer.url, { acknowledge: false });
     const tried = await sendAll(sink, records);
     expect(tried.again).toEqual([]);
     expect(tried.poison.map(({ record, reason }) => [record.event.event_id, reason])).toEqual([
@@ -143,7 +146,7 @@ test('a server that cannot gunzip finds fault with every event: they go as they 
       return { status: 200, body: '{"text":"Success","code":0}' };
     },
   });
-  await using sink = open(peer.url, { acknowledge: false });
+  await using sink = await open(peer.url, { acknowledge: false });
   expect(await send(sink, records)).toEqual(DELIVERED);
   expect(stored).toEqual(ids);
 });
@@ -160,7 +163,7 @@ test.each([
       body: url.pathname.endsWith('/ack') ? body : '{"text":"Success","code":0,"ackId":7}',
     }),
   });
-  await using sink = open(peer.url);
+  await using sink = await open(peer.url);
   expect(await send(sink, records)).toEqual({
     kind: 'failed',
     reason: 'the answer does not tell whether the indexers have the events',
@@ -169,7 +172,7 @@ test.each([
 
 test('stopping ends a wait for an acknowledgement', async () => {
   await using peer = await startSplunkPeer();
-  await using sink = open(peer.url, { ack_timeout_ms: 60_000 });
+  await using sink = await open(peer.url, { ack_timeout_ms: 60_000 });
   peer.setIndexing(false);
   const stopping = new AbortController();
   const delivering = send(sink, records, stopping.signal);

@@ -50,7 +50,7 @@ function open(
   endpoint: string,
   over: Partial<SyslogExporterConfig> = {},
   log: Logger = silentLog,
-): Sink & AsyncDisposable {
+): Promise<Sink & AsyncDisposable> {
   return openTestSink(
     {
       ...SYSLOG_DEFAULTS,
@@ -106,7 +106,7 @@ testRsyslog.each([
     ca: authority.cert,
   });
   const tls = { ca_file, insecure_skip_verify: false };
-  await using sink = open(server.endpoint, { ...over, transport: 'tls', tls });
+  await using sink = await open(server.endpoint, { ...over, transport: 'tls', tls });
   for (let from = 0; from < records.length; from += 10)
     expect(await send(sink, records.slice(from, from + 10))).toEqual(DELIVERED);
   await whenThere(server, ids);
@@ -132,7 +132,7 @@ testRsyslog(
   async () => {
     await using temp = await makeTempDir();
     await using server = await startRsyslog(temp.path);
-    await using sink = open(server.endpoint);
+    await using sink = await open(server.endpoint);
     for (let from = 0; from < records.length; from += 10) {
       expect(await send(sink, records.slice(from, from + 10))).toEqual(DELIVERED);
       await server.kill();
@@ -154,7 +154,7 @@ testRsyslog(
     const durable = await writeLedger(temp.path, 50);
     await using server = await startRsyslog(temp.path);
     await server.kill();
-    const sink = open(server.endpoint, { confirm: true });
+    const sink = await open(server.endpoint, { confirm: true });
     const loop = await startTestLoop(temp.path, durable, sink);
     await expect.poll(() => loop.report().state).toBe('retrying');
     await server.start();
@@ -185,7 +185,7 @@ testRsyslog(
       ca,
     });
     const tls = { ...paths, insecure_skip_verify: false };
-    await using sink = open(server.endpoint, { transport: 'tls', tls });
+    await using sink = await open(server.endpoint, { transport: 'tls', tls });
     expect(await send(sink, records)).toMatchObject({
       reason: expect.stringContaining('unable to verify'),
     });
@@ -219,7 +219,7 @@ test.each([{ confirm: false }, { confirm: true }])(
   'connections reset at any byte lose no message: %o',
   async (over) => {
     await using receiver = await startSyslogReceiver();
-    await using sink = open(receiver.endpoint, over);
+    await using sink = await open(receiver.endpoint, over);
     receiver.resetAfter.push(0, 1, 500, 2_000, 20_000, 30_000);
     for (let from = 0; from < records.length; from += 10) {
       let result = await send(sink, records.slice(from, from + 10));
@@ -236,7 +236,7 @@ test.each([{ confirm: false }, { confirm: true }])(
 
 test('a connection lost while nothing was sent brings all that was not read again, first', async () => {
   await using receiver = await startSyslogReceiver();
-  await using sink = open(receiver.endpoint);
+  await using sink = await open(receiver.endpoint);
   receiver.pause(true);
   expect(await send(sink, records.slice(0, 10))).toEqual(DELIVERED);
   expect(await send(sink, records.slice(10, 20))).toEqual(DELIVERED);
@@ -250,7 +250,7 @@ test('a connection lost while nothing was sent brings all that was not read agai
 
 test('a quiet agent, which has no next batch, brings them again by itself', async () => {
   await using receiver = await startSyslogReceiver();
-  await using sink = open(receiver.endpoint);
+  await using sink = await open(receiver.endpoint);
   receiver.pause(true);
   expect(await send(sink, records)).toEqual(DELIVERED);
   receiver.reset();
@@ -267,7 +267,7 @@ testRsyslog(
   async () => {
     await using temp = await makeTempDir();
     await using server = await startRsyslog(temp.path);
-    await using sink = open(server.endpoint);
+    await using sink = await open(server.endpoint);
     expect(await send(sink, records.slice(0, 10))).toEqual(DELIVERED);
     await whenThere(server, ids.slice(0, 10));
     server.freeze();
@@ -281,7 +281,7 @@ testRsyslog(
 test('a stop that takes unread batches with it says so, also when the connection is known to be gone', async () => {
   const log = createKeptLog();
   const receiver = await startSyslogReceiver();
-  await using sink = open(receiver.endpoint, {}, log);
+  await using sink = await open(receiver.endpoint, {}, log);
   receiver.pause(true);
   expect(await send(sink, records.slice(0, 10))).toEqual(DELIVERED);
   await receiver[Symbol.asyncDispose]();
@@ -294,7 +294,7 @@ test('a stop that takes unread batches with it says so, also when the connection
 
 test('what is kept to be sent again is bounded: 10 MiB, or the last batch', async () => {
   await using receiver = await startSyslogReceiver();
-  await using sink = open(receiver.endpoint, { message_bytes_max: 65_536 });
+  await using sink = await open(receiver.endpoint, { message_bytes_max: 65_536 });
   const large = sealedRecords(40, () => ({ metadata: { note: 'x'.repeat(40_000) } }));
   // Twelve batches of 1.6 MiB, each read at once.
   for (let count = 1; count <= 12; count++) {
@@ -315,7 +315,7 @@ test('a slow reader is waited for; one that does not read fails the batch, and g
     number,
   }));
   await using receiver = await startSyslogReceiver();
-  await using sink = open(receiver.endpoint, { timeout_ms: 400 });
+  await using sink = await open(receiver.endpoint, { timeout_ms: 400 });
   receiver.pause(true);
   // More than the kernel's buffers take.
   const batch = [...large, ...large, ...large];
@@ -332,7 +332,7 @@ test('a slow reader is waited for; one that does not read fails the batch, and g
 test('confirm: a receiver that never closes its side fails the batch with the remedy', async () => {
   await using receiver = await startSyslogReceiver();
   receiver.closes = false;
-  await using sink = open(receiver.endpoint, { confirm: true, timeout_ms: 300 });
+  await using sink = await open(receiver.endpoint, { confirm: true, timeout_ms: 300 });
   expect(await send(sink, records)).toEqual({
     kind: 'failed',
     reason: expect.stringContaining('confirm: false'),
@@ -343,7 +343,7 @@ test('confirm: a receiver that never closes its side fails the batch with the re
 
 test('a message over the limit is poison with its size, without its contents; the others go', async () => {
   await using receiver = await startSyslogReceiver();
-  await using sink = open(receiver.endpoint, { message_bytes_max: 2_048 });
+  await using sink = await open(receiver.endpoint, { message_bytes_max: 2_048 });
   const big = { ...sealer.seal({ metadata: { note: 'x'.repeat(3_000) } }), number: 1 };
   const result = await send(sink, [...records.slice(0, 1), big, ...records.slice(2, 3)]);
   expect(result).toEqual({
@@ -358,7 +358,7 @@ test('a message over the limit is poison with its size, without its contents; th
 });
 
 test('a name that does not resolve, a port where nobody listens, a handshake nobody answers, and a stop', async () => {
-  await using lost = open('syslog.invalid:6514', { timeout_ms: 2_000 });
+  await using lost = await open('syslog.invalid:6514', { timeout_ms: 2_000 });
   expect(await send(lost, records)).toMatchObject({
     reason: expect.stringMatching(/ENOTFOUND|EAI_AGAIN|timeout/),
   });
@@ -367,7 +367,7 @@ test('a name that does not resolve, a port where nobody listens, a handshake nob
   await new Promise((listening) => silent.once('listening', listening));
   const address = silent.address();
   const port = typeof address === 'object' ? address?.port : 0;
-  await using mute = open(`127.0.0.1:${port}`, { transport: 'tls', timeout_ms: 200 });
+  await using mute = await open(`127.0.0.1:${port}`, { transport: 'tls', timeout_ms: 200 });
   expect(await send(mute, records)).toEqual({
     kind: 'failed',
     reason: `127.0.0.1:${port}: no connection: timeout`,

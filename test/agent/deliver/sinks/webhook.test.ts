@@ -9,7 +9,10 @@ import { openTestSink, sealedRecords, send, SINK_BASE } from '../../../support/s
 
 const records = sealedRecords(6);
 
-function open(url: string, over: Partial<WebhookExporterConfig> = {}): Sink & AsyncDisposable {
+function open(
+  url: string,
+  over: Partial<WebhookExporterConfig> = {},
+): Promise<Sink & AsyncDisposable> {
   return openTestSink({
     ...SINK_BASE,
     name: 'webhook',
@@ -37,10 +40,10 @@ test('the signature is the one that Standard Webhooks publishes as its example',
 
 test('a receiver with another secret takes nothing, and nothing is a dead letter', async () => {
   await using peer = await startWebhookPeer();
-  await using wrong = open(peer.url, { secret: 'another secret of some length' });
+  await using wrong = await open(peer.url, { secret: 'another secret of some length' });
   expect(await send(wrong, records)).toMatchObject({ kind: 'failed' });
   expect(peer.violations).toEqual(['webhook-signature']);
-  await using right = open(`${peer.url}/hooks/audit`);
+  await using right = await open(`${peer.url}/hooks/audit`);
   expect(await send(right, records)).toEqual(DELIVERED);
   expect(peer.stored).toHaveLength(records.length);
 });
@@ -53,7 +56,7 @@ test('webhook-id stays the same when a batch goes again, so that the receiver ca
       return { status: 204, body: '' };
     },
   });
-  await using sink = open(`${peer.url}/hooks/audit`, { headers: { 'x-team': 'a' } });
+  await using sink = await open(`${peer.url}/hooks/audit`, { headers: { 'x-team': 'a' } });
   expect(await send(sink, records)).toEqual(DELIVERED);
   await send(sink, records);
   expect(seen[0]).toMatch(/^msg_/);
@@ -69,7 +72,7 @@ test.each([
   await using peer = await startHttpPeer({
     handle: ({ url }) => (url.pathname === asked ? { status: 204, body: '' } : url.pathname),
   });
-  await using sink = open(`${peer.url}${path}`);
+  await using sink = await open(`${peer.url}${path}`);
   expect(await send(sink, records)).toEqual(DELIVERED);
   expect(peer.violations).toEqual([]);
 });
@@ -79,7 +82,7 @@ test('an answer without an end is given up at 64 MiB, and confirms nothing', asy
   await using peer = await startHttpPeer({
     handle: () => ({ status: 200, body: isHuge ? Buffer.alloc((64 << 20) + 1, ' ') : '' }),
   });
-  await using sink = open(peer.url, { timeout_ms: 30_000 });
+  await using sink = await open(peer.url, { timeout_ms: 30_000 });
   expect(await send(sink, records)).toMatchObject({
     kind: 'failed',
     reason: expect.stringContaining('too large'),
@@ -96,7 +99,7 @@ test('webhook-id tells batches of the same event ids apart, when another tenant 
       return { status: 204, body: '' };
     },
   });
-  await using sink = open(peer.url);
+  await using sink = await open(peer.url);
   for (const tenant of ['globex', 'acme']) {
     const fields = { event_id: '01K00000000000000000000000', tenant };
     expect(
@@ -114,7 +117,7 @@ test('what an answer names is retried or poison; the rest is confirmed', async (
   await using peer = await startHttpPeer({
     handle: () => ({ status: 200, body: JSON.stringify(answer) }),
   });
-  await using sink = open(peer.url);
+  await using sink = await open(peer.url);
   expect(await send(sink, records)).toEqual({
     kind: 'delivered',
     retry: [0, 2],
@@ -133,7 +136,7 @@ test('after a 422 the others go again at once; its free text is not repeated', a
       : { status: 200, body: '' };
   };
   await using peer = await startHttpPeer({ handle });
-  await using sink = open(peer.url);
+  await using sink = await open(peer.url);
   expect(await send(sink, records)).toEqual({
     kind: 'delivered',
     retry: [],
@@ -144,7 +147,7 @@ test('after a 422 the others go again at once; its free text is not repeated', a
 
 test('a 422 that names nobody is no verdict on a record', async () => {
   await using peer = await startHttpPeer({ handle: () => ({ status: 422, body: 'no' }) });
-  await using sink = open(peer.url);
+  await using sink = await open(peer.url);
   expect(await send(sink, records)).toEqual({
     kind: 'failed',
     reason: 'answered 422 and names no record',
