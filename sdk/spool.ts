@@ -16,7 +16,7 @@ import type { FailureChannel } from './failure-channel.ts';
 import { createSpoolClaims } from './spool-claims.ts';
 import { drainFile, type DrainedFile } from './spool-drain.ts';
 import { readSpoolFile, type SealedFile } from './spool-file.ts';
-import { encodeSpoolLine, readSpool } from './spool-format.ts';
+import { encodeSpoolLine, readSpool, type SpooledEvent } from './spool-format.ts';
 import { createSpoolWriter } from './spool-writer.ts';
 
 export interface SpoolSettings {
@@ -169,7 +169,7 @@ export function createSpool(
     const result = await drainFile(contents, { ...settings, onAnswer: answered }, stop.signal);
     if (result === null) return false;
     if (contents.corruptLines > 0) tellDamage(file, contents.corruptLines);
-    const refused = await keepWhatIsLeft(result);
+    const refused = await keepWhatIsLeft(contents.events, result);
     if (refused + contents.corruptLines > 0) await setAside(file);
     else await rm(file.path, { force: true });
     return true;
@@ -185,12 +185,14 @@ export function createSpool(
   }
 
   /** Returns how many are refused. An agent that passes an event's number twice is believed. */
-  async function keepWhatIsLeft({ refused, again }: DrainedFile): Promise<number> {
+  async function keepWhatIsLeft(
+    events: readonly SpooledEvent[],
+    { refused, again }: DrainedFile,
+  ): Promise<number> {
     const twice = again.filter(({ event }) => renumbered.has(event.event_id));
-    for (const { event, error } of [...refused, ...twice]) {
-      renumbered.delete(event.event_id);
+    for (const { event_id } of events) renumbered.delete(event_id);
+    for (const { event, error } of [...refused, ...twice])
       channel.write({ kind: 'spool_refused', event_id: event.event_id, code: error.code });
-    }
     for (const { event } of again.filter((one) => !twice.includes(one))) {
       const line = encodeSpoolLine(event.bytes.subarray(event.start, event.end));
       const written = await new Promise<Written>((resolve) => commits.write(line, resolve));
