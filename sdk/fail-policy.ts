@@ -65,6 +65,9 @@ const OUTAGES: ReadonlySet<string> = new Set([
   'shutting_down',
 ]);
 
+/** A disk may be slower than what callers wait for an agent that is well. */
+const SPOOL_WAIT_MS_MIN = 5_000;
+
 /** Creates the fail policies of one Audit. */
 export function createFailPolicies(options: FailPolicyOptions): FailPolicies {
   const { service, resolved, hook } = options;
@@ -113,24 +116,31 @@ export function createFailPolicies(options: FailPolicyOptions): FailPolicies {
   function unsent(entry: QueueEntry, error: AuditError): void {
     if (spool === null || !spools(entry)) return reject(entry, error);
     open += 1;
-    spool.append(entry.event, (outcome) => spooled(entry, error, outcome));
+    let kept: SpooledReceipt | null = null;
+    let isAnswered = false;
+    const answer = (lost: SpoolFailure): void => {
+      if (isAnswered) return;
+      isAnswered = true;
+      clearTimeout(timer);
+      if (kept === null) giveUp(entry, error, lost);
+      else entry.resolve(kept);
+      settled();
+    };
+    // A disk that hangs is one that fails: its caller has waited long enough.
+    const waitMs = Math.max(resolved.timeoutMs, SPOOL_WAIT_MS_MIN);
+    const timer = setTimeout(() => answer(hanging(waitMs)), waitMs);
+    spool.append(entry.event, (outcome) => {
+      if (!outcome.ok) return answer(outcome);
+      if (isAnswered) return;
+      kept = { event_id: entry.event.event_id, spooled: true, error };
+      const failure = { error, ...failingOf(entry.event), spooled: true };
+      runInContext(entry.context, () => tell(failure, () => answer(hanging(0))));
+    });
   }
 
-  function spooled(entry: QueueEntry, error: AuditError, outcome: SpoolOutcome): void {
-    if (!outcome.ok) {
-      breaker.trip(performance.now(), outcome.reason);
-      reject(entry, unkept(error, outcome));
-      return settled();
-    }
-    const { event_id } = entry.event;
-    const failure = { error, ...failingOf(entry.event), spooled: true };
-    const receipt: SpooledReceipt = { event_id, spooled: true, error };
-    runInContext(entry.context, () =>
-      tell(failure, () => {
-        entry.resolve(receipt);
-        settled();
-      }),
-    );
+  function giveUp(entry: QueueEntry, error: AuditError, lost: SpoolFailure): void {
+    breaker.trip(performance.now(), lost.reason);
+    reject(entry, unkept(error, lost));
   }
 
   function settled(): void {
@@ -209,11 +219,19 @@ function circuitOpen(): AuditError {
   );
 }
 
+type SpoolFailure = Exclude<SpoolOutcome, { ok: true }> & { readonly mayBeKept?: boolean };
+
+/** What is at such a disk may be kept after all, and is drained then. */
+function hanging(ms: number): SpoolFailure {
+  const message = `the disk of the spool has not answered within ${ms} ms`;
+  return { ok: false, reason: 'spool_failed', message, mayBeKept: true };
+}
+
 /** The agent did not take it, and the spool could not keep it. */
-function unkept(error: AuditError, outcome: SpoolOutcome & { ok: false }): AuditError {
-  return new AuditError(error.code, `${error.message}; not spooled: ${outcome.message}`, {
+function unkept(error: AuditError, lost: SpoolFailure): AuditError {
+  return new AuditError(error.code, `${error.message}; not spooled: ${lost.message}`, {
     cause: error,
-    recorded: error.recorded,
+    recorded: lost.mayBeKept === true ? 'unknown' : error.recorded,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
   });
 }

@@ -9,9 +9,9 @@ const { log, spoolDir, ...options } = JSON.parse(process.argv[2]);
 const file = openSync(log, 'a');
 const note = (line) => writeSync(file, `${JSON.stringify(line)}\n`);
 const audit = createAudit({
-  ...options,
   timeoutMs: 10_000,
   breaker: { forMs: 600_000 },
+  ...options,
   spool: { dir: spoolDir, afterMs: 50 },
 });
 let stopping = false;
@@ -28,7 +28,7 @@ async function recordOne(n) {
     });
     note(spooled ? { spooled: event_id } : { acked: event_id });
   } catch (error) {
-    note({ failed: error.code ?? error.message });
+    note({ failed: error.code ?? error.message, recorded: error.recorded });
   }
 }
 
