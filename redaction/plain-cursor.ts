@@ -67,7 +67,8 @@ export class PlainCursor {
     const { bytes, at } = this;
     if (bytes[at] !== QUOTE) return false;
     // For one that is not clean -1: shorter than any text.
-    const end = this.rules.suspicion.endOfCleanText(bytes, at + 1, keepEmails);
+    const { suspicion, keepsEmails } = this.rules;
+    const end = suspicion.endOfCleanText(bytes, at + 1, keepEmails && keepsEmails);
     const length = end - at - 1;
     if (length < min || length > max) return false;
     this.at = end + 1;

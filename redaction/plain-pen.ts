@@ -66,7 +66,8 @@ export class PlainPen {
     // Read back, as the agent will: a quote inside would end it too soon. Where it does not fit it was
     // not written whole, and `at` tells that.
     if (end >= bytes.length) return;
-    if (this.rules.suspicion.endOfCleanText(bytes, at + 1, keepEmails) !== end)
+    const { suspicion, keepsEmails } = this.rules;
+    if (suspicion.endOfCleanText(bytes, at + 1, keepEmails && keepsEmails) !== end)
       this.isPlain = false;
   }
 

@@ -30,6 +30,11 @@ export interface RedactorOptions {
   readonly masterKey: Uint8Array;
   /** Names of members to drop besides the built-in ones, in any spelling. */
   readonly sensitiveKeys?: readonly string[];
+  /**
+   * Whether e-mail addresses stay where they say who or which: in actor and resource. Default true; false where
+   * people are to be found in the vault only.
+   */
+  readonly keepsEmails?: boolean;
 }
 
 /** Takes secrets out of events. */
@@ -57,7 +62,8 @@ export function createRedactor(options: RedactorOptions): Redactor {
   const tokenizer = createTokenizer(options.masterKey);
   const classifyKey = createKeyClassifier(options.sensitiveKeys ?? []);
   const suspicion = createSuspicion(options.sensitiveKeys ?? []);
-  const identity = { classifyKey, suspicion, keepEmails: true };
+  const keepsEmails = options.keepsEmails ?? true;
+  const identity = { classifyKey, suspicion, keepEmails: keepsEmails };
   const strict = { classifyKey, suspicion, keepEmails: false };
   const redactMetadata = createMetadataRedactor(classifyKey);
 
@@ -99,8 +105,8 @@ export function createRedactor(options: RedactorOptions): Redactor {
   return {
     keyId: tokenizer.keyId,
     redactEvent,
-    readPlain: createPlainEventReader({ classifyKey, suspicion }),
-    writePlain: createPlainEventWriter({ classifyKey, suspicion }),
+    readPlain: createPlainEventReader({ classifyKey, suspicion, keepsEmails }),
+    writePlain: createPlainEventWriter({ classifyKey, suspicion, keepsEmails }),
   };
 }
 

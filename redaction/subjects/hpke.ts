@@ -27,47 +27,38 @@ const HPKE_SUITE = Buffer.from('HPKE\x00\x20\x00\x01\x00\x02', 'latin1');
 const EMPTY = Buffer.alloc(0);
 const MODE_BASE = Buffer.from([0]);
 
-/** A new private key, raw. */
-export function generatePrivateKey(): Buffer {
-  const { privateKey } = generateKeyPairSync('x25519');
-  return privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(-HPKE_KEY_BYTES);
-}
-
-/** The public key of a private one, both raw. */
-export function publicKeyOf(privateKey: Uint8Array): Buffer {
-  return rawPublic(createPublicKey(privateObject(privateKey)));
+/** A new private key. */
+export function generatePrivateKey(): KeyObject {
+  return generateKeyPairSync('x25519').privateKey;
 }
 
 /** Seals to a public key: 32 bytes of encapsulated key, then ciphertext and tag. */
 export function seal(
-  publicKey: Uint8Array,
+  publicKey: KeyObject,
   info: Uint8Array,
   aad: Uint8Array,
   plaintext: Uint8Array,
-  ephemeral: Uint8Array = generatePrivateKey(),
+  ephemeral: KeyObject = generatePrivateKey(),
 ): Buffer {
-  const own = publicKeyOf(ephemeral);
-  const secret = diffieHellman({
-    privateKey: privateObject(ephemeral),
-    publicKey: publicObject(publicKey),
-  });
-  const { key, nonce } = schedule(secret, own, publicKey, info);
+  const own = rawPublic(createPublicKey(ephemeral));
+  const secret = diffieHellman({ privateKey: ephemeral, publicKey });
+  const { key, nonce } = schedule(secret, own, rawPublic(publicKey), info);
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(aad);
   return Buffer.concat([own, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
 
 /** Opens what was sealed to the key. Throws for another key, other info or aad, or one changed bit. */
 export function open(
-  privateKey: Uint8Array,
+  privateKey: KeyObject,
   info: Uint8Array,
   aad: Uint8Array,
   sealed: Uint8Array,
 ): Buffer {
   if (sealed.length < HPKE_KEY_BYTES + TAG_BYTES) throw new Error('the sealed text is too short');
   const encapsulated = sealed.subarray(0, HPKE_KEY_BYTES);
-  const own = privateObject(privateKey);
-  const secret = diffieHellman({ privateKey: own, publicKey: publicObject(encapsulated) });
-  const { key, nonce } = schedule(secret, encapsulated, rawPublic(createPublicKey(own)), info);
+  const secret = diffieHellman({ privateKey, publicKey: importPublic(encapsulated) });
+  const recipient = rawPublic(createPublicKey(privateKey));
+  const { key, nonce } = schedule(secret, encapsulated, recipient, info);
   const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES })
     .setAAD(aad)
     .setAuthTag(sealed.subarray(-TAG_BYTES));
@@ -128,18 +119,24 @@ function expand(
     .subarray(0, bytes);
 }
 
-function privateObject(raw: Uint8Array): KeyObject {
-  return createPrivateKey({
-    key: Buffer.concat([PRIVATE_DER, raw]),
-    format: 'der',
-    type: 'pkcs8',
-  });
+/** A private key of 32 raw bytes. Reading keys costs more than all the rest: keep them. */
+export function importPrivate(raw: Uint8Array): KeyObject {
+  const key = Buffer.concat([PRIVATE_DER, raw]);
+  return createPrivateKey({ key, format: 'der', type: 'pkcs8' });
 }
 
-function publicObject(raw: Uint8Array): KeyObject {
-  return createPublicKey({ key: Buffer.concat([PUBLIC_DER, raw]), format: 'der', type: 'spki' });
+/** A public key of 32 raw bytes. */
+export function importPublic(raw: Uint8Array): KeyObject {
+  const key = Buffer.concat([PUBLIC_DER, raw]);
+  return createPublicKey({ key, format: 'der', type: 'spki' });
 }
 
-function rawPublic(key: KeyObject): Buffer {
+/** The 32 bytes of a private key. */
+export function rawPrivate(key: KeyObject): Buffer {
+  return key.export({ format: 'der', type: 'pkcs8' }).subarray(-HPKE_KEY_BYTES);
+}
+
+/** The 32 bytes of a public key. */
+export function rawPublic(key: KeyObject): Buffer {
   return key.export({ format: 'der', type: 'spki' }).subarray(-HPKE_KEY_BYTES);
 }

@@ -5,17 +5,17 @@
  *   v2 <64 hex: index key> private <64 hex>        v2 <64 hex: index key> public <64 hex>
  *   v1 <64 hex: index key> private <64 hex>        v1 <64 hex: index key> public <64 hex>
  */
-import { randomBytes } from 'node:crypto';
+import { createPublicKey, randomBytes, type KeyObject } from 'node:crypto';
 import { err, ok, type Result } from '../../schemas/result.ts';
-import { generatePrivateKey, publicKeyOf } from './hpke.ts';
+import { generatePrivateKey, importPrivate, importPublic, rawPrivate, rawPublic } from './hpke.ts';
 
 /** One version: what finds a person (index key), what seals, and perhaps what opens. */
 export interface VaultKey {
   readonly version: string;
   readonly indexKey: Uint8Array;
-  readonly publicKey: Uint8Array;
+  readonly publicKey: KeyObject;
   /** Null in an application. */
-  readonly privateKey: Uint8Array | null;
+  readonly privateKey: KeyObject | null;
 }
 
 /** The newest seals; all of them find. */
@@ -28,7 +28,7 @@ const INDEX_KEY_BYTES = 32;
 export function createVaultKey(version: string): VaultKey {
   const privateKey = generatePrivateKey();
   const indexKey = randomBytes(INDEX_KEY_BYTES);
-  return { version, indexKey, privateKey, publicKey: publicKeyOf(privateKey) };
+  return { version, indexKey, privateKey, publicKey: createPublicKey(privateKey) };
 }
 
 /** The version after the newest. */
@@ -43,7 +43,9 @@ export function formatVaultKeys(
 ): string {
   const lines = ring.map(({ version, indexKey, publicKey, privateKey }) => {
     const isPrivate = isFor === 'administrator' && privateKey !== null;
-    const half = isPrivate ? `private ${hex(privateKey)}` : `public ${hex(publicKey)}`;
+    const half = isPrivate
+      ? `private ${hex(rawPrivate(privateKey))}`
+      : `public ${hex(rawPublic(publicKey))}`;
     return `${version} ${hex(indexKey)} ${half}\n`;
   });
   return lines.join('');
@@ -59,12 +61,9 @@ export function parseVaultKeys(text: string): Result<VaultKeyRing, string> {
     const [, version = '', index = '', half, key = ''] = found;
     if (ring.some((one) => one.version === version)) return err(`${version} is there twice`);
     const raw = Buffer.from(key, 'hex');
-    ring.push({
-      version,
-      indexKey: Buffer.from(index, 'hex'),
-      publicKey: half === 'private' ? publicKeyOf(raw) : raw,
-      privateKey: half === 'private' ? raw : null,
-    });
+    const privateKey = half === 'private' ? importPrivate(raw) : null;
+    const publicKey = privateKey === null ? importPublic(raw) : createPublicKey(privateKey);
+    ring.push({ version, indexKey: Buffer.from(index, 'hex'), publicKey, privateKey });
   }
   const [newest, ...older] = ring.sort((a, b) => numberOf(b) - numberOf(a));
   return newest === undefined ? err(`there is no vault key; ${REMEDY}`) : ok([newest, ...older]);
