@@ -21,6 +21,7 @@ import {
   QUOTE,
   TRUE,
 } from './plain-layout.ts';
+import { mayBePersonal } from './personal.ts';
 import { createPlainNames, type PlainRules } from './plain-names.ts';
 import { PlainWords } from './plain-words.ts';
 
@@ -73,6 +74,12 @@ export class PlainCursor {
     if (length < min || length > max) return false;
     this.at = end + 1;
     return true;
+  }
+
+  /** A text of `min` to `max` characters that is no person's either. */
+  readId(min: number, max: number): boolean {
+    const start = this.at;
+    return this.readText(min, max) && !mayBePersonal(this.stringFrom(start));
   }
 
   readTextOrNull(min: number, max: number): boolean {

@@ -21,6 +21,7 @@ import {
   QUOTE,
   TRUE,
 } from './plain-layout.ts';
+import { mayBePersonal } from './personal.ts';
 import { createPlainNames, type PlainRules } from './plain-names.ts';
 
 /** A class, for the fields are what the hot path lives on. */
@@ -69,6 +70,12 @@ export class PlainPen {
     const { suspicion, keepsEmails } = this.rules;
     if (suspicion.endOfCleanText(bytes, at + 1, keepEmails && keepsEmails) !== end)
       this.isPlain = false;
+  }
+
+  /** A text that is no person's either. */
+  id(value: unknown, min: number, max: number): void {
+    this.text(value, min, max);
+    if (typeof value === 'string' && mayBePersonal(value)) this.isPlain = false;
   }
 
   textOrNull(value: string | null, min: number, max: number): void {
