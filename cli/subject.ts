@@ -31,7 +31,7 @@ interface SubjectOptions extends Omit<RecordingOptions, 'service'> {
 }
 
 const RESOLVE_EXAMPLES = `
-Example:
+Examples:
   $ sealtrail subject resolve sub_7qk4… --reason "case 2291"
 
 That you asked is recorded (subject.resolve) before the answer is shown: without a running agent there is none.
@@ -39,7 +39,7 @@ Needs the private keys, and a member of sealtrail_vault_resolver.
 Exit codes: 0 resolved, 1 the token stands for nobody (erased, or never given), 2 it could not be asked.`;
 
 const TOKENS_EXAMPLES = `
-Example:
+Examples:
   $ sealtrail subject tokens --tenant acme < identity.txt     to look for a person's events (Art. 15), or to erase
 
 The identity comes from standard input, for other users can read a command line. A person has one token as actor

@@ -14,17 +14,30 @@ interface VaultOptions {
   readonly json?: boolean;
 }
 
-const EXAMPLES = `
-Examples:
-  $ createdb vault && sealtrail vault init --url postgresql://postgres@vault-host/vault --keys /etc/sealtrail/vault.keys
-  $ sealtrail vault status                   exit code 1 where somebody has to do something
-  $ sealtrail vault rotate-key               then give applications the new lines, and restart them
-  $ sealtrail vault destroy-key v1           then no backup of v1's days can be read any more
+const EXAMPLES: Readonly<Record<string, string>> = {
+  init: `
+  $ createdb vault && sealtrail vault init --url postgresql://postgres@vault-host/vault
+  $ sealtrail vault init --keys /etc/sealtrail/vault.keys      again after an upgrade
 
-init takes a superuser, rotate-key and destroy-key a member of sealtrail_vault_owner, status a member of that or of
-sealtrail_vault_resolver. Two key files, 0600: FILE opens envelopes and stays with the vault's administrator;
-FILE.application is what $SEALTRAIL_VAULT_KEYS of an application holds: it adds people and reads none.
-Exit codes: 0 done, 1 status has findings, 2 it could not be done. How erasure works: docs/ERASURE.md.`;
+As a superuser of the vault's server. Writes two key files, 0600: FILE opens envelopes and stays with the vault's
+administrator; FILE.application is for $SEALTRAIL_VAULT_KEYS of applications: it adds people and reads none.`,
+  status: `
+  $ sealtrail vault status
+  $ sealtrail vault status --json | jq .findings
+
+As a member of sealtrail_vault_owner or sealtrail_vault_resolver.`,
+  'rotate-key': `
+  $ sealtrail vault rotate-key --expires-days 30
+
+As a member of sealtrail_vault_owner. Then give applications the new FILE.application, and restart them.`,
+  'destroy-key': `
+  $ sealtrail vault destroy-key v1
+
+As a member of sealtrail_vault_owner, once every application has the newer keys. Whoever is still sealed to it
+moves first. No backup of its days can be read any more.`,
+};
+const EXIT_CODES =
+  'Exit codes: 0 done, 1 status has findings, 2 it could not be done. How erasure works: docs/ERASURE.md';
 
 const DAYS_OPTION = '--expires-days <n>';
 const DAYS_HELP = 'by when a new key version is to be destroyed; the longest that a backup is kept';
@@ -34,14 +47,14 @@ const DAYS_DEFAULT = '90';
 export function addVaultCommand(program: Command): void {
   const vault = program
     .command('vault')
-    .description('where tokens lead back to people, and can be made not to')
-    .addHelpText('after', EXAMPLES);
+    .description('where tokens lead back to people, and can be made not to');
   const add = (name: string, description: string): Command =>
     vault
       .command(name)
       .description(description)
       .option(URL_OPTION, URL_HELP)
-      .option(KEYS_OPTION, KEYS_HELP, defaultKeyFile());
+      .option(KEYS_OPTION, KEYS_HELP, defaultKeyFile())
+      .addHelpText('after', `\nExamples:${EXAMPLES[name] ?? ''}\n${EXIT_CODES}`);
 
   add('init', 'create or upgrade roles and tables, and the first keys')
     .option(DAYS_OPTION, DAYS_HELP, DAYS_DEFAULT)
