@@ -1,8 +1,8 @@
 /** The event that all benchmarks record: 760 bytes or so as sealed JSON, of an ordinary shape. */
-import type { EventDraft } from '../sdk/index.ts';
+import type { PlainDraft } from '../sdk/event-draft.ts';
 
 /** Draft number `n`; varies where real events vary. */
-export function benchDraft(n: number): EventDraft {
+export function benchDraft(n: number): PlainDraft {
   return {
     action: 'customer.read',
     outcome: 'success',

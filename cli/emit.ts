@@ -1,21 +1,13 @@
 /** `sealtrail emit`: records NDJSON events from standard input, through the SDK and the agent's socket. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
-import { loadVocabularyFile } from '../agent/config.ts';
-import { err, messageOf, ok, type Result } from '../schemas/result.ts';
-import type { Vocabulary } from '../schemas/vocabulary.ts';
-import { AuditError, createAudit, type Audit, type RecordReceipt } from '../sdk/index.ts';
+import { AuditError, type Audit, type RecordReceipt } from '../sdk/index.ts';
 import { parseDraft } from './emit-input.ts';
-import { askAgent, DATA_DIR_HELP, DATA_DIR_OPTION, defaultDataDir } from './options.ts';
+import { DATA_DIR_HELP, DATA_DIR_OPTION, defaultDataDir } from './options.ts';
 import { createProgress } from './progress.ts';
+import { openAudit, type RecordingOptions } from './recording.ts';
 
-interface EmitOptions {
-  readonly dataDir: string;
-  readonly service: string;
-  readonly tenant: string;
-  readonly vocabulary?: string;
+interface EmitOptions extends RecordingOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -73,42 +65,6 @@ async function runEmit(options: EmitOptions): Promise<number> {
   await Promise.all(open);
   await audit.close();
   return emission.conclude(line);
-}
-
-async function openAudit(options: EmitOptions): Promise<Result<Audit, string>> {
-  const vocabulary = await findVocabulary(options);
-  if (!vocabulary.ok) return vocabulary;
-  try {
-    const redactionKey =
-      process.env['SEALTRAIL_REDACTION_KEY'] ||
-      (await readFile(join(options.dataDir, 'keys', 'redaction.key'), 'utf8')).trim();
-    const audit = createAudit({
-      service: options.service,
-      tenant: options.tenant,
-      vocabulary: { version: 1, actions: [...vocabulary.value.actions.values()] },
-      socketPath: join(options.dataDir, 'sealtrail.sock'),
-      redactionKey,
-    });
-    return ok(audit);
-  } catch (error) {
-    return err(messageOf(error));
-  }
-}
-
-async function findVocabulary(options: EmitOptions): Promise<Result<Vocabulary, string>> {
-  let file = options.vocabulary;
-  if (file === undefined) {
-    const status = await askAgent(options.dataDir, 'GET', '/status');
-    if (!status.ok) return status;
-    const { value } = status;
-    if (typeof value !== 'object' || value === null || !('vocabulary_file' in value))
-      return err('the agent does not say where its vocabulary is; name it with --vocabulary');
-    file = String(value.vocabulary_file);
-  }
-  const loaded = await loadVocabularyFile(file);
-  if (loaded.ok) return loaded;
-  const first = loaded.error[0];
-  return err(`${file}:${first?.line ?? 1}: ${first?.field ?? ''} ${first?.message ?? ''}`);
 }
 
 async function recordLine(audit: Audit, text: string): Promise<RecordReceipt> {

@@ -22,6 +22,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   dlq: async () => (await import('./dlq.ts')).addDlqCommand,
   setup: async () => (await import('./setup.ts')).addSetupCommand,
   token: async () => (await import('./token.ts')).addTokenCommand,
+  vault: async () => (await import('./vault.ts')).addVaultCommand,
+  subject: async () => (await import('./subject.ts')).addSubjectCommand,
+  erase: async () => (await import('./erase.ts')).addEraseCommand,
   gateway: async () => (await import('./gateway.ts')).addGatewayCommand,
   init: async () => (await import('./config.ts')).addInitCommand,
 };

@@ -5,6 +5,7 @@
 import { findCardNumbers } from './card-number.ts';
 import { addIbans } from './iban.ts';
 import type { KeyClass } from './keys.ts';
+import { findPersonal } from './personal.ts';
 import type { Span } from './spans.ts';
 import { normalizeId } from './token-lookup.ts';
 import type { Suspicion } from './suspicion.ts';
@@ -27,12 +28,15 @@ export function detect(text: string, options: DetectOptions): readonly Span[] {
   if (!options.keepEmails && text.includes('@')) addEmails(text, spans);
   if (text.includes('://')) addUrlPasswords(text, spans);
   if (SIGN.test(text)) addAssignments(text, options.classifyKey, spans);
+  if (options.isOpaque === true) spans.push(...findPersonal(text));
   return spans;
 }
 
 /** What detect needs to know about where the text stands. */
 export interface DetectOptions {
   readonly keepEmails: boolean;
+  /** An id, in which no person has a place (personal.ts). */
+  readonly isOpaque?: boolean;
   readonly classifyKey: (name: string) => KeyClass;
   readonly suspicion: Suspicion;
 }

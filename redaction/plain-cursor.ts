@@ -21,6 +21,7 @@ import {
   QUOTE,
   TRUE,
 } from './plain-layout.ts';
+import { mayBePersonal } from './personal.ts';
 import { createPlainNames, type PlainRules } from './plain-names.ts';
 import { PlainWords } from './plain-words.ts';
 
@@ -67,11 +68,18 @@ export class PlainCursor {
     const { bytes, at } = this;
     if (bytes[at] !== QUOTE) return false;
     // For one that is not clean -1: shorter than any text.
-    const end = this.rules.suspicion.endOfCleanText(bytes, at + 1, keepEmails);
+    const { suspicion, keepsEmails } = this.rules;
+    const end = suspicion.endOfCleanText(bytes, at + 1, keepEmails && keepsEmails);
     const length = end - at - 1;
     if (length < min || length > max) return false;
     this.at = end + 1;
     return true;
+  }
+
+  /** A text of `min` to `max` characters that is no person's either. */
+  readId(min: number, max: number): boolean {
+    const start = this.at;
+    return this.readText(min, max) && !mayBePersonal(this.stringFrom(start));
   }
 
   readTextOrNull(min: number, max: number): boolean {

@@ -103,16 +103,17 @@ export function createPlainEventReader(rules: PlainRules): ReadPlainEvent {
     if (!cursor.skip(COMMA_NAME) || !cursor.readText(1, 512, true)) return null;
     if (!cursor.skip(ON_BEHALF_OF) || !readPrincipal()) return null;
     if (cursor.skip(ROLES) && !cursor.readTexts(128, 64)) return null;
-    if (cursor.skip(SESSION_ID) && !cursor.readText(1, 512)) return null;
+    if (cursor.skip(SESSION_ID) && !cursor.readId(1, 512)) return null;
     if (!cursor.skip(COMMA_TYPE) || !cursor.readOneOf(ACTOR_TYPES) || !cursor.skip(CLOSE))
       return null;
     const chainAt = cursor.at;
     if (cursor.skip(CHANGES) && !cursor.readTexts(256, 1024, true)) return null;
-    if (!cursor.skip(REQUEST_ID) || !cursor.readTextOrNull(1, 256)) return null;
+    if (!cursor.skip(REQUEST_ID)) return null;
+    if (!cursor.skip(NULL) && !cursor.readId(1, 256)) return null;
     if (cursor.skip(SPAN_ID) && !cursor.readWord(HEX, 16, 16)) return null;
     if (!cursor.skip(TRACE_ID)) return null;
     if (!cursor.readWord(HEX, 32, 32) && !cursor.skip(NULL)) return null;
-    if (cursor.skip(WORKFLOW_ID) && !cursor.readText(1, 256)) return null;
+    if (cursor.skip(WORKFLOW_ID) && !cursor.readId(1, 256)) return null;
     if (!cursor.skip(ACTION)) return null;
     const actionAt = cursor.at;
     if (!cursor.readWord(NAME, 1, 128)) return null;

@@ -8,6 +8,8 @@ import type { Suspicion } from './suspicion.ts';
 export interface PlainRules {
   readonly classifyKey: (name: string) => KeyClass;
   readonly suspicion: Suspicion;
+  /** Whether e-mail addresses stay in actor and resource. */
+  readonly keepsEmails: boolean;
 }
 
 const NAMES_KEPT_MAX = 4096;
@@ -16,7 +18,7 @@ const NAMES_KEPT_MAX = 4096;
 export function createPlainNames({
   classifyKey,
   suspicion,
-}: PlainRules): (name: string) => boolean {
+}: Pick<PlainRules, 'classifyKey' | 'suspicion'>): (name: string) => boolean {
   const plain = new Set<string>();
   return (name) => {
     if (plain.has(name)) return true;

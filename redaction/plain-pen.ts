@@ -21,6 +21,7 @@ import {
   QUOTE,
   TRUE,
 } from './plain-layout.ts';
+import { mayBePersonal } from './personal.ts';
 import { createPlainNames, type PlainRules } from './plain-names.ts';
 
 /** A class, for the fields are what the hot path lives on. */
@@ -66,8 +67,15 @@ export class PlainPen {
     // Read back, as the agent will: a quote inside would end it too soon. Where it does not fit it was
     // not written whole, and `at` tells that.
     if (end >= bytes.length) return;
-    if (this.rules.suspicion.endOfCleanText(bytes, at + 1, keepEmails) !== end)
+    const { suspicion, keepsEmails } = this.rules;
+    if (suspicion.endOfCleanText(bytes, at + 1, keepEmails && keepsEmails) !== end)
       this.isPlain = false;
+  }
+
+  /** A text that is no person's either. */
+  id(value: unknown, min: number, max: number): void {
+    this.text(value, min, max);
+    if (typeof value === 'string' && mayBePersonal(value)) this.isPlain = false;
   }
 
   textOrNull(value: string | null, min: number, max: number): void {

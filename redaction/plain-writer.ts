@@ -46,7 +46,7 @@ export function createPlainEventWriter(rules: PlainRules): WritePlainEvent {
     }
     if (actor.session_id !== undefined) {
       pen.put(layout.SESSION_ID);
-      pen.text(actor.session_id, 1, 512);
+      pen.id(actor.session_id, 1, 512);
     }
     pen.put(layout.COMMA_TYPE);
     pen.oneOf(actor.type, layout.ACTOR_TYPES);
@@ -55,7 +55,8 @@ export function createPlainEventWriter(rules: PlainRules): WritePlainEvent {
 
   function putCorrelation({ correlation }: AuditEvent): void {
     pen.put(layout.REQUEST_ID);
-    pen.textOrNull(correlation.request_id, 1, 256);
+    if (correlation.request_id === null) pen.put(layout.NULL);
+    else pen.id(correlation.request_id, 1, 256);
     if (correlation.span_id !== undefined) {
       pen.put(layout.SPAN_ID);
       pen.word(correlation.span_id, layout.HEX, 16, 16);
@@ -65,7 +66,7 @@ export function createPlainEventWriter(rules: PlainRules): WritePlainEvent {
     else pen.word(correlation.trace_id, layout.HEX, 32, 32);
     if (correlation.workflow_id !== undefined) {
       pen.put(layout.WORKFLOW_ID);
-      pen.text(correlation.workflow_id, 1, 256);
+      pen.id(correlation.workflow_id, 1, 256);
     }
   }
 

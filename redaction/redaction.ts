@@ -30,6 +30,11 @@ export interface RedactorOptions {
   readonly masterKey: Uint8Array;
   /** Names of members to drop besides the built-in ones, in any spelling. */
   readonly sensitiveKeys?: readonly string[];
+  /**
+   * Whether e-mail addresses stay where they say who or which: in actor and resource. Default true; false where
+   * people are to be found in the vault only.
+   */
+  readonly keepsEmails?: boolean;
 }
 
 /** Takes secrets out of events. */
@@ -47,6 +52,8 @@ export interface Redactor {
 /** Redacts strings of one tenant. */
 interface TextScope {
   redact(text: string, keepEmails: boolean): RedactedText | null;
+  /** The same of an id that is to be opaque. */
+  redactId(text: string): RedactedText | null;
 }
 
 /**
@@ -57,8 +64,10 @@ export function createRedactor(options: RedactorOptions): Redactor {
   const tokenizer = createTokenizer(options.masterKey);
   const classifyKey = createKeyClassifier(options.sensitiveKeys ?? []);
   const suspicion = createSuspicion(options.sensitiveKeys ?? []);
-  const identity = { classifyKey, suspicion, keepEmails: true };
+  const keepsEmails = options.keepsEmails ?? true;
+  const identity = { classifyKey, suspicion, keepEmails: keepsEmails };
   const strict = { classifyKey, suspicion, keepEmails: false };
+  const opaque = { ...strict, isOpaque: true };
   const redactMetadata = createMetadataRedactor(classifyKey);
 
   function redactEvent(event: AuditEvent): AuditEvent {
@@ -66,6 +75,7 @@ export function createRedactor(options: RedactorOptions): Redactor {
     const tokenize: Tokenize = (kind, value) => tokenizer.tokenize(tenant, kind, value);
     const scope: TextScope = {
       redact: (text, keepEmails) => redactText(text, keepEmails ? identity : strict, tokenize),
+      redactId: (text) => redactText(text, opaque, tokenize),
     };
     const changed: Mutable<AuditEvent> = {};
     note(changed, 'actor', event.actor, redactActor(event.actor, scope));
@@ -99,8 +109,8 @@ export function createRedactor(options: RedactorOptions): Redactor {
   return {
     keyId: tokenizer.keyId,
     redactEvent,
-    readPlain: createPlainEventReader({ classifyKey, suspicion }),
-    writePlain: createPlainEventWriter({ classifyKey, suspicion }),
+    readPlain: createPlainEventReader({ classifyKey, suspicion, keepsEmails }),
+    writePlain: createPlainEventWriter({ classifyKey, suspicion, keepsEmails }),
   };
 }
 
@@ -122,6 +132,7 @@ interface FieldRule {
   readonly name: string;
   readonly lengthMax: number;
   readonly keepEmails: boolean;
+  readonly isOpaque?: true;
   /** Written when the value has to go and a marker would break the field's form. */
   readonly replaceBy?: null;
 }
@@ -129,7 +140,7 @@ interface FieldRule {
 const PRINCIPAL_FIELDS: readonly FieldRule[] = [
   { name: 'id', lengthMax: 512, keepEmails: true },
   { name: 'name', lengthMax: 512, keepEmails: true },
-  { name: 'session_id', lengthMax: 512, keepEmails: false },
+  { name: 'session_id', lengthMax: 512, keepEmails: false, isOpaque: true },
 ];
 const RESOURCE_FIELDS: readonly FieldRule[] = [
   { name: 'type', lengthMax: 128, keepEmails: true },
@@ -143,8 +154,8 @@ const SOURCE_FIELDS: readonly FieldRule[] = [
   { name: 'service_version', lengthMax: 128, keepEmails: false },
 ];
 const CORRELATION_FIELDS: readonly FieldRule[] = [
-  { name: 'request_id', lengthMax: 256, keepEmails: false },
-  { name: 'workflow_id', lengthMax: 256, keepEmails: false },
+  { name: 'request_id', lengthMax: 256, keepEmails: false, isOpaque: true },
+  { name: 'workflow_id', lengthMax: 256, keepEmails: false, isOpaque: true },
 ];
 const ORIGIN_FIELDS: readonly FieldRule[] = [
   { name: 'record_id', lengthMax: 256, keepEmails: false },
@@ -167,7 +178,7 @@ function redactFields<T extends object>(
   for (const rule of rules) {
     const value: unknown = Reflect.get(object, rule.name);
     if (typeof value !== 'string') continue;
-    const found = scope.redact(value, rule.keepEmails);
+    const found = rule.isOpaque ? scope.redactId(value) : scope.redact(value, rule.keepEmails);
     if (found === null) continue;
     changed ??= {};
     changed[rule.name] = rule.replaceBy === null ? null : fit(found.text, rule.lengthMax);

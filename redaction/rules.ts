@@ -5,7 +5,7 @@
  */
 
 /** Version of the rule set; it changes with every rule. */
-export const REDACTION_RULES_VERSION = '1.1.0';
+export const REDACTION_RULES_VERSION = '1.2.0';
 
 /** What a match is called in markers and in `kinds`. */
 export const REDACTION_KINDS = [
@@ -22,6 +22,7 @@ export const REDACTION_KINDS = [
   'cookie',
   'encoded',
   'free_text',
+  'personal',
   'overlong',
 ] as const;
 

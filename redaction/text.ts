@@ -5,6 +5,7 @@
  */
 import { ASCII_BASE64, detect, type DetectOptions } from './detectors.ts';
 import { marker, maskProtected, panMarker } from './markers.ts';
+import { mayBePersonal } from './personal.ts';
 import type { RedactionKind } from './rules.ts';
 import { mergeSpans, type Span } from './spans.ts';
 import {
@@ -36,14 +37,15 @@ export function redactText(
   options: DetectOptions,
   tokenize: Tokenize,
 ): RedactedText | null {
-  if (!options.suspicion.isSuspicious(text, options.keepEmails)) return null;
+  const isSuspicious = options.suspicion.isSuspicious(text, options.keepEmails);
+  if (!isSuspicious && !(options.isOpaque === true && mayBePersonal(text))) return null;
   const kinds = new Set<RedactionKind>();
   let current = text;
   for (let pass = 0; pass < PASSES_MAX; pass++) {
     const spans = mergeSpans(findSpans(maskProtected(current), options, 0));
     if (spans.length === 0) break;
     for (const span of spans) kinds.add(span.kind);
-    const next = replaceSpans(current, spans, tokenize);
+    const next = replaceSpans(current, spans, options.isOpaque === true ? null : tokenize);
     if (next === current) break;
     // What is still changing after so many passes is written to confuse: nothing of it stays.
     current = pass === PASSES_MAX - 1 ? marker('secret') : next;
@@ -105,7 +107,8 @@ function findEncoded(text: string, options: DetectOptions, depth: number): reado
   return spans;
 }
 
-function replaceSpans(text: string, spans: readonly Span[], tokenize: Tokenize): string {
+/** `tokenize` is null where not even a token of a person may stay. */
+function replaceSpans(text: string, spans: readonly Span[], tokenize: Tokenize | null): string {
   let result = '';
   let at = 0;
   for (const span of spans) {
@@ -115,7 +118,8 @@ function replaceSpans(text: string, spans: readonly Span[], tokenize: Tokenize):
   return result + text.slice(at);
 }
 
-function replacement(span: Span, tokenize: Tokenize): string {
+function replacement(span: Span, tokenize: Tokenize | null): string {
   if (span.kind === 'pan') return panMarker(span.value.slice(-4));
-  return TOKEN_KINDS.has(span.kind) ? tokenize(span.kind, span.value) : marker(span.kind);
+  if (!TOKEN_KINDS.has(span.kind)) return marker(span.kind);
+  return tokenize === null ? marker('personal') : tokenize(span.kind, span.value);
 }

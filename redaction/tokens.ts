@@ -5,12 +5,12 @@
  */
 import { createHmac, hkdfSync } from 'node:crypto';
 import { err, ok, type Result } from '../schemas/result.ts';
+import { base32 } from './base32.ts';
 
 /** Shortest master key, in bytes. */
 export const REDACTION_KEY_BYTES_MIN = 32;
 
 const TENANT_KEYS_MAX = 1024;
-const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
 const TOKEN = /^tok_[a-z2-7]{8}_[a-z2-7]{26}$/;
 const LONG_DIGIT_RUN = /[0-9]{13}/;
 
@@ -111,22 +111,4 @@ export function parseKeyRing(
 
 function derive(key: Uint8Array, info: string): Buffer {
   return Buffer.from(hkdfSync('sha256', key, new Uint8Array(0), info, 32));
-}
-
-/** The first `characters` base32 digits of the bytes, 5 bits each, most significant first. */
-function base32(bytes: Uint8Array, characters: number): string {
-  let text = '';
-  let bits = 0;
-  let held = 0;
-  for (const byte of bytes) {
-    held = (held << 8) | byte;
-    bits += 8;
-    while (bits >= 5 && text.length < characters) {
-      bits -= 5;
-      text += ALPHABET.charAt((held >> bits) & 31);
-    }
-    held &= (1 << bits) - 1;
-    if (text.length === characters) break;
-  }
-  return text;
 }

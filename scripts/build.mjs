@@ -13,7 +13,8 @@ try {
   const tsc = spawnSync(process.execPath, TSC, { stdio: 'inherit' });
   if (tsc.status !== 0) throw new Error('the build failed: tsc has said why');
   cpSync('schemas/generated', `${next}/schemas/generated`, { recursive: true });
-  cpSync('store/migrations', `${next}/store/migrations`, { recursive: true });
+  for (const sql of ['store/migrations', 'store/vault/migrations', 'store/vault/roles.sql'])
+    cpSync(sql, `${next}/${sql}`, { recursive: true });
   chmodSync(`${next}/cli/main.js`, 0o755);
   if (existsSync('dist')) renameSync('dist', old);
   renameSync(next, 'dist');

@@ -4,23 +4,23 @@
  */
 import { performance } from 'node:perf_hooks';
 import { ulid } from 'ulid';
-import { createRedactor } from '../redaction/redaction.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
-import type { Vocabulary } from '../schemas/vocabulary.ts';
 import { createAudited, type Audited, type Verdict } from './audited.ts';
 import { createEntry, type QueueEntry, type RecordReceipt, type SpooledReceipt } from './batch.ts';
 import { currentContext } from './context.ts';
 import { createDeadlines } from './deadlines.ts';
 import { createDelivery, type DeliveryCounts } from './delivery.ts';
-import { createPreparer, type EventDraft, type PreparedEvent } from './draft.ts';
+import type { PreparedEvent } from './draft.ts';
 import { AuditError, AuditErrorCode } from './errors.ts';
-import { createEventIds } from './event-id.ts';
-import { createFailPolicies, type FailPolicyStats, type RefusedAction } from './fail-policy.ts';
+import type { EventDraft, PlainDraft } from './event-draft.ts';
+import { createFailPolicies, type FailPolicyStats } from './fail-policy.ts';
 import { asAuditError, decideTimeoutError } from './failure.ts';
 import { checkExempt, resolveOptions } from './options.ts';
-import type { AuditOptions, ResolvedOptions, SpoolingAuditOptions } from './options.ts';
+import type { AuditOptions, SpoolingAuditOptions } from './options.ts';
 import { openPreparedDoor } from './prepared.ts';
+import { actionOf, clockOf, createPreparerOf } from './preparing.ts';
 import { createSendQueue } from './send-queue.ts';
+import { createTokenization } from './subjects/tokenization.ts';
 import { loadVocabulary } from './vocabulary-source.ts';
 
 /** What an Audit has done so far. */
@@ -97,9 +97,27 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
       isAwaited: () => deadlines.hasOpen() || (early !== deadlines && early.hasOpen()),
     },
   );
+  const tokenization = createTokenization({
+    subjects: options.subjects,
+    tenant: resolved.tenant,
+    vocabulary,
+    nowMs: clockOf(options),
+    check: prepare,
+    onUnresolved: policies.unresolved,
+  });
   let closing: Promise<void> | null = null;
 
   function record(draft: EventDraft, admitted?: Verdict): Promise<Answer> {
+    // What waits for the vault while close() is called was handed in before.
+    const closed = closedError();
+    return tokenization.through(
+      draft,
+      (plain) => recordPlain(plain, closed ?? admitted),
+      (error) => Promise.reject(policies.refuse(error, null)),
+    );
+  }
+
+  function recordPlain(draft: PlainDraft, known?: Verdict | AuditError): Promise<Answer> {
     let event: PreparedEvent;
     try {
       event = prepare(draft);
@@ -107,7 +125,7 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
       return Promise.reject(policies.refuse(asAuditError(thrown), null));
     }
     const nowMs = performance.now();
-    const verdict = closedError() ?? admitted ?? policies.admit(nowMs, event.action);
+    const verdict = known ?? policies.admit(nowMs, event.action);
     if (verdict instanceof AuditError) return Promise.reject(policies.refuse(verdict, event));
     const waitMs = event.fail_policy === 'fail_open' ? spoolAfterMs : timeoutMs;
     const kind = verdict === 'probe' ? 'probe' : 'recorded';
@@ -142,12 +160,20 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
     delivery.notify();
   }
 
-  function prepareLoudly(draft: EventDraft): PreparedEvent {
+  async function prepareLoudly(draft: EventDraft): Promise<PreparedEvent> {
     try {
-      return prepare(draft);
+      return await prepareMarked(draft);
     } catch (thrown) {
       throw policies.refuse(asAuditError(thrown), null);
     }
+  }
+
+  function prepareMarked(draft: EventDraft): Promise<PreparedEvent> {
+    return tokenization.through(
+      draft,
+      async (plain) => prepare(plain),
+      (error) => Promise.reject(error),
+    );
   }
 
   /** Answers come in from a timer or the socket. */
@@ -199,7 +225,7 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
   /** What would keep a record from being acked now, as far as that can be known without one. */
   async function objection(draft: EventDraft): Promise<AuditError | null> {
     try {
-      prepare(draft);
+      await prepareMarked(draft);
     } catch (thrown) {
       return asAuditError(thrown);
     }
@@ -214,6 +240,7 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
   }
 
   async function flush(): Promise<void> {
+    await tokenization.whenIdle();
     await Promise.all([deadlines.whenSettled(), early.whenSettled()]);
     await policies.whenIdle();
   }
@@ -251,32 +278,4 @@ export function createAudit(options: AuditOptions): Audit<Answer> {
   };
   openPreparedDoor(audit, { prepare: prepareLoudly, send: relay });
   return audit;
-}
-
-/** What may be told of an action that did not begin: it has no event, and no other name than a known one. */
-function actionOf(action: string, { actions }: Vocabulary): RefusedAction | null {
-  const definition = actions.get(action);
-  return definition === undefined
-    ? null
-    : { action, event_id: undefined, fail_policy: definition.fail_policy };
-}
-
-function createPreparerOf(
-  options: AuditOptions,
-  resolved: ResolvedOptions,
-  vocabulary: Vocabulary,
-): (draft: EventDraft) => PreparedEvent {
-  const redactor = createRedactor({
-    masterKey: resolved.redactionKey,
-    ...(options.sensitiveKeys === undefined ? {} : { sensitiveKeys: options.sensitiveKeys }),
-  });
-  return createPreparer({
-    service: options.service,
-    serviceVersion: options.serviceVersion ?? null,
-    tenant: resolved.tenant,
-    vocabulary,
-    redactor,
-    nextEventId: createEventIds(),
-    nowMs: () => (options.clock === undefined ? Date.now() : options.clock.nowMs()),
-  });
 }

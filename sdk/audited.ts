@@ -14,7 +14,7 @@
  */
 import type { Outcome } from '../schemas/event.ts';
 import type { FailPolicy } from '../schemas/vocabulary.ts';
-import type { EventDraft } from './draft.ts';
+import type { EventDraft } from './event-draft.ts';
 import { AuditError } from './errors.ts';
 import { asAuditError } from './failure.ts';
 import { ask, warnOfHook } from './hook.ts';

@@ -6,14 +6,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { context as otelContext, isSpanContextValid, trace } from '@opentelemetry/api';
 import type { SpanContext } from '@opentelemetry/api';
-import type { Principal } from '../schemas/event.ts';
-
-/** An actor as the application names it; `on_behalf_of` is null when left out. */
-export interface ActorDraft extends Principal {
-  readonly on_behalf_of?: Principal | null;
-  readonly session_id?: string;
-  readonly roles?: readonly string[];
-}
+import type { ActorDraft } from './event-draft.ts';
 
 /** The context of one request or job. */
 export interface AuditContext {

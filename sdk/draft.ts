@@ -8,49 +8,16 @@ import type { Redactor } from '../redaction/redaction.ts';
 import { canonicalize } from '../schemas/canonical.ts';
 import { checkEvent } from '../schemas/event-check.ts';
 import { SCHEMA_VERSION } from '../schemas/event.ts';
-import type {
-  Actor,
-  AuditEvent,
-  Correlation,
-  Json,
-  Outcome,
-  Principal,
-  Source,
-} from '../schemas/event.ts';
+import type { Actor, AuditEvent, Correlation, Principal, Source } from '../schemas/event.ts';
 import { suggest } from '../schemas/suggest.ts';
 import type { FailPolicy, Vocabulary } from '../schemas/vocabulary.ts';
 import { EVENT_BYTES_MAX } from '../schemas/wire.ts';
 import { createArena, type Line } from './arena.ts';
 import { currentContext, currentCorrelation } from './context.ts';
-import type { ActorDraft, AuditContext } from './context.ts';
+import type { AuditContext } from './context.ts';
 import { AuditError, AuditErrorCode } from './errors.ts';
-
-/** What the application says happened; everything else is filled in. */
-export interface EventDraft {
-  /** From the vocabulary: `customer.export`. */
-  readonly action: string;
-  readonly outcome: Outcome;
-  /** Who did it; left out, the context's actor. */
-  readonly actor?: ActorDraft;
-  readonly resource: {
-    readonly type: string;
-    readonly id: string;
-    readonly name?: string;
-    /** Left out: the context's tenant, then the default tenant. */
-    readonly tenant_id?: string;
-  };
-  readonly metadata?: { readonly [name: string]: Json };
-  /** Names of fields viewed or changed; never their values. */
-  readonly changes?: readonly string[];
-  /** Left out: the context's; service and version left out: those of the Audit. */
-  readonly source?: Partial<Source>;
-  /** Laid over the context's. */
-  readonly correlation?: Partial<Correlation>;
-  /** When it happened; left out, now. A text needs a zone (`Z` or an offset). */
-  readonly time?: Date | string;
-  /** A ULID; left out, a new one. Give it where the same event may come twice: queries show it once. */
-  readonly event_id?: string;
-}
+import type { ActorDraft, PlainActor, PlainDraft } from './event-draft.ts';
+import { Subject } from './subjects/mark.ts';
 
 /** An event ready to be sent: the line of its redacted form, RFC 8785. */
 export interface PreparedEvent extends Line {
@@ -74,7 +41,7 @@ export interface Preparation {
  * The returned function throws AuditError (`incomplete_event`, `unknown_action`,
  * `schema_invalid`, `unsafe_json`, `too_large`, …) and has no effect then.
  */
-export function createPreparer(using: Preparation): (draft: EventDraft) => PreparedEvent {
+export function createPreparer(using: Preparation): (draft: PlainDraft) => PreparedEvent {
   const timestamp = createTimestamps();
   const arena = createArena();
   const { redactEvent, writePlain } = using.redactor;
@@ -140,20 +107,35 @@ export function createPreparer(using: Preparation): (draft: EventDraft) => Prepa
 
 /** A half event is a bug in the caller, found before an id is spent on it. */
 function requireFiveWs(
-  draft: EventDraft,
-  actor: ActorDraft | undefined,
-): asserts actor is ActorDraft {
+  draft: PlainDraft,
+  actor: PlainActor | ActorDraft | undefined,
+): asserts actor is PlainActor {
   if (typeof draft !== 'object' || draft === null) throw incomplete('', 'the draft');
   if (!isFilled(draft.action)) throw incomplete('/event/action', 'action');
   if (!isFilled(draft.outcome)) throw incomplete('/event/outcome', 'outcome');
+  if (isSubject(actor?.id)) throw noVault('/actor/id');
   if (!isFilled(actor?.id)) throw incomplete('/actor/id', 'actor.id');
   if (!isFilled(actor?.type)) throw incomplete('/actor/type', 'actor.type');
+  if (isSubject(draft.resource?.id)) throw noVault('/resource/id');
   if (!isFilled(draft.resource?.id)) throw incomplete('/resource/id', 'resource.id');
   if (!isFilled(draft.resource.type)) throw incomplete('/resource/type', 'resource.type');
 }
 
 function isFilled(value: unknown): boolean {
   return typeof value === 'string' && value !== '';
+}
+
+function isSubject(value: unknown): boolean {
+  return value instanceof Subject;
+}
+
+/** A person is marked, and this Audit has no vault in which a token could be had. */
+function noVault(field: string): AuditError {
+  const message = `${field} is a marked person, and this Audit was created without subjects`;
+  return new AuditError('schema_invalid', message, {
+    field,
+    hint: 'Give createAudit the subjects of @sealtrail/sdk/subjects.',
+  });
 }
 
 function incomplete(field: string, what: string): AuditError {
@@ -185,7 +167,7 @@ function tooLarge(bytes: number): AuditError {
   );
 }
 
-function completeActor(actor: ActorDraft): Actor {
+function completeActor(actor: PlainActor): Actor {
   const { on_behalf_of: principal, roles, session_id } = actor;
   return {
     id: actor.id,
@@ -203,7 +185,7 @@ function completePrincipal({ id, name, type }: Principal): Principal {
 }
 
 function completeResource(
-  draft: EventDraft,
+  draft: PlainDraft,
   context: AuditContext,
   tenant: string,
 ): AuditEvent['resource'] {
@@ -216,7 +198,7 @@ function completeResource(
   };
 }
 
-function completeSource(draft: EventDraft, context: AuditContext, using: Preparation): Source {
+function completeSource(draft: PlainDraft, context: AuditContext, using: Preparation): Source {
   const given: Partial<Source> = draft.source ?? context.source ?? {};
   return {
     ip: given.ip ?? null,
@@ -226,7 +208,7 @@ function completeSource(draft: EventDraft, context: AuditContext, using: Prepara
   };
 }
 
-function completeCorrelation(draft: EventDraft, context: AuditContext): Correlation {
+function completeCorrelation(draft: PlainDraft, context: AuditContext): Correlation {
   const running = currentCorrelation();
   const given = draft.correlation;
   const spanId = given?.span_id ?? (given?.trace_id === undefined ? running.span_id : undefined);

@@ -21,6 +21,8 @@ export const AuditErrorCode = {
   timeout: 'timeout',
   /** Audit writes keep failing: no action is let through, whatever its fail policy. */
   circuitOpen: 'circuit_open',
+  /** The vault gave no token for a marked person, and the action is fail-closed. */
+  subjectUnavailable: 'subject_unavailable',
   /** record() after close(). */
   closed: 'closed',
   /** The agent refused with a kind that this version does not know. */

@@ -30,6 +30,8 @@ export interface FailPolicies {
   acked(): void;
   /** An event or action was refused before it began; returns the error that it was given. */
   refuse(error: AuditError, event: RefusedAction | null): AuditError;
+  /** An event goes on, and does not say who: the vault gave no token. */
+  unresolved(error: AuditError, action: string): void;
   /** The event was queued, and not acked. Answers its caller, now or once it is spooled. */
   failed(entry: QueueEntry, error: AuditError): void;
   /** Whether an event that is not acked in time goes to the spool. */
@@ -47,7 +49,7 @@ export interface FailPolicies {
 }
 
 /** What may be told of an event or action that was not let through. */
-export type RefusedAction = Omit<AuditFailure, 'error' | 'spooled'>;
+export type RefusedAction = Omit<AuditFailure, 'error' | 'spooled' | 'unresolved'>;
 
 export interface FailPolicyOptions {
   readonly service: string;
@@ -81,7 +83,7 @@ export function createFailPolicies(options: FailPolicyOptions): FailPolicies {
   let idle: (() => void)[] = [];
 
   function tell(failure: AuditFailure, done?: () => void): void {
-    if (!failure.spooled) failures += 1;
+    if (!failure.spooled && failure.unresolved !== true) failures += 1;
     tellHook('onAuditFailure', hook, failure);
     // While the breaker is open its own note counts the refusals.
     const isCounted = failure.error.code === AuditErrorCode.circuitOpen;
@@ -159,6 +161,10 @@ export function createFailPolicies(options: FailPolicyOptions): FailPolicies {
       if (OUTAGES.has(error.code)) breaker.failed(performance.now());
       tell({ error, ...(event === null ? UNPREPARED : failingOf(event)), spooled: false });
       return error;
+    },
+    unresolved(error, action) {
+      const event = { action, event_id: undefined, fail_policy: 'fail_open' as const };
+      tell({ error, ...event, spooled: false, unresolved: true });
     },
     failed,
     spools,

@@ -14,6 +14,8 @@ export interface AuditFailure {
   readonly fail_policy: FailPolicy | undefined;
   /** True: the event is in the spool, and the action goes on. False: record() was rejected. */
   readonly spooled: boolean;
+  /** True: the vault was away, and the action is fail-open: its event goes on without saying who. */
+  readonly unresolved?: true;
 }
 
 /** What a caller sees when preparing an event threw something else than AuditError. */

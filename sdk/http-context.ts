@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { ulid } from 'ulid';
+import { findPersonal } from '../redaction/personal.ts';
 import { activeSpan, currentContext, currentCorrelation, type AuditContext } from './context.ts';
 import { formatTraceparent, parseTraceparent, randomSpanId, randomTraceId } from './traceparent.ts';
 
@@ -30,12 +31,14 @@ export interface HttpContext extends AuditContext {
 
 export const REQUEST_ID_HEADER = 'x-request-id';
 /** Visible, harmless in logs and shells, and short. */
-const SANE_REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}$/;
+const SANE_REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}$/;
+/** `first.last`: more likely a person's name than an id. */
+const DOTTED_WORDS = /^[A-Za-z]+(?:[._][A-Za-z]+)+$/;
 const USER_AGENT_MAX = 512;
 
 /**
  * Reads a request. Trace: a valid traceparent, else the active span, else a new id. Request id:
- * a sane inbound one, else a new ULID.
+ * a sane inbound one in which nobody is named, else a new ULID: application log and audit event then share that.
  */
 export function readHttpContext(request: HttpRequest, options: HttpContextOptions): HttpContext {
   // Node gives header names in lower case.
@@ -46,9 +49,7 @@ export function readHttpContext(request: HttpRequest, options: HttpContextOption
   const userAgent = request.headers['user-agent'];
   return {
     request_id:
-      options.trustRequestId !== false &&
-      typeof inboundId === 'string' &&
-      SANE_REQUEST_ID.test(inboundId)
+      options.trustRequestId !== false && typeof inboundId === 'string' && isOpaqueId(inboundId)
         ? inboundId
         : ulid(),
     trace_id: parent?.traceId ?? span?.traceId ?? randomTraceId(),
@@ -59,6 +60,11 @@ export function readHttpContext(request: HttpRequest, options: HttpContextOption
       user_agent: typeof userAgent === 'string' ? cleanText(userAgent) : null,
     },
   };
+}
+
+/** Nobody is named in it, as far as its form tells. */
+function isOpaqueId(id: string): boolean {
+  return SANE_REQUEST_ID.test(id) && !DOTTED_WORDS.test(id) && findPersonal(id).length === 0;
 }
 
 /** An IPv6 zone is local to the host, and no part of an address in an event. */

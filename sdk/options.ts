@@ -10,6 +10,7 @@ import type { Vocabulary } from '../schemas/vocabulary.ts';
 import { AuditError, AuditErrorCode } from './errors.ts';
 import type { BreakerLimits } from './breaker.ts';
 import type { AuditFailure } from './failure.ts';
+import type { Subjects } from './subjects/subjects.ts';
 import type { VocabularySource } from './vocabulary-source.ts';
 
 export interface AuditOptions {
@@ -24,6 +25,11 @@ export interface AuditOptions {
   readonly redactionKey?: string;
   /** Names of further members, in metadata, that are secret. */
   readonly sensitiveKeys?: readonly string[];
+  /**
+   * Tokens for people marked with subject() (`@sealtrail/sdk/subjects`). With it an e-mail address that is not
+   * marked becomes a token in actor and resource as well.
+   */
+  readonly subjects?: Subjects;
   /** Tenant of events that name none. Default: `default`. */
   readonly tenant?: string;
   /** Wall clock, milliseconds since the epoch. Default: Date.now. */

@@ -11,8 +11,8 @@ import { EVENT_DEPTH_MAX } from '../schemas/json-check.ts';
 import type { ActorType, Correlation, Json, Outcome, Principal } from '../schemas/event.ts';
 import { AUDIT, OURS } from '../schemas/otel-audit.ts';
 import type { Audit } from './audit.ts';
-import { currentContext, type ActorDraft } from './context.ts';
-import type { EventDraft } from './draft.ts';
+import { currentContext } from './context.ts';
+import type { EventDraft, PlainActor } from './event-draft.ts';
 import { isEventId } from './event-id.ts';
 
 export interface AuditLoggerOptions {
@@ -107,7 +107,7 @@ function draftOfLogRecord(record: LogRecord): EventDraft {
   };
 }
 
-function actorOf(taker: Taker): ActorDraft {
+function actorOf(taker: Taker): PlainActor {
   const onBehalfOf = principalOf(
     taker,
     OURS.onBehalfOfType,

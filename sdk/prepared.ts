@@ -5,12 +5,16 @@
  */
 import type { Result } from '../schemas/result.ts';
 import type { RecordReceipt } from './batch.ts';
-import type { EventDraft, PreparedEvent } from './draft.ts';
+import type { PreparedEvent } from './draft.ts';
 import { AuditError, AuditErrorCode } from './errors.ts';
+import type { EventDraft } from './event-draft.ts';
 
 export interface PreparedDoor {
-  /** As record() does it. Throws AuditError, after the failure hook has heard of it. */
-  prepare(draft: EventDraft): PreparedEvent;
+  /**
+   * As record() does it: within the caller's turn, unless the vault has to be asked. Rejects with AuditError,
+   * after the failure hook has heard of it.
+   */
+  prepare(draft: EventDraft): Promise<PreparedEvent>;
   /** Sends an event; never rejects, and tells no hook: whoever sends tries again. */
   send(event: PreparedEvent): Promise<Result<RecordReceipt, AuditError>>;
 }

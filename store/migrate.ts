@@ -36,22 +36,23 @@ export async function readMigrations(
 export async function applyMigrations(
   client: ClientBase,
   migrations: readonly Migration[],
+  schema: 'audit' | 'vault' = 'audit',
 ): Promise<Result<{ readonly applied: readonly string[] }, StoreError>> {
   await client.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
   try {
-    await client.query('CREATE SCHEMA IF NOT EXISTS audit');
-    await client.query(`CREATE TABLE IF NOT EXISTS audit.schema_migrations (
+    await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
+    await client.query(`CREATE TABLE IF NOT EXISTS ${schema}.schema_migrations (
       name text PRIMARY KEY, checksum text NOT NULL,
       applied_at timestamptz NOT NULL DEFAULT now(), applied_by name NOT NULL DEFAULT current_user)`);
     const known = await client.query<{ name: string; checksum: string }>(
-      'SELECT name, checksum FROM audit.schema_migrations ORDER BY name',
+      `SELECT name, checksum FROM ${schema}.schema_migrations ORDER BY name`,
     );
     const conflict = findConflict(migrations, known.rows);
     if (conflict !== null) return err({ kind: 'schema', message: conflict });
     const applied: string[] = [];
     for (const migration of migrations) {
       if (known.rows.some((row) => row.name === migration.name)) continue;
-      await applyOne(client, migration);
+      await applyOne(client, migration, schema);
       applied.push(migration.name);
     }
     return ok({ applied });
@@ -75,11 +76,11 @@ function findConflict(
   return null;
 }
 
-async function applyOne(client: ClientBase, migration: Migration): Promise<void> {
+async function applyOne(client: ClientBase, migration: Migration, schema: string): Promise<void> {
   await client.query('BEGIN');
   try {
     await client.query(migration.sql);
-    await client.query('INSERT INTO audit.schema_migrations (name, checksum) VALUES ($1, $2)', [
+    await client.query(`INSERT INTO ${schema}.schema_migrations (name, checksum) VALUES ($1, $2)`, [
       migration.name,
       migration.checksum,
     ]);

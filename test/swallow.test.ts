@@ -25,6 +25,7 @@ const UNAWAITED: Readonly<Record<string, string>> = {
   'agent/receive/connection.ts: void answered.then(': 'the append stage answers with outcomes',
   'agent/receive/connection.ts: void takeAll()': 'a frame that is refused ends the connection',
   'sdk/append-file.ts: void run()': 'commit() answers with a Written, never rejects',
+  'sdk/subjects/subjects.ts: void answer': 'whoever waits is answered or refused, within timeoutMs',
   'sdk/outbox/relay.ts: void running': 'run() counts and tells of each failure, and tries again',
 };
 

@@ -12,7 +12,7 @@ export interface Session {
   readonly id: string;
   /** Who logged in; what the session may do is what this user may. */
   readonly user: User;
-  readonly actor: ActorDraft;
+  readonly actor: ActorDraft & Principal;
   /** Milliseconds since the epoch. */
   lastUsedMs: number;
 }
@@ -63,7 +63,7 @@ export function createSessions(): Sessions {
 }
 
 /** Who a session acts as: both identities, where somebody acts for somebody else. */
-function actorOf(user: User, sessionId: string, onBehalfOf?: Principal): ActorDraft {
+function actorOf(user: User, sessionId: string, onBehalfOf?: Principal): ActorDraft & Principal {
   return {
     type: user.role === 'admin' ? 'admin' : 'user',
     id: user.id,

@@ -6,7 +6,7 @@ import { checkEvent } from '../../schemas/event-check.ts';
 import type { AuditEvent } from '../../schemas/event.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
 import { EVENT_BYTES_MAX } from '../../schemas/wire.ts';
-import type { EventDraft } from '../draft.ts';
+import type { EventDraft } from '../event-draft.ts';
 import { AuditError } from '../errors.ts';
 import { inTransaction, selectRows, type DatabaseClient } from './client.ts';
 import { asError } from '../hook.ts';

@@ -3,7 +3,7 @@
  * does not run, rows the agent refuses, external calls of which nobody knows how they ended. It also
  * removes rows that are done with. Several may run.
  */
-import type { EventDraft } from '../draft.ts';
+import type { EventDraft } from '../event-draft.ts';
 import { createBell } from './bell.ts';
 import type { Connect, DatabaseClient } from './client.ts';
 import { asError, tell } from '../hook.ts';

@@ -7,7 +7,7 @@ import { ulid } from 'ulid';
 import type { AuditEvent } from '../../schemas/event.ts';
 import type { Audit } from '../audit.ts';
 import { currentContext } from '../context.ts';
-import type { EventDraft } from '../draft.ts';
+import type { EventDraft } from '../event-draft.ts';
 import { preparedDoorOf } from '../prepared.ts';
 import { queryOf, tableNameOf, type TransactionClient } from './client.ts';
 
@@ -90,8 +90,12 @@ export function createOutbox(audit: Audit, options: OutboxOptions = {}): Outbox 
     WHERE set_aside_at IS NOT NULL`;
 
   /** Called in the caller's turn, so what the caller changes afterwards is not in it. */
-  function rowOf(draft: EventDraft, lane: string | undefined, intentId: string | null): unknown[] {
-    const { event_id, action, bytes, start, end } = prepare(draft);
+  async function rowOf(
+    draft: EventDraft,
+    lane: string | undefined,
+    intentId: string | null,
+  ): Promise<unknown[]> {
+    const { event_id, action, bytes, start, end } = await prepare(draft);
     const line = bytes.toString('utf8', start, end);
     return [event_id, action, timeOf(line), line, lane ?? null, intentId];
   }
@@ -99,7 +103,7 @@ export function createOutbox(audit: Audit, options: OutboxOptions = {}): Outbox 
   return {
     table,
     recordInTransaction: async (client, draft, { lane } = {}) => {
-      const row = rowOf(draft, lane, null);
+      const row = await rowOf(draft, lane, null);
       await queryOf(client)(insert, row);
       return String(row[0]);
     },
@@ -107,12 +111,12 @@ export function createOutbox(audit: Audit, options: OutboxOptions = {}): Outbox 
       const intent_id = draft.event_id ?? ulid();
       const link = { intent_id, workflow_id: workflowOf(draft) ?? intent_id };
       const whole: EventDraft = { ...linked(draft, link, 'intent'), event_id: intent_id };
-      await queryOf(client)(insert, rowOf(whole, lane, intent_id));
+      await queryOf(client)(insert, await rowOf(whole, lane, intent_id));
       return link;
     },
     recordOutcome: async (client, intent, draft, { lane } = {}) => {
       const whole: EventDraft = { ...linked(draft, intent, 'outcome'), outcome: draft.outcome };
-      const row = rowOf(whole, lane, intent.intent_id);
+      const row = await rowOf(whole, lane, intent.intent_id);
       await queryOf(client)(insert, row);
       return String(row[0]);
     },
