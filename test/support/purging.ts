@@ -45,9 +45,9 @@ export interface PurgeableStream {
 /** A stream of a class, whose genesis is still to come. */
 export function createPurgeableStream(
   store: Store,
-  tenant = 'acme',
-  label = '1'.repeat(16),
-  retentionClass = 'standard',
+  tenant: string = 'acme',
+  label: string = '1'.repeat(16),
+  retentionClass: string = 'standard',
 ): PurgeableStream {
   const stream = `sealtrail/test/${'a'.repeat(32)}/${label}/${retentionClass}`;
   const sealer: Sealer = createSealer(stream, tenant);
@@ -94,7 +94,7 @@ export function createPurgeableStream(
 export async function runPurge(
   client: pg.Client,
   record: { readonly stream: string; readonly seq: number },
-  placesMax = 4096,
+  placesMax: number = 4096,
 ): Promise<PurgeProgress> {
   for (;;) {
     const step = await stepPurge(client, record, placesMax);
