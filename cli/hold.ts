@@ -37,6 +37,13 @@ Examples:
 What it held goes with the next purge, unless another hold covers it.
 Exit codes: 0 lifted, 1 it is not, 2 no agent or no store answers.`;
 
+const LIST_EXAMPLES = `
+Examples:
+  $ sealtrail hold list
+  $ sealtrail hold list --matter M-2026-017 --json
+
+Exit codes: 0 shown, 2 no store answers.`;
+
 interface Shared {
   readonly dataDir: string;
   readonly store?: string;
@@ -80,6 +87,7 @@ export function addHoldCommand(program: Command): void {
   shared(hold.command('list'))
     .description('list holds, the lifted ones too')
     .option('--matter <name>', 'only those of this matter')
+    .addHelpText('after', LIST_EXAMPLES)
     .action(async (options: Shared & { readonly matter?: string }) => {
       process.exitCode = await list(options);
     });
@@ -117,18 +125,14 @@ async function add(matter: string, options: AddOptions): Promise<Outcome> {
       message: 'name what to hold: --tenant, --actor, --event, …; see --help',
     });
   const hold_id = ulid();
-  return change(
-    options,
-    'hold.placed',
-    { hold_id, matter, reason, filter },
-    (client, said) =>
-      placeHold(client, {
-        hold_id,
-        matter: said.matter,
-        reason: said.reason,
-        filter,
-        placed_by: by,
-      }),
+  return change(options, 'hold.placed', { hold_id, matter, reason, filter }, (client, said) =>
+    placeHold(client, {
+      hold_id,
+      matter: said.matter,
+      reason: said.reason,
+      filter,
+      placed_by: by,
+    }),
   );
 }
 

@@ -120,3 +120,20 @@ interface HoldRow {
   readonly lifted_at: Date | null;
   readonly [column: string]: string | Date | readonly string[] | null;
 }
+
+/** Whether a hold covers one of the records at these places, [from, to) of each stream; asked by the writer. */
+export async function isHeld(
+  client: ClientBase,
+  extents: readonly { readonly stream: string; readonly from: number; readonly to: number }[],
+): Promise<boolean> {
+  const found = await client.query<{ held: boolean }>(
+    'SELECT audit.is_held($1::text[], $2::int8[], $3::int8[]) AS held',
+    [
+      extents.map(({ stream }) => stream),
+      extents.map(({ from }) => from),
+      extents.map(({ to }) => to),
+    ],
+  );
+  // Whatever else comes back, it is no leave to delete.
+  return found.rows[0]?.held !== false;
+}

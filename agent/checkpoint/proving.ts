@@ -55,7 +55,12 @@ export async function proveEvent(
 ): Promise<Result<string, string>> {
   const ledgerDir = join(dataDir, 'ledger');
   const found = await findRecord(ledgerDir, eventId);
-  if (found === null) return err(`no event ${eventId} is in ${ledgerDir}`);
+  if (found === null) {
+    const [first = 0] = listSegments(await nodeFilesystem.list(ledgerDir));
+    const rest =
+      first === 0 ? '' : `, which begins with record ${first}: earlier ones were removed`;
+    return err(`no event ${eventId} is in ${ledgerDir}${rest}`);
+  }
   const { stream, seq } = found.chain;
   const read = await readSources(dataDir);
   if (!read.ok) return read;

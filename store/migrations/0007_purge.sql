@@ -37,6 +37,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   FROM audit.stubs u WHERE u.stream_id = of AND u.seq = at
 $$;
 
+-- Whether a hold covers a record in places [lows, highs) of streams: asked before a ledger's segment goes.
+CREATE FUNCTION audit.is_held(streams text[], lows bigint[], highs bigint[]) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM unnest(streams, lows, highs) AS w (stream, low, high)
+    JOIN audit.streams s USING (stream)
+    CROSS JOIN LATERAL audit.held_records(s.stream_id, w.low, w.high))
+$$;
+
 -- What a purge of records [0, wanted) of a stream would be, as its record has to say it. Raises where
 -- there can be none.
 CREATE FUNCTION audit.purge_preview(named text, wanted bigint) RETURNS jsonb
@@ -277,13 +285,16 @@ $$;
 -- first: once the functions are the purger's, the owner cannot change them any more.
 REVOKE ALL ON FUNCTION audit.held_records(integer, bigint, bigint), audit.place_at(integer, bigint),
   audit.begin_purge(text, bigint), audit.purge(text, bigint, integer),
-  audit.purge_preview(text, bigint), audit.retention_plan() FROM PUBLIC;
+  audit.purge_preview(text, bigint), audit.retention_plan(),
+  audit.is_held(text[], bigint[], bigint[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION audit.held_records(integer, bigint, bigint),
   audit.place_at(integer, bigint), audit.begin_purge(text, bigint) TO sealtrail_purger;
 GRANT EXECUTE ON FUNCTION audit.purge(text, bigint, integer), audit.purge_preview(text, bigint),
   audit.retention_plan() TO sealtrail_retention;
+GRANT EXECUTE ON FUNCTION audit.is_held(text[], bigint[], bigint[]) TO sealtrail_writer;
 GRANT CREATE ON SCHEMA audit TO sealtrail_purger;
 ALTER FUNCTION audit.purge(text, bigint, integer) OWNER TO sealtrail_purger;
 ALTER FUNCTION audit.purge_preview(text, bigint) OWNER TO sealtrail_purger;
 ALTER FUNCTION audit.retention_plan() OWNER TO sealtrail_purger;
+ALTER FUNCTION audit.is_held(text[], bigint[], bigint[]) OWNER TO sealtrail_purger;
 REVOKE CREATE ON SCHEMA audit FROM sealtrail_purger;

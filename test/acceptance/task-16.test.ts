@@ -40,12 +40,12 @@ beforeAll(async () => {
     env,
   });
   for (const tenant of TENANTS) await recordEvents(tenant);
-  await agent.delivered();
+  await agent.delivered(120_000);
   expect(await agent.stop()).toBe(0);
   // From here on it is today.
   delete env['NODE_OPTIONS'];
   await agent.start();
-  await agent.delivered();
+  await agent.delivered(120_000);
   [admin, blocker] = [await connect(), await connect()];
 
   const classes = ['retention', 'classes', '-c', agent.configFile];
@@ -86,7 +86,7 @@ beforeAll(async () => {
     () => expectBlocked(),
   );
   await run('retention', 'purge');
-}, 180_000);
+}, 400_000);
 
 afterAll(async () => {
   await admin.end();
@@ -145,7 +145,7 @@ async function killWhile(obstacle: string, isThere: () => Promise<void>): Promis
     [CLI, 'retention', 'purge', '--batch', '256', '--data-dir', agent.dir],
     { stdio: 'ignore' },
   );
-  await vi.waitFor(isThere, { timeout: 30_000, interval: 50 });
+  await vi.waitFor(isThere, { timeout: 120_000, interval: 50 });
   child.kill('SIGKILL');
   await once(child, 'exit');
   // The host of both is gone, as it were: the server does not go on alone.
@@ -153,7 +153,7 @@ async function killWhile(obstacle: string, isThere: () => Promise<void>): Promis
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sealtrail_retention'`,
   );
   await blocker.query('SELECT pg_advisory_unlock_all(); ROLLBACK');
-  await vi.waitFor(async () => expect(await blocked()).toBe(0), { timeout: 30_000, interval: 50 });
+  await vi.waitFor(async () => expect(await blocked()).toBe(0), { timeout: 120_000, interval: 50 });
   const done = await admin.query<{ done_to: string }>(
     `SELECT done_to FROM audit.purges JOIN audit.streams USING (stream_id) WHERE tenant_id = 'acme'`,
   );
@@ -261,7 +261,7 @@ describeTask(16, (criterion) => {
   });
 
   criterion('the purge is itself in the audit trail', async () => {
-    await agent.delivered();
+    await agent.delivered(120_000);
     const found = await admin.query(
       `SELECT action, actor_id, payload -> 'metadata' ->> 'records' AS records,
          payload -> 'metadata' ->> 'matter' AS matter, payload -> 'metadata' ->> 'kept' AS kept
