@@ -86,7 +86,7 @@ const FACTS: Readonly<Record<AgentActionName, Facts>> = {
       'The oldest segment of the ledger goes: the store has it, and its local time is over.',
     sensitivity: 'high',
     ocsf: { class_uid: 6005, activity_id: 99 },
-    ecs: { category: ['database'], type: ['deletion'] },
+    ecs: { category: ['database'], type: ['change'] },
   },
   'producer.gap': {
     description: "A producer's numbers do not follow on one another: events may be missing.",
@@ -105,7 +105,7 @@ const FACTS: Readonly<Record<AgentActionName, Facts>> = {
       'The expired beginning of a stream leaves the store; metadata says how much, and proves it.',
     sensitivity: 'critical',
     ocsf: { class_uid: 6005, activity_id: 99 },
-    ecs: { category: ['database'], type: ['deletion'] },
+    ecs: { category: ['database'], type: ['change'] },
   },
 };
 
