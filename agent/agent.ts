@@ -23,6 +23,7 @@ import { startTraces } from './observe/traces.ts';
 import type { Logger } from './ports.ts';
 import { openReceivers, type Receivers } from './receive/receivers.ts';
 import { createReload, type Reload } from './reload.ts';
+import { recordOperations } from './retaining.ts';
 import { createStatus } from './status.ts';
 import { createStops, type Stops } from './stops.ts';
 import { VERSION } from './version.ts';
@@ -82,7 +83,7 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
   const receivers = await receive(base, ledger.value);
   if (!receivers.ok) return receivers;
   const reload = reloadOf(base, ledger.value, delivery.value, receivers.value);
-  const admin = await administer(base, delivery.value, reload);
+  const admin = await administer(base, ledger.value, delivery.value, reload);
   if (!admin.ok) return admin;
 
   return ok({
@@ -215,6 +216,7 @@ function reloadOf(
 
 async function administer(
   base: Base,
+  ledger: OpenedLedger,
   delivery: Delivery,
   reload: Reload,
 ): Promise<Result<string, string>> {
@@ -230,6 +232,7 @@ async function administer(
       retry: (sink) => delivery.retryDeadLetters(sink),
     },
     reload,
+    operations: recordOperations(base, ledger),
     tap: createTap({
       ledgerDir: join(config.data_dir, 'ledger'),
       durable: () => view.durable,

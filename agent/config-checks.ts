@@ -5,6 +5,7 @@
 import { join, sep } from 'node:path';
 import { AGENT_ACTIONS } from '../schemas/agent-actions.ts';
 import type { Config } from '../schemas/config.ts';
+import { regimeOf } from '../schemas/regimes.ts';
 import { suggest } from '../schemas/suggest.ts';
 import type { Vocabulary } from '../schemas/vocabulary.ts';
 import type { ConfigForm } from './config-form.ts';
@@ -89,7 +90,7 @@ export function checkRetention({ config, vocabulary }: CheckContext): readonly F
     if (!firstUse.has(retention_class)) firstUse.set(retention_class, action);
   }
   const idle = Object.keys(classes).filter((name) => !firstUse.has(name));
-  return [...firstUse]
+  const missing = [...firstUse]
     .filter(([name]) => !Object.hasOwn(classes, name))
     .map(([name, action]) => {
       const what = `the class "${name}", which keeps ${action}, is not defined`;
@@ -101,6 +102,18 @@ export function checkRetention({ config, vocabulary }: CheckContext): readonly F
       const field = pointerTo('/retention/classes', meant);
       return { field, onKey: true, message: `${what}; is it meant by "${meant}"?` };
     });
+  return [...missing, ...checkRegimes(config)];
+}
+
+/** A class that names a rule is kept as long as the rule asks for. */
+function checkRegimes({ retention }: Config): readonly FieldFault[] {
+  return Object.entries(retention.classes).flatMap(([name, { regime, days }]) => {
+    const rule = regimeOf(regime);
+    if (rule === undefined || days >= rule.days) return [];
+    const field = pointerTo(pointerTo('/retention/classes', name), 'days');
+    const message = `${rule.name} asks for ${rule.days} days at least (${rule.source})`;
+    return [{ field, message }];
+  });
 }
 
 /** Endpoints that can be listened on, apart from one another, and safe where they are reached. */

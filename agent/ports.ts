@@ -182,6 +182,12 @@ export interface ReloadReport {
   readonly needs_restart: readonly string[];
 }
 
+/** What an operator did to the trail itself, as it was recorded: redacted, chained, fsynced. */
+export interface RecordedOperation extends Receipt {
+  readonly event_id: string;
+  readonly metadata: AuditEvent['metadata'];
+}
+
 /** Counters and histograms, called once a batch, never once an event. */
 export interface Meter {
   acks(count: number): void;

@@ -14,6 +14,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   verify: async () => (await import('./verify.ts')).addVerifyCommand,
   prove: async () => (await import('./prove.ts')).addProveCommand,
   check: async () => (await import('./check.ts')).addCheckCommand,
+  hold: async () => (await import('./hold.ts')).addHoldCommand,
+  retention: async () => (await import('./retention.ts')).addRetentionCommand,
   keys: async () => (await import('./keys.ts')).addKeysCommand,
   status: async () => (await import('./status.ts')).addStatusCommand,
   top: async () => (await import('./top.ts')).addTopCommand,

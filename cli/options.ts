@@ -18,8 +18,9 @@ export async function askAgent(
   dataDir: string,
   method: 'GET' | 'POST',
   path: string,
+  body?: string,
 ): Promise<Result<unknown, string>> {
-  const text = await askAgentText(dataDir, method, path);
+  const text = await askAgentText(dataDir, method, path, body);
   if (!text.ok) return text;
   try {
     const value: unknown = JSON.parse(text.value);
@@ -34,10 +35,11 @@ export async function askAgentText(
   dataDir: string,
   method: 'GET' | 'POST',
   path: string,
+  sent?: string,
 ): Promise<Result<string, string>> {
   const socketPath = join(dataDir, 'admin.sock');
   try {
-    const { status, body } = await send(socketPath, method, path);
+    const { status, body } = await send(socketPath, method, path, sent);
     if (status === 200) return ok(body);
     return err(`the agent answered ${status}: ${body.slice(0, 300)}`);
   } catch (error) {
@@ -53,6 +55,7 @@ function send(
   socketPath: string,
   method: string,
   path: string,
+  sent?: string,
 ): Promise<{ readonly status: number; readonly body: string }> {
   return new Promise((done, fail) => {
     const asked = request(
@@ -67,6 +70,6 @@ function send(
       },
     );
     asked.on('error', fail);
-    asked.end();
+    asked.end(sent);
   });
 }

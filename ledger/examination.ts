@@ -12,7 +12,9 @@ import {
   FINDINGS_LISTED_MAX,
   type Finding,
   type Place,
+  type RecordHashes,
   type StreamCheck,
+  type StreamStart,
   type StreamSummary,
 } from './stream-check.ts';
 
@@ -62,6 +64,10 @@ export interface Examination {
     place: Place,
     where?: { readonly stream: string; readonly seq: number },
   ): { event: Json; chain: ChainPlace } | null;
+  /** Says that a stream begins behind what was purged of it; before any of its records. */
+  begin(stream: string, start: StreamStart): void;
+  /** Takes the next place of a stream of which only the hashes are left. */
+  takeStub(stream: string, seq: number, stub: RecordHashes, place: Place): void;
   /** Reports what was found beside the chains. */
   report(finding: Finding): void;
   note(text: string): void;
@@ -102,8 +108,19 @@ export function createExamination(): Examination {
     );
   }
 
+  function checkOf(stream: string): StreamCheck {
+    const known = checks.get(stream) ?? createStreamCheck(stream);
+    checks.set(stream, known);
+    return known;
+  }
+
   return {
     report,
+    begin: (stream, start) => {
+      // A row of another stream may have named this one already; what it broke stays broken.
+      if (!checks.has(stream)) checks.set(stream, createStreamCheck(stream, start));
+    },
+    takeStub: (stream, seq, stub, place) => checkOf(stream).takeStub(seq, stub, place),
     note: (text) => notes.push(text),
     take: (record, place, where = { stream: '', seq: -1 }) => {
       const said = record === null ? null : readChain(record.eventText);
@@ -112,12 +129,7 @@ export function createExamination(): Examination {
         return null;
       }
       const { stream, seq } = said.chain;
-      let check = checks.get(stream);
-      if (check === undefined) {
-        check = createStreamCheck(stream);
-        checks.set(stream, check);
-      }
-      check.take(seq, record, place);
+      checkOf(stream).take(seq, record, place);
       if (seq === 0) noteBeginning(said, place);
       return said;
     },

@@ -116,7 +116,10 @@ export function createReader<T>(options: ReaderOptions, parse: ParseLine<T>): Re
     await closeSegment();
     const segments = listSegments(await filesystem.list(options.dir));
     const first = segments.findLast((candidate) => candidate <= next);
-    if (first === undefined) return { kind: 'missing', message: `no segment holds record ${next}` };
+    if (first === undefined) {
+      const message = `no segment holds record ${next}: the ledger begins with record ${segments[0] ?? 0}`;
+      return { kind: 'missing', message };
+    }
     file = await filesystem.openRead(join(options.dir, segmentName(first)));
     byte = 0;
     for (let number = first; number < next;) {

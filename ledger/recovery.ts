@@ -17,6 +17,7 @@ import { err, messageOf, ok, type Result } from '../schemas/result.ts';
 import { hashRecord } from './chain.ts';
 import type { Filesystem, LedgerFile } from './filesystem.ts';
 import { splitRecord, type RecordText } from './frame.ts';
+import { readFront } from './front.ts';
 import { readLines, type Line } from './lines.ts';
 import { listSegments, RESERVE_NAME, segmentName, stateName, tornName } from './segment.ts';
 import { emptyState, foldRecord, parseState, type LedgerState } from './state.ts';
@@ -104,7 +105,10 @@ async function findStart(options: RecoveryOptions, segments: readonly number[]):
       `${stateName(first)} was not used: ${parsed.ok ? 'it is of another segment' : parsed.error}`,
     );
   }
-  return { index: 0, state: emptyState(), notes };
+  // Older segments may have been removed; what the first one goes on from is beside it.
+  const [first = 0] = segments;
+  const front = first === 0 ? null : await readFront(options.filesystem, options.dir, first);
+  return { index: 0, state: front?.state ?? emptyState(), notes };
 }
 
 async function sizeOf(options: RecoveryOptions, first: number): Promise<number> {

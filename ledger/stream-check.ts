@@ -28,7 +28,13 @@ export type FindingKind =
   /** A whole segment, or the beginning of one, is not there. */
   | 'segment_missing'
   /** A column of the store says something else than the event beside it. */
-  | 'column_differs';
+  | 'column_differs'
+  /** What a purge left is not what its record says: purge-check.ts. */
+  | 'purge_mismatch'
+  /** A purge took more than its checkpoint covers. */
+  | 'purge_beyond_checkpoint'
+  /** A record was reduced to its hashes, and no record of a purge says so. */
+  | 'stub_without_purge';
 
 export interface Place {
   /** File name of the segment; in the store of record the table. */
@@ -83,6 +89,8 @@ export interface StreamSummary {
 export interface StreamCheck {
   /** Takes the stream's next record, in the order in which it stands in ledger or store. */
   take(seq: number, record: RecordText, place: Place): void;
+  /** Takes what a purge left of a record: link and order are checked, its content is gone. */
+  takeStub(seq: number, stub: RecordHashes, place: Place): void;
   /** Findings so far, in the order in which they were made. */
   findings(): readonly Finding[];
   summary(): StreamSummary;
@@ -105,16 +113,26 @@ interface Gap {
   readonly finding: number;
 }
 
-/** Begins the check of a stream, at its genesis. */
-export function createStreamCheck(stream: string): StreamCheck {
+/** Where the check of a stream begins whose first records were purged: at `seq`, behind `head`. */
+export interface StreamStart {
+  readonly seq: number;
+  readonly head: ChainHash;
+}
+
+export type RecordHashes = Omit<RecordText, 'eventText'>;
+
+const GENESIS: StreamStart = { seq: 0, head: GENESIS_PREV_HASH };
+
+/** Begins the check of a stream, at its genesis or behind what was purged. */
+export function createStreamCheck(stream: string, start: StreamStart = GENESIS): StreamCheck {
   /** By the number of the finding, in the order in which they were made. */
   const listed = new Map<number, Finding>();
   let made = 0;
   /** Ascending, apart from one another. */
   const gaps: Gap[] = [];
   const late = new Set<number>();
-  let next = 0;
-  let head: ChainHash = GENESIS_PREV_HASH;
+  let next = start.seq;
+  let head: ChainHash = start.head;
   let last: Taken | null = null;
   /** A record that claims a number already taken, until its successor says which one is genuine. */
   let rival: (Taken & { readonly finding: number }) | null = null;
@@ -123,7 +141,7 @@ export function createStreamCheck(stream: string): StreamCheck {
 
   /** `doubted`: how many records right before this one may be the changed ones instead. */
   function report(kind: FindingKind, at: Taken, message: string, doubted = 0): number {
-    proven ??= { records: records - doubted, to: (last?.seq ?? -1) - doubted };
+    proven ??= { records: records - doubted, to: (last?.seq ?? start.seq - 1) - doubted };
     made += 1;
     if (listed.size < FINDINGS_LISTED_MAX)
       listed.set(made, { kind, stream, seq: at.seq, ...at.place, message });
@@ -155,7 +173,7 @@ export function createStreamCheck(stream: string): StreamCheck {
   }
 
   /** The successor of a twice-taken number links to one of the two; the other is the forged one. */
-  function settleRival(successor: RecordText): void {
+  function settleRival(successor: RecordHashes): void {
     const genuine = rival;
     rival = null;
     if (genuine === null || last === null || successor.prev_hash !== genuine.this_hash) return;
@@ -201,15 +219,18 @@ export function createStreamCheck(stream: string): StreamCheck {
     last = taken;
   }
 
+  function takePlace(seq: number, hashes: RecordHashes, place: Place, eventText?: string): void {
+    settleRival(hashes);
+    const taken = { seq, prev_hash: hashes.prev_hash, this_hash: hashes.this_hash, place };
+    if (eventText !== undefined) checkContent(taken, eventText);
+    if (seq < next) takeEarlier(taken);
+    else takeNext(taken);
+    records += 1;
+  }
+
   return {
-    take: (seq, record, place) => {
-      settleRival(record);
-      const taken = { seq, prev_hash: record.prev_hash, this_hash: record.this_hash, place };
-      checkContent(taken, record.eventText);
-      if (seq < next) takeEarlier(taken);
-      else takeNext(taken);
-      records += 1;
-    },
+    take: (seq, record, place) => takePlace(seq, record, place, record.eventText),
+    takeStub: (seq, stub, place) => takePlace(seq, stub, place),
     findings: () => [...listed.values()],
     summary: () => {
       const to = proven?.to ?? next - 1;

@@ -13,6 +13,7 @@ import {
 } from './examination.ts';
 import { nodeFilesystem, type Filesystem } from './filesystem.ts';
 import { splitRecord } from './frame.ts';
+import { isRemovalOf, readFront, type Front } from './front.ts';
 import { readLines, type Line } from './lines.ts';
 import { listSegments, segmentName } from './segment.ts';
 import type { Place } from './stream-check.ts';
@@ -26,11 +27,15 @@ export interface VerifyOptions {
 }
 
 interface Run {
+  /** What stands for segments that were removed; null where none were, or it is not to be believed. */
+  readonly front: Front | null;
   readonly examination: Examination;
   readonly producers: Map<string, number>;
   readonly gaps: ProducerGap[];
   records: number;
   bytes: number;
+  /** The record of the removal has been seen. */
+  isRemoved: boolean;
 }
 
 /** Verifies the ledger in a folder: `<data>/ledger`, or the data folder itself. */
@@ -39,29 +44,46 @@ export async function verifyLedger(
   options: VerifyOptions = {},
 ): Promise<Verification> {
   const filesystem = options.filesystem ?? nodeFilesystem;
-  const run: Run = {
-    examination: createExamination(),
-    producers: new Map(),
-    gaps: [],
-    records: 0,
-    bytes: 0,
-  };
+  let run = beginRun(null);
   const conclude = (segments: number, obstacle: string | null): Verification =>
     run.examination.conclude({ ...run, segments }, obstacle);
   try {
     const names = await filesystem.list(dir);
     const folder = names.includes('ledger') ? join(dir, 'ledger') : dir;
     const segments = listSegments(folder === dir ? names : await filesystem.list(folder));
-    if (segments.length === 0)
+    const [first] = segments;
+    if (first === undefined)
       return conclude(
         0,
         `${dir} holds no ledger segment; name the folder of an agent's data or ledger`,
       );
+    const front = first === 0 ? null : await readFront(filesystem, folder, first);
+    if (front !== null) {
+      run = beginRun(front);
+      await verifySegments(folder, segments, filesystem, run, options.onProgress);
+      if (run.isRemoved) {
+        run.examination.note(
+          `the ledger begins with record ${first}: earlier segments were removed, as the ledger itself records; what they held is in the store`,
+        );
+        return conclude(segments.length, null);
+      }
+      // Nothing in the ledger says so: it is judged as one whose beginning was taken away.
+      run = beginRun(null);
+    }
     await verifySegments(folder, segments, filesystem, run, options.onProgress);
     return conclude(segments.length, null);
   } catch (error) {
     return conclude(0, `${dir} cannot be read: ${messageOf(error)}`);
   }
+}
+
+function beginRun(front: Front | null): Run {
+  const examination = createExamination();
+  for (const [stream, { next_seq, head_hash }] of front?.state.streams ?? [])
+    examination.begin(stream, { seq: next_seq, head: head_hash });
+  const producers = new Map(front?.state.producers);
+  const records = front?.first ?? 0;
+  return { front, examination, producers, gaps: [], records, bytes: 0, isRemoved: false };
 }
 
 async function verifySegments(
@@ -122,7 +144,9 @@ function takeLine(line: Line, place: Place, isLast: boolean, run: Run): void {
   }
   run.records += 1;
   const said = run.examination.take(splitRecord(line.bytes.toString('utf8')), place);
-  if (said !== null) noteProducer(said.chain, run);
+  if (said === null) return;
+  noteProducer(said.chain, run);
+  if (run.front !== null && isRemovalOf(run.front, said.event)) run.isRemoved = true;
 }
 
 function noteProducer(chain: ChainPlace, run: Run): void {

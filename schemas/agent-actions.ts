@@ -43,6 +43,18 @@ const FACTS: Readonly<Record<AgentActionName, Facts>> = {
     ocsf: { class_uid: 6002, activity_id: 99 },
     ecs: STORAGE,
   },
+  'hold.lifted': {
+    description: 'A legal hold was lifted; failure: it stands, for the store refused.',
+    sensitivity: 'critical',
+    ocsf: { class_uid: 6005, activity_id: 99 },
+    ecs: { category: ['configuration'], type: ['deletion'] },
+  },
+  'hold.placed': {
+    description: 'A legal hold was placed; failure: it was not, for the store refused.',
+    sensitivity: 'critical',
+    ocsf: { class_uid: 6005, activity_id: 99 },
+    ecs: { category: ['configuration'], type: ['creation'] },
+  },
   'ledger.disk_full': {
     description: 'The ledger had no space left (failure), or has space again (success).',
     sensitivity: 'high',
@@ -69,11 +81,31 @@ const FACTS: Readonly<Record<AgentActionName, Facts>> = {
     ocsf: { class_uid: 6002, activity_id: 99 },
     ecs: STORAGE,
   },
+  'ledger.segment_removed': {
+    description:
+      'The oldest segment of the ledger goes: the store has it, and its local time is over.',
+    sensitivity: 'high',
+    ocsf: { class_uid: 6005, activity_id: 99 },
+    ecs: { category: ['database'], type: ['change'] },
+  },
   'producer.gap': {
     description: "A producer's numbers do not follow on one another: events may be missing.",
     sensitivity: 'critical',
     ocsf: { class_uid: 6002, activity_id: 99 },
     ecs: STORAGE,
+  },
+  'retention.classes_set': {
+    description: 'How long classes are kept in the store was set; metadata names days and regimes.',
+    sensitivity: 'critical',
+    ocsf: { class_uid: 6002, activity_id: 99 },
+    ecs: { category: ['configuration'], type: ['change'] },
+  },
+  'retention.purge': {
+    description:
+      'The expired beginning of a stream leaves the store; metadata says how much, and proves it.',
+    sensitivity: 'critical',
+    ocsf: { class_uid: 6005, activity_id: 99 },
+    ecs: { category: ['database'], type: ['change'] },
   },
 };
 

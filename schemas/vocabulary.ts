@@ -46,11 +46,16 @@ export const AGENT_ACTION_NAMES = [
   'agent.stopped',
   'audit.failure',
   'delivery.skipped',
+  'hold.lifted',
+  'hold.placed',
   'ledger.disk_full',
   'ledger.genesis',
   'ledger.recovered',
   'ledger.rolled_back',
+  'ledger.segment_removed',
   'producer.gap',
+  'retention.classes_set',
+  'retention.purge',
 ] as const;
 export type AgentActionName = (typeof AGENT_ACTION_NAMES)[number];
 

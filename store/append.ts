@@ -9,6 +9,9 @@ import { classifyDatabaseError } from './database-error.ts';
 import { INSERT_KEYS, INSERT_RECORDS, keyParameters, recordParameters, type Row } from './rows.ts';
 import type { RefusedRecord } from './store.ts';
 
+/** Fails where one of the places was purged; until the end of the transaction none of them can be. */
+const REFUSE_PURGED = 'SELECT audit.refuse_purged($1::int4[], $2::int8[])';
+
 export interface RowsOutcome {
   readonly stored: number;
   readonly repeated: number;
@@ -22,13 +25,18 @@ export async function appendRows(client: ClientBase, rows: readonly Row[]): Prom
     await insertRows(client, rows);
     return { stored: rows.length, repeated: 0, duplicates: 0, refused: [] };
   } catch (error) {
-    if (classifyDatabaseError(error).kind !== 'raced') throw error;
+    const { kind } = classifyDatabaseError(error);
+    if (kind !== 'raced' && kind !== 'purged') throw error;
     return appendSorted(client, rows);
   }
 }
 
 async function appendSorted(client: ClientBase, rows: readonly Row[]): Promise<RowsOutcome> {
-  const sorted = sortOut(rows, await findKeys(client, rows), await findEvents(client, rows));
+  const sorted = sortOut(rows, {
+    keys: await findKeys(client, rows),
+    events: await findEvents(client, rows),
+    purged: await findPurged(client, rows),
+  });
   if (sorted.fresh.length > 0) await insertRows(client, sorted.fresh);
   return {
     stored: sorted.fresh.length,
@@ -46,7 +54,11 @@ async function appendSorted(client: ClientBase, rows: readonly Row[]): Promise<R
  */
 async function insertRows(client: ClientBase, rows: readonly Row[]): Promise<void> {
   const keys = keyParameters(rows);
-  const sent: Promise<unknown>[] = [client.query('BEGIN'), client.query(INSERT_KEYS, keys)];
+  const sent: Promise<unknown>[] = [
+    client.query('BEGIN'),
+    client.query(REFUSE_PURGED, lowestPlaces(rows)),
+    client.query(INSERT_KEYS, keys),
+  ];
   try {
     sent.push(client.query(INSERT_RECORDS, recordParameters(rows)), client.query('COMMIT'));
   } catch (error) {
@@ -63,13 +75,17 @@ interface Sorted {
   readonly refused: readonly RefusedRecord[];
 }
 
-function sortOut(
-  rows: readonly Row[],
-  takenKeys: ReadonlyMap<string, string>,
-  takenEvents: ReadonlySet<string>,
-): Sorted {
-  const keys = new Map(takenKeys);
-  const events = new Set(takenEvents);
+interface Taken {
+  /** Place -> `this_hash`, of stubs too. */
+  readonly keys: ReadonlyMap<string, string>;
+  readonly events: ReadonlySet<string>;
+  /** Number of a stream -> how many of its records were purged, or are being purged. */
+  readonly purged: ReadonlyMap<number, number>;
+}
+
+function sortOut(rows: readonly Row[], had: Taken): Sorted {
+  const keys = new Map(had.keys);
+  const events = new Set(had.events);
   const fresh: Row[] = [];
   const refused: RefusedRecord[] = [];
   let repeated = 0;
@@ -78,7 +94,10 @@ function sortOut(
     const key = keyOf(row.streamId, event.chain.seq);
     const taken = keys.get(key);
     const before = keys.get(keyOf(row.streamId, event.chain.seq - 1)) ?? row.record.prev_hash;
-    if (taken === undefined && before !== row.record.prev_hash) {
+    if (taken === undefined && event.chain.seq < (had.purged.get(row.streamId) ?? 0)) {
+      // It was stored once, and its time is over: sent again, it stays purged.
+      repeated += 1;
+    } else if (taken === undefined && before !== row.record.prev_hash) {
       refused.push({
         index: row.index,
         kind: 'fork',
@@ -109,13 +128,36 @@ async function findKeys(
   const found = await client.query<{ stream_id: number; seq: string; hash: string }>(
     `SELECT k.stream_id, k.seq, encode(k.this_hash, 'hex') AS hash
      FROM unnest($1::int4[], $2::int8[]) AS wanted (stream_id, seq)
-     JOIN audit.record_keys k USING (stream_id, seq)`,
+     JOIN (SELECT stream_id, seq, this_hash FROM audit.record_keys
+       UNION ALL SELECT stream_id, seq, this_hash FROM audit.stubs) k USING (stream_id, seq)`,
     [
       encodeIntegers(rows.map((row) => row.streamId)),
       encodeBigints(rows.map((row) => row.record.event.chain.seq)),
     ],
   );
   return new Map(found.rows.map((row) => [keyOf(row.stream_id, Number(row.seq)), row.hash]));
+}
+
+async function findPurged(
+  client: ClientBase,
+  rows: readonly Row[],
+): Promise<ReadonlyMap<number, number>> {
+  const found = await client.query<{ stream_id: number; size: string }>(
+    `SELECT stream_id, max(size) AS size FROM audit.purges
+     WHERE stream_id = ANY ($1::int4[]) GROUP BY stream_id`,
+    [encodeIntegers([...new Set(rows.map((row) => row.streamId))])],
+  );
+  return new Map(found.rows.map((row) => [row.stream_id, Number(row.size)]));
+}
+
+/** The first place in each stream, as parameters of REFUSE_PURGED. */
+function lowestPlaces(rows: readonly Row[]): Buffer[] {
+  const lowest = new Map<number, number>();
+  for (const { streamId, record } of rows) {
+    const { seq } = record.event.chain;
+    if (seq < (lowest.get(streamId) ?? Infinity)) lowest.set(streamId, seq);
+  }
+  return [encodeIntegers([...lowest.keys()]), encodeBigints([...lowest.values()])];
 }
 
 async function findEvents(client: ClientBase, rows: readonly Row[]): Promise<ReadonlySet<string>> {

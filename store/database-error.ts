@@ -9,6 +9,8 @@ export type DatabaseFailure =
   | { readonly kind: 'unavailable'; readonly message: string }
   /** Another writer stored one of these keys at the same time: again at once. */
   | { readonly kind: 'raced'; readonly message: string }
+  /** A record of the batch was purged: sort out which. */
+  | { readonly kind: 'purged'; readonly message: string }
   /** The data itself is refused: some record of the batch is to blame. */
   | { readonly kind: 'data'; readonly message: string }
   | { readonly kind: 'schema'; readonly message: string }
@@ -24,6 +26,8 @@ export function classifyDatabaseError(thrown: unknown): DatabaseFailure {
     return { kind: 'raced', message: `another writer was faster (${state})` };
   if (isDataState(state)) return { kind: 'data', message: describeData(thrown, state) };
   const message = `${messageOf(thrown)} (${state})`;
+  // Raised by audit.refuse_purged.
+  if (state === 'SP001') return { kind: 'purged', message };
   if (state.startsWith('28') || state === '42501' || state === '3D000')
     return { kind: 'access', message };
   if (state === '3F000' || state.startsWith('42')) return { kind: 'schema', message };

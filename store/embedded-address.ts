@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { codeOf } from '../schemas/result.ts';
 import type { DatabaseAddress } from './connection.ts';
 import { DATABASE } from './embedded-cluster.ts';
-import { loadPasswords } from './embedded-passwords.ts';
+import { loadPasswords, type PasswordRole } from './embedded-passwords.ts';
 
 /** Folder of the server that an agent embeds. */
 export function embeddedHome(dataDir: string): string {
@@ -22,7 +22,7 @@ export function passwordFileOf(dir: string): string {
 /** The address of a role. Rejects with a plain Error while the server has never been up. */
 export function embeddedAddress(
   dir: string,
-  role: 'owner' | 'writer' | 'auditor',
+  role: Exclude<PasswordRole, 'admin'>,
 ): DatabaseAddress {
   return async () => {
     const port = await readPort(join(dir, 'port'));

@@ -39,7 +39,9 @@ export async function bootstrapCluster(
     () => false,
   );
   if (exists)
-    return options.passwordsAreNew ? runSql(options, data, passwordSql(options)) : ok(undefined);
+    return options.passwordsAreNew
+      ? runSql(options, data, [...roleSql(), ...passwordSql(options)])
+      : ok(undefined);
 
   const fresh = join(options.dir, 'data.new');
   await rm(fresh, { recursive: true, force: true });
@@ -50,7 +52,11 @@ export async function bootstrapCluster(
   const made = await runCommand(spawnAs(options.identity, options.binaries.initdb, args));
   if (made.code !== 0)
     return err({ kind: 'init', message: `initdb in ${fresh} failed: ${made.output.trim()}` });
-  const filled = await runSql(options, fresh, [...createSql(), ...passwordSql(options)]);
+  const filled = await runSql(options, fresh, [
+    ...createSql(),
+    ...roleSql(),
+    ...passwordSql(options),
+  ]);
   if (!filled.ok) return filled;
   await writeFile(join(fresh, 'pg_hba.conf'), 'host all all 127.0.0.1/32 scram-sha-256\n');
   await syncFile(join(fresh, 'pg_hba.conf'));
@@ -64,10 +70,25 @@ function createSql(): string[] {
     'CREATE ROLE sealtrail_owner LOGIN',
     'CREATE ROLE sealtrail_writer LOGIN',
     'CREATE ROLE sealtrail_auditor LOGIN',
-    'CREATE ROLE sealtrail_retention NOLOGIN',
     `CREATE DATABASE ${DATABASE} OWNER sealtrail_owner`,
     `REVOKE ALL ON DATABASE ${DATABASE} FROM PUBLIC`,
-    `GRANT CONNECT ON DATABASE ${DATABASE} TO sealtrail_writer, sealtrail_auditor, sealtrail_retention`,
+    `GRANT CONNECT ON DATABASE ${DATABASE} TO sealtrail_writer, sealtrail_auditor`,
+  ];
+}
+
+/** The roles of retention, which clusters of earlier versions lack. A statement a line. */
+function roleSql(): string[] {
+  const create = ['retention', 'legal', 'purger'].map(
+    (role) =>
+      `DO $$ BEGIN CREATE ROLE sealtrail_${role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
+  );
+  return [
+    ...create,
+    'ALTER ROLE sealtrail_retention LOGIN',
+    'ALTER ROLE sealtrail_legal LOGIN',
+    'ALTER ROLE sealtrail_owner NOINHERIT',
+    'GRANT sealtrail_purger TO sealtrail_owner',
+    `GRANT CONNECT ON DATABASE ${DATABASE} TO sealtrail_retention, sealtrail_legal`,
   ];
 }
 

@@ -7,12 +7,9 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { codeOf } from '../schemas/result.ts';
 
-export interface Passwords {
-  readonly admin: string;
-  readonly owner: string;
-  readonly writer: string;
-  readonly auditor: string;
-}
+const ROLES = ['admin', 'owner', 'writer', 'auditor', 'retention', 'legal'] as const;
+export type PasswordRole = (typeof ROLES)[number];
+export type Passwords = Readonly<Record<PasswordRole, string>>;
 
 /** Hex only: such a password needs no quoting in SQL and no escaping in a URL. */
 const FORM = /^[0-9a-f]{48}$/;
@@ -22,9 +19,10 @@ export async function loadPasswords(
   file: string,
 ): Promise<{ readonly value: Passwords; readonly created: boolean }> {
   const kept = parsePasswords(await readIfThere(file));
-  if (kept !== null) return { value: kept, created: false };
-  const fresh = (): string => randomBytes(24).toString('hex');
-  const value = { admin: fresh(), owner: fresh(), writer: fresh(), auditor: fresh() };
+  const missing = ROLES.filter((role) => kept[role] === undefined);
+  const fresh = missing.map((role) => [role, randomBytes(24).toString('hex')]);
+  const value = { ...kept, ...Object.fromEntries(fresh) } as Passwords;
+  if (missing.length === 0) return { value, created: false };
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const temporary = `${file}.new`;
   const handle = await open(temporary, 'w', 0o600);
@@ -47,14 +45,16 @@ async function readIfThere(file: string): Promise<string> {
   }
 }
 
-function parsePasswords(text: string): Passwords | null {
-  if (text.trim() === '') return null;
+/** Those that are there and whole; a file of an earlier version has fewer. */
+function parsePasswords(text: string): Partial<Passwords> {
+  if (text.trim() === '') return {};
   const value: unknown = JSON.parse(text);
-  if (typeof value !== 'object' || value === null) return null;
-  const { admin, owner, writer, auditor }: Partial<Record<keyof Passwords, unknown>> = value;
-  return isPassword(admin) && isPassword(owner) && isPassword(writer) && isPassword(auditor)
-    ? { admin, owner, writer, auditor }
-    : null;
+  if (typeof value !== 'object' || value === null) return {};
+  return Object.fromEntries(
+    Object.entries(value).filter(
+      ([role, password]) => ROLES.includes(role as PasswordRole) && isPassword(password),
+    ),
+  );
 }
 
 function isPassword(value: unknown): value is string {

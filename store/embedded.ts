@@ -44,6 +44,8 @@ export interface EmbeddedPostgres {
   readonly ownerUrl: string;
   readonly writerUrl: string;
   readonly auditorUrl: string;
+  readonly retentionUrl: string;
+  readonly legalUrl: string;
   /** Superuser of this server, for operators and tests; the agent never uses it. */
   readonly adminUrl: string;
   readonly port: number;
@@ -103,7 +105,8 @@ async function start(options: EmbeddedOptions): Promise<Result<EmbeddedPostgres,
 
   const running = await findRunning(layout.data);
   if (running !== null) {
-    const adopted = await adopt(running, passwords.value, log);
+    // New passwords are not the running server's, and new roles it may lack: it is started again.
+    const adopted = passwords.created ? null : await adopt(running, passwords.value, log);
     if (adopted !== null) {
       // The agent that started it may have been killed before it could write down where.
       await writeFile(layout.portFile, `${String(adopted.port)}\n`);
@@ -241,6 +244,8 @@ function describe(server: Postmaster, passwords: Passwords, adopted: boolean): E
     ownerUrl: url('owner'),
     writerUrl: url('writer'),
     auditorUrl: url('auditor'),
+    retentionUrl: url('retention'),
+    legalUrl: url('legal'),
     adminUrl: url('admin'),
     port: server.port,
     pid: server.pid,

@@ -87,6 +87,7 @@ async function appendRange(
     const failure = outcome.error;
     switch (failure.kind) {
       case 'raced':
+      case 'purged':
         races += 1;
         if (races > RACES_MAX) return err({ kind: 'unavailable', message: failure.message });
         ranges.push(range);

@@ -6,13 +6,15 @@
  */
 import type { ClientBase } from 'pg';
 import { createExamination, type Examination, type Verification } from '../ledger/examination.ts';
+import { createPurgeCheck, type SeenPurge } from '../ledger/purge-check.ts';
 import { FINDINGS_LISTED_MAX } from '../ledger/stream-check.ts';
-import { isChainHash } from '../schemas/brand.ts';
+import { chainHash, isChainHash } from '../schemas/brand.ts';
 import type { TlsClientConfig } from '../schemas/exporter-config.ts';
 import type { SealedEvent } from '../schemas/record.ts';
 import { createConnection } from './connection.ts';
 import { classifyDatabaseError } from './database-error.ts';
-import { findDifferences, SEALED_ROW_COLUMNS, type SealedRow } from './sealed-row.ts';
+import { findDifferences, type SealedRow } from './sealed-row.ts';
+import { readPlaces, readPurges, type StoredPlace, type Stub } from './verify-places.ts';
 
 export interface VerifyStoreOptions {
   /** Connection URL of an auditor, or of any role that may read: it verifies what it may see. */
@@ -25,7 +27,7 @@ export interface VerifyStoreOptions {
 }
 
 const TABLE = 'audit.records';
-const BATCH_RECORDS = 1_000;
+const STUBS = 'audit.stubs';
 const REUSED_NOTED_MAX = 20;
 /** Counting a large store takes its time. */
 const STATEMENT_TIMEOUT_MS = 3_600_000;
@@ -89,13 +91,12 @@ async function verifySnapshot(
     run.examination.note(
       `the record of stream ${stream} seq ${seq} carries the id of another event, so no query shows it: read it in audit.sealed_records`,
     );
+  const purges = await readPurges(client);
   for (const stream of streams) {
-    const before = run.records;
-    for await (const rows of readRows(client, stream)) {
-      for (const row of rows) takeRow(row, stream, run.records === before, run);
-      onProgress?.(run.records, total);
-    }
-    if (run.records === before)
+    const places = await verifyStream(client, stream, purges.get(stream.stream) ?? [], run, () =>
+      onProgress?.(run.records, total),
+    );
+    if (places === 0 && !purges.has(stream.stream))
       run.examination.note(`stream ${stream.stream} is known, but has no record`);
   }
   if (total > run.records) {
@@ -104,6 +105,44 @@ async function verifySnapshot(
     run.examination.report({ kind: 'malformed', stream: '', seq: -1, ...place, message });
   }
   return null;
+}
+
+/** Reads a stream, from its genesis or from behind what was purged; returns how many places it has. */
+async function verifyStream(
+  client: ClientBase,
+  stream: Stream,
+  purges: readonly SeenPurge[],
+  run: Run,
+  onProgress: () => void,
+): Promise<number> {
+  const check = createPurgeCheck(stream.stream, purges);
+  let places = 0;
+  for await (const batch of readPlaces(client, stream.stream_id)) {
+    for (const one of batch) {
+      const { seq, prev_hash, this_hash } = hashesOf(one);
+      if (places === 0) run.examination.begin(stream.stream, check.start({ seq, prev_hash }));
+      places += 1;
+      if (one.kind === 'record') {
+        takeRow(one.row, stream, places === 1, run);
+        check.take(seq, this_hash, { segment: TABLE, line: run.records }, null);
+      } else {
+        const place = { segment: STUBS, line: places };
+        run.examination.takeStub(stream.stream, seq, one.stub, place);
+        check.take(seq, this_hash, place, one.stub.purge);
+      }
+    }
+    onProgress();
+  }
+  const { findings, notes } = check.conclude();
+  for (const finding of findings) run.examination.report(finding);
+  for (const note of notes) run.examination.note(note);
+  return places;
+}
+
+function hashesOf(one: StoredPlace): Pick<Stub, 'seq' | 'prev_hash' | 'this_hash'> {
+  if (one.kind === 'stub') return one.stub;
+  const { seq, prev_hash, this_hash } = one.row;
+  return { seq: Number(seq), prev_hash: chainHash(prev_hash), this_hash: chainHash(this_hash) };
 }
 
 async function listStreams(client: ClientBase, only: string | undefined): Promise<Stream[]> {
@@ -148,27 +187,6 @@ async function findReused(client: ClientBase): Promise<{ stream: string; seq: st
      ORDER BY 1, 2 LIMIT ${REUSED_NOTED_MAX}`,
   );
   return found.rows;
-}
-
-/** Rows of a stream through a server-side cursor; the next batch is on its way while one is judged. */
-async function* readRows(client: ClientBase, { stream_id }: Stream): AsyncGenerator<SealedRow[]> {
-  await client.query(`DECLARE sealed NO SCROLL CURSOR FOR SELECT ${SEALED_ROW_COLUMNS}
-    FROM audit.sealed_records s WHERE stream_id = ${Number(stream_id)}
-    ORDER BY s.seq, s.occurred_at`);
-  const fetch = (): Promise<{ rows: SealedRow[] }> =>
-    client.query<SealedRow>(`FETCH ${BATCH_RECORDS} FROM sealed`);
-  let ahead = fetch();
-  try {
-    for (;;) {
-      const { rows } = await ahead;
-      if (rows.length === 0) break;
-      ahead = fetch();
-      yield rows;
-    }
-  } finally {
-    await Promise.allSettled([ahead]);
-  }
-  await client.query('CLOSE sealed');
 }
 
 function takeRow(row: SealedRow, stream: Stream, isFirst: boolean, run: Run): void {

@@ -5,7 +5,13 @@
 import { ulid } from 'ulid';
 import { canonicalize } from '../../schemas/canonical.ts';
 import { canonicalEvent, type CanonicalEvent } from '../../schemas/canonical-event.ts';
-import { SCHEMA_VERSION, type AuditEvent, type Json, type Outcome } from '../../schemas/event.ts';
+import {
+  SCHEMA_VERSION,
+  type Actor,
+  type AuditEvent,
+  type Json,
+  type Outcome,
+} from '../../schemas/event.ts';
 
 /** Tenant of the agent's own events; no client may write for it. */
 export const AGENT_TENANT = 'sealtrail';
@@ -43,7 +49,16 @@ export function agentEvent(
   said: OwnEvent & { readonly tenant: string },
   nowMs: number,
 ): CanonicalEvent {
-  const event: AuditEvent = {
+  return canonicalEvent(canonicalize(describeAgentEvent(agent, said, nowMs)));
+}
+
+/** The same before it is canonical; `actor` is whoever told the agent to, itself where nobody did. */
+export function describeAgentEvent(
+  agent: AgentIdentity,
+  said: OwnEvent & { readonly tenant: string; readonly actor?: Actor },
+  nowMs: number,
+): AuditEvent {
+  return {
     schema_version: SCHEMA_VERSION,
     event_id: ulid(nowMs),
     event: {
@@ -52,7 +67,7 @@ export function agentEvent(
       outcome: said.outcome,
       time: new Date(nowMs).toISOString(),
     },
-    actor: {
+    actor: said.actor ?? {
       type: 'system',
       id: `sealtrail/${agent.name}`,
       name: 'Sealtrail agent',
@@ -63,5 +78,4 @@ export function agentEvent(
     correlation: { request_id: null, trace_id: null },
     metadata: said.metadata,
   };
-  return canonicalEvent(canonicalize(event));
 }

@@ -24,7 +24,8 @@ import { readJournal, type NewestCheckpoints } from './journal.ts';
 import { readPosition, type Position } from './position.ts';
 import { treePath } from './streams.ts';
 
-interface Sources {
+/** What lies in an agent's data directory, read in this order: trees hold what the position names. */
+export interface Sources {
   readonly dir: string;
   readonly ledgerDir: string;
   readonly position: Position;
@@ -32,7 +33,7 @@ interface Sources {
 }
 
 /** The checkpoint that a proof is made to. */
-interface Chosen {
+export interface Chosen {
   readonly checkpoint: Checkpoint;
   readonly note: string;
   /** Its place in the anchor log, null where it is not there yet. */
@@ -52,17 +53,18 @@ export async function proveEvent(
   dataDir: string,
   eventId: string,
 ): Promise<Result<string, string>> {
-  const dir = join(dataDir, 'checkpoints');
   const ledgerDir = join(dataDir, 'ledger');
   const found = await findRecord(ledgerDir, eventId);
-  if (found === null) return err(`no event ${eventId} is in ${ledgerDir}`);
+  if (found === null) {
+    const [first = 0] = listSegments(await nodeFilesystem.list(ledgerDir));
+    const rest =
+      first === 0 ? '' : `, which begins with record ${first}: earlier ones were removed`;
+    return err(`no event ${eventId} is in ${ledgerDir}${rest}`);
+  }
   const { stream, seq } = found.chain;
-  // In this order: what the position names is in the trees, and what they hold was read before.
-  const position = await readPosition(nodeFilesystem, dir);
-  const journal = await readJournal(nodeFilesystem, dir);
-  if (!journal.ok) return journal;
-  if (position === null) return err(`${dir} holds no checkpoints yet`);
-  const sources = { dir, ledgerDir, position, newest: journal.value };
+  const read = await readSources(dataDir);
+  if (!read.ok) return read;
+  const sources = read.value;
   const chosen = await choose(sources, stream, BigInt(seq));
   if (chosen === null)
     return err(`event ${eventId} is under no signed checkpoint yet; ask again in a second`);
@@ -73,6 +75,17 @@ export async function proveEvent(
   if (!anchor.ok) return anchor;
   const proof = { record: found.line, checkpoint: chosen.note, inclusion, anchor: anchor.value };
   return ok(formatProof(proof));
+}
+
+/** Reads where the checkpoints are. Rejects with the system's error. */
+export async function readSources(dataDir: string): Promise<Result<Sources, string>> {
+  const dir = join(dataDir, 'checkpoints');
+  // In this order: what the position names is in the trees, and what they hold was read before.
+  const position = await readPosition(nodeFilesystem, dir);
+  const journal = await readJournal(nodeFilesystem, dir);
+  if (!journal.ok) return journal;
+  if (position === null) return err(`${dir} holds no checkpoints yet`);
+  return ok({ dir, ledgerDir: join(dataDir, 'ledger'), position, newest: journal.value });
 }
 
 async function proveLeaf(
@@ -113,7 +126,8 @@ async function findRecord(
   return null;
 }
 
-async function choose(
+/** The newest checkpoint in the anchor log that covers the record, else the newest that was signed; null: none. */
+export async function choose(
   { dir, position, newest }: Sources,
   stream: string,
   seq: bigint,
@@ -144,7 +158,7 @@ function anchorOriginOf(stream: string): string {
 }
 
 /** The stream's tree with at least `size` leaves: what is saved, and the rest from the ledger. */
-async function openStreamTree(
+export async function openStreamTree(
   { dir, ledgerDir, position }: Sources,
   stream: string,
   size: bigint,

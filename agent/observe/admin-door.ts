@@ -23,6 +23,8 @@ const LIMITS = {
   maxHeaderSize: 8 * 1024,
 };
 const CONNECTIONS_MAX = 64;
+/** No event is longer. */
+const BODY_BYTES_MAX = 64 * 1024;
 const CLOSE_GRACE_MS = 500;
 const OWNER_ONLY = 0o600;
 
@@ -113,5 +115,16 @@ async function answerRequest(
     const headers = { Allow: allowed.join(', ') };
     return faultAnswer(405, 'method_not_allowed', `use ${headers.Allow}`, headers);
   }
-  return route.answer(new URLSearchParams(query));
+  return route.answer(new URLSearchParams(query), () => readBody(request));
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > BODY_BYTES_MAX) throw new Error(`a body is longer than ${BODY_BYTES_MAX} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }

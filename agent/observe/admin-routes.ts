@@ -2,7 +2,8 @@
  * What the admin server answers: health and metrics on both doors; status, dead letters, reload and
  * tap on the unix socket only, because they name tenants, show events or change something.
  */
-import type { DeadLetter, DeadLetterRetry, ReloadReport } from '../ports.ts';
+import type { Result } from '../../schemas/result.ts';
+import type { DeadLetter, DeadLetterRetry, RecordedOperation, ReloadReport } from '../ports.ts';
 import type { AgentStatus } from '../status-ports.ts';
 import { faultAnswer, jsonAnswer, type AdminAnswer } from './admin-answer.ts';
 import { decideLive, decideReady, type Health } from './health.ts';
@@ -18,11 +19,14 @@ export interface AdminSources {
   };
   readonly reload: { run(): Promise<ReloadReport>; preview(): Promise<ReloadReport> };
   readonly tap: Tap;
+  /** Records what an operator does to the trail itself: holds, purges, classes. */
+  readonly operations: (body: string) => Promise<Result<RecordedOperation, string>>;
 }
 
 export interface Route {
   readonly method: 'GET' | 'POST';
-  answer(query: URLSearchParams): Promise<AdminAnswer> | AdminAnswer;
+  /** `body` reads what was sent; asked by POST routes only. */
+  answer(query: URLSearchParams, body: () => Promise<string>): Promise<AdminAnswer> | AdminAnswer;
 }
 
 export type Routes = ReadonlyMap<string, Route>;
@@ -49,7 +53,7 @@ export function createOpenRoutes({ status, metrics }: AdminSources): Routes {
   ]);
 }
 
-/** The open routes, and `/status`, `/dlq`, `/dlq/retry`, `/reload` (what it would do), `/reload/now`, `/tap`. */
+/** The open routes, and `/operation`, `/status`, `/dlq`, `/dlq/retry`, `/reload` (what it would do), `/reload/now`, `/tap`. */
 export function createOwnerRoutes(sources: AdminSources): Routes {
   const { status, deadLetters, reload } = sources;
   return new Map<string, Route>([
@@ -81,8 +85,19 @@ export function createOwnerRoutes(sources: AdminSources): Routes {
     ],
     ['/reload', { method: 'GET', answer: async () => jsonAnswer(200, await reload.preview()) }],
     ['/reload/now', { method: 'POST', answer: async () => jsonAnswer(200, await reload.run()) }],
+    ['/operation', { method: 'POST', answer: (_, body) => recordAnswer(sources, body) }],
     ['/tap', { method: 'GET', answer: (query) => tapAnswer(sources, query) }],
   ]);
+}
+
+async function recordAnswer(
+  { operations }: AdminSources,
+  body: () => Promise<string>,
+): Promise<AdminAnswer> {
+  const recorded = await operations(await body());
+  return recorded.ok
+    ? jsonAnswer(200, recorded.value)
+    : faultAnswer(409, 'not_recorded', recorded.error);
 }
 
 function tapAnswer({ tap, status }: AdminSources, query: URLSearchParams): AdminAnswer {

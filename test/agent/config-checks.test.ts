@@ -407,3 +407,17 @@ describe('sinks over HTTP', () => {
     });
   });
 });
+
+test('a class that names a rule is kept as long as the rule asks for', async () => {
+  const classes = (regime: string, days: number) => ({
+    retention: { classes: { standard: { regime, days } } },
+  });
+  await expectValid(classes('PCI DSS 10.5.1', 366));
+  await expectValid(classes('by own policy', 1));
+  for (const [regime, days] of [
+    ['PCI DSS 10.5.1', 365],
+    ['HIPAA', 2191],
+    ['SOX, 17 CFR', 2556],
+  ] as const)
+    await expectFault(classes(regime, days), '/retention/classes/standard/days', 'at least');
+});

@@ -262,7 +262,7 @@ describe('row-level security', () => {
     expect(await tryAs('alice', `SELECT pg_read_file('postgresql.conf')`)).toBe(REFUSED);
   });
 
-  test('an auditor cannot write, and retention can do nothing at all yet', async () => {
+  test('an auditor cannot write, and retention can read nothing', async () => {
     const insert = `INSERT INTO audit.streams (stream, tenant_id) VALUES ('x', 'acme')`;
     expect(await tryAs('alice', insert)).toBe(REFUSED);
     expect(await tryAs('keeper', 'SELECT * FROM audit.events')).toBe(REFUSED);

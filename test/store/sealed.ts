@@ -21,6 +21,7 @@ export interface EventFields {
   readonly requestId?: string;
   readonly traceId?: string;
   readonly metadata?: AuditEvent['metadata'];
+  readonly receivedAt?: string;
 }
 
 export interface Sealer {
@@ -45,7 +46,7 @@ export function createSealer(
           v: CHAIN_VERSION,
           stream,
           seq,
-          received_at: new Date().toISOString(),
+          received_at: fields.receivedAt ?? new Date().toISOString(),
           salt: randomBytes(16).toString('hex'),
           producer: { id: '01K00000000000000000000000', seq },
         },

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../store/embedded.ts';
 
-export type TestRole = 'owner' | 'writer' | 'auditor' | 'admin';
+export type TestRole = 'owner' | 'writer' | 'auditor' | 'retention' | 'legal' | 'admin';
 
 export interface TestPostgres {
   /** Connection URL of a role; default the owner. `admin` is the superuser. */
@@ -36,6 +36,8 @@ export async function startPostgres(): Promise<TestPostgres> {
     owner: server.ownerUrl,
     writer: server.writerUrl,
     auditor: server.auditorUrl,
+    retention: server.retentionUrl,
+    legal: server.legalUrl,
     admin: server.adminUrl,
   };
   return {

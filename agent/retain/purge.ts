@@ -1,0 +1,189 @@
+/**
+ * Carries out a purge: the record first, through the running agent; then step by step in the store, each
+ * step a transaction. Killed anywhere, the next run finds the record in the store and goes on. Before it
+ * looks, the store has to hold all that the agent had recorded: else it could miss that record, and
+ * write another.
+ */
+import type { ClientBase } from 'pg';
+import { describePurge, PURGE_ACTION, type PurgeProof } from '../../ledger/purge-record.ts';
+import { err, ok, type Result } from '../../schemas/result.ts';
+import {
+  planRetention,
+  previewPurge,
+  stepPurge,
+  type PurgePreview,
+  type RetentionError,
+  type StreamRetention,
+} from '../../store/retention.ts';
+import {
+  isWorthwhile,
+  planStream,
+  purgeableSize,
+  type OwnStream,
+  type StreamPlan,
+} from './plan.ts';
+
+export interface PurgePorts {
+  readonly store: ClientBase;
+  /** The agent's own streams; an error says why there are none. */
+  ownStreams(): Promise<Result<ReadonlyMap<string, OwnStream>, string>>;
+  prove(stream: string, preview: PurgePreview): Promise<Result<PurgeProof, string>>;
+  /** Has the running agent record it; resolves when it is durable. */
+  record(operation: object): Promise<Result<RecordPlace, string>>;
+  pause(ms: number): Promise<void>;
+}
+
+export interface RecordPlace {
+  readonly stream: string;
+  readonly seq: number;
+}
+
+export interface PurgeOptions {
+  readonly by: string;
+  /** Places a step, a multiple of 256. */
+  readonly placesMax: number;
+  /** How long the store may take to receive what the agent has recorded. */
+  readonly waitMs: number;
+  readonly onStep?: (stream: string, done: number, size: number) => void;
+}
+
+/** What became of a stream. */
+export interface Purged {
+  readonly stream: string;
+  readonly size: number;
+  /** Whole records that went with this purge, over all runs that it took. */
+  readonly purged: number;
+  readonly record: RecordPlace;
+}
+
+const LOOK_MS = 100;
+/** Holds may be placed and lifted while a purge runs; then it is recorded anew. */
+const TRIES_MAX = 5;
+
+/** The plan; changes nothing. */
+export async function drawPlan(
+  ports: Pick<PurgePorts, 'store' | 'ownStreams'>,
+): Promise<Result<readonly StreamPlan[], string>> {
+  const own = await ports.ownStreams();
+  if (!own.ok) return own;
+  const stored = await planRetention(ports.store);
+  if (!stored.ok) return err(stored.error.message);
+  const plans: StreamPlan[] = [];
+  for (const one of stored.value) {
+    const mine = own.value.get(one.stream);
+    const size = purgeableSize(one, mine);
+    const preview = size === 0 ? null : await previewPurge(ports.store, one.stream, size);
+    if (preview?.ok === false) return err(preview.error.message);
+    plans.push(planStream(one, mine, preview === null ? null : preview.value));
+  }
+  return ok(plans);
+}
+
+/** Purges what may go, stream by stream. */
+export async function purgeAll(
+  ports: PurgePorts,
+  options: PurgeOptions,
+): Promise<Result<readonly Purged[], string>> {
+  const caughtUp = await awaitStore(ports, options);
+  if (!caughtUp.ok) return caughtUp;
+  const done: Purged[] = [];
+  for (const stream of caughtUp.value) {
+    const purged = await purgeStream(ports, options, stream);
+    if (!purged.ok) return purged;
+    if (purged.value !== null) done.push(purged.value);
+  }
+  return ok(done);
+}
+
+/** Waits until the store holds what the agent holds now; resolves with the agent's streams. */
+async function awaitStore(
+  { store, ownStreams, pause }: PurgePorts,
+  { waitMs }: PurgeOptions,
+): Promise<Result<readonly string[], string>> {
+  const own = await ownStreams();
+  if (!own.ok) return own;
+  const endMs = performance.now() + waitMs;
+  for (;;) {
+    const stored = await planRetention(store);
+    if (!stored.ok) return err(stored.error.message);
+    const nexts = new Map(stored.value.map(({ stream, next }) => [stream, next]));
+    const behind = [...own.value].filter(
+      // A stream that was purged to its end has no record left to say how far it was.
+      ([stream, { next }]) => (nexts.get(stream) ?? 0) < next && nexts.get(stream) !== 0,
+    );
+    if (behind.length === 0) return ok([...own.value.keys()]);
+    if (performance.now() > endMs)
+      return err(`the store has not yet received all of ${behind[0]?.[0] ?? ''}; try again later`);
+    await pause(LOOK_MS);
+  }
+}
+
+async function purgeStream(
+  ports: PurgePorts,
+  options: PurgeOptions,
+  stream: string,
+): Promise<Result<Purged | null, string>> {
+  let last: Purged | null = null;
+  let refusal = '';
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    const stored = await planRetention(ports.store);
+    if (!stored.ok) return err(stored.error.message);
+    const mine = stored.value.find((one) => one.stream === stream);
+    if (mine === undefined) return ok(null);
+    const record =
+      mine.pending !== null && refusal === ''
+        ? ok(mine.pending)
+        : await recordNext(ports, options, mine);
+    if (!record.ok) return record;
+    if (record.value === null) return ok(last);
+    const carried = await carryOut(ports, options, stream, record.value);
+    if (carried.ok) {
+      last = carried.value;
+      refusal = '';
+    } else if (carried.error.kind === 'refused') refusal = carried.error.message;
+    else return err(carried.error.message);
+  }
+  return refusal === '' ? ok(last) : err(`${stream}: ${refusal}`);
+}
+
+/** Has the record of the purge written that is due now; null where none is. */
+async function recordNext(
+  ports: PurgePorts,
+  { by }: PurgeOptions,
+  stored: StreamRetention,
+): Promise<Result<RecordPlace | null, string>> {
+  const own = await ports.ownStreams();
+  if (!own.ok) return own;
+  const size = purgeableSize(stored, own.value.get(stored.stream));
+  if (size === 0) return ok(null);
+  const preview = await previewPurge(ports.store, stored.stream, size);
+  if (!preview.ok) return err(preview.error.message);
+  if (!isWorthwhile(stored, preview.value)) return ok(null);
+  const proof = await ports.prove(stored.stream, preview.value);
+  if (!proof.ok) return proof;
+  return ports.record({
+    action: PURGE_ACTION,
+    outcome: 'success',
+    by,
+    resource: { type: 'stream', id: stored.stream },
+    metadata: describePurge(preview.value, proof.value),
+  });
+}
+
+async function carryOut(
+  { store, pause }: PurgePorts,
+  { placesMax, waitMs, onStep }: PurgeOptions,
+  stream: string,
+  record: RecordPlace,
+): Promise<Result<Purged, RetentionError>> {
+  const endMs = performance.now() + waitMs;
+  for (;;) {
+    const step = await stepPurge(store, record, placesMax);
+    if (step.ok) {
+      const { size, done_to, purged, finished } = step.value;
+      onStep?.(stream, done_to, size);
+      if (finished) return ok({ stream, size, purged, record });
+    } else if (step.error.kind === 'not_yet' && performance.now() < endMs) await pause(LOOK_MS);
+    else return step;
+  }
+}

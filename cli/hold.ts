@@ -1,0 +1,241 @@
+/** `sealtrail hold`: keep what a matter needs, whatever its retention says. */
+import { InvalidArgumentError, type Command } from 'commander';
+import { ulid } from 'ulid';
+import { err, ok, type Result } from '../schemas/result.ts';
+import {
+  checkHoldAccess,
+  liftHold,
+  listHolds,
+  placeHold,
+  type Hold,
+  type HoldFilter,
+} from '../store/holds.ts';
+import { DATA_DIR_HELP, DATA_DIR_OPTION, defaultDataDir } from './options.ts';
+import {
+  BY_HELP,
+  BY_OPTION,
+  defaultBy,
+  recordOperation,
+  STORE_HELP,
+  STORE_OPTION,
+  storeAddress,
+  withStore,
+} from './store-access.ts';
+
+const ADD_EXAMPLES = `
+Examples:
+  $ sealtrail hold add M-2026-017 --reason 'Doe v. Acme' --tenant acme --actor u-17
+  $ sealtrail hold add M-2026-018 --reason 'regulator, 26-4411' --tenant acme --resource-type account --from 2026-01-01 --to 2026-04-01
+
+All that is named must fit; at least one must be. Event time counts for --from and --to. The running agent records the hold first, then it is in force.
+Exit codes: 0 in force, 1 it is not, 2 no agent or no store answers.`;
+
+const LIFT_EXAMPLES = `
+Examples:
+  $ sealtrail hold lift 01J9Z3K5M7Q8R9S0T1V2W3X4Y5 --reason 'settled'
+
+What it held goes with the next purge, unless another hold covers it.
+Exit codes: 0 lifted, 1 it is not, 2 no agent or no store answers.`;
+
+const LIST_EXAMPLES = `
+Examples:
+  $ sealtrail hold list
+  $ sealtrail hold list --matter M-2026-017 --json
+
+Exit codes: 0 shown, 2 no store answers.`;
+
+interface Shared {
+  readonly dataDir: string;
+  readonly store?: string;
+  readonly by: string;
+  readonly json?: boolean;
+}
+
+interface AddOptions extends Shared, Omit<HoldFilter, 'eventIds'> {
+  readonly reason: string;
+  readonly event?: readonly string[];
+}
+
+/** Adds the commands. */
+export function addHoldCommand(program: Command): void {
+  const hold = program.command('hold').description('legal holds: what no purge may take');
+  shared(hold.command('add'))
+    .description('place a hold for a matter')
+    .argument('<matter>', 'what it is for, such as a case number')
+    .requiredOption('--reason <text>', 'why, for those who will read it')
+    .option('--tenant <id>', 'events of this tenant')
+    .option('--actor <id>', 'done by, or on behalf of, this actor')
+    .option('--action <name>', 'of this action')
+    .option('--category <name>', 'of this category')
+    .option('--resource-type <type>', 'on resources of this type')
+    .option('--resource-id <id>', 'on this resource')
+    .option('--from <time>', 'that happened at this time or later', parseTime)
+    .option('--to <time>', 'that happened before this time', parseTime)
+    .option('--event <id...>', 'with these event ids')
+    .addHelpText('after', ADD_EXAMPLES)
+    .action(async (matter: string, options: AddOptions) => {
+      process.exitCode = report('add', await add(matter, options), options);
+    });
+  shared(hold.command('lift'))
+    .description('lift a hold')
+    .argument('<hold-id>', 'as `hold list` shows it')
+    .requiredOption('--reason <text>', 'why, for those who will read it')
+    .addHelpText('after', LIFT_EXAMPLES)
+    .action(async (id: string, options: Shared & { readonly reason: string }) => {
+      process.exitCode = report('lift', await lift(id, options), options);
+    });
+  shared(hold.command('list'))
+    .description('list holds, the lifted ones too')
+    .option('--matter <name>', 'only those of this matter')
+    .addHelpText('after', LIST_EXAMPLES)
+    .action(async (options: Shared & { readonly matter?: string }) => {
+      process.exitCode = await list(options);
+    });
+}
+
+function shared(command: Command): Command {
+  return command
+    .option(DATA_DIR_OPTION, DATA_DIR_HELP, defaultDataDir())
+    .option(STORE_OPTION, STORE_HELP)
+    .option(BY_OPTION, BY_HELP, defaultBy())
+    .option('--json', 'print JSON');
+}
+
+function parseTime(text: string): string {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms))
+    throw new InvalidArgumentError('it is no time; write 2026-01-31 or ISO 8601');
+  return new Date(ms).toISOString();
+}
+
+type Done = { readonly hold_id: string; readonly matter: string; readonly event_id: string };
+/** `code`: what the process ends with. */
+type Outcome = Result<Done, { readonly code: 1 | 2; readonly message: string }>;
+
+async function add(matter: string, options: AddOptions): Promise<Outcome> {
+  const { reason, by, tenant, actor, action, category, resourceType, resourceId, from, to } =
+    options;
+  const filter: HoldFilter = clean({
+    ...{ tenant, actor, action, category, resourceType, resourceId, from, to },
+    eventIds: options.event,
+  });
+  if (Object.keys(filter).length === 0)
+    return err({
+      code: 1,
+      message: 'name what to hold: --tenant, --actor, --event, …; see --help',
+    });
+  const hold_id = ulid();
+  return change(options, 'hold.placed', { hold_id, matter, reason, filter }, (client, said) =>
+    placeHold(client, {
+      hold_id,
+      matter: said.matter,
+      reason: said.reason,
+      filter,
+      placed_by: by,
+    }),
+  );
+}
+
+async function lift(
+  hold_id: string,
+  options: Shared & { readonly reason: string },
+): Promise<Outcome> {
+  const { by, reason } = options;
+  const found = await withStore(storeOf(options), async (client) => {
+    const known = (await listHolds(client)).find((one) => one.hold_id === hold_id);
+    if (known === undefined) return ok('there is no such hold; see `sealtrail hold list`');
+    return ok(known.lifted === null ? known : `it was lifted at ${known.lifted.at}`);
+  });
+  if (!found.ok) return err({ code: 2, message: found.error });
+  if (typeof found.value === 'string') return err({ code: 1, message: found.value });
+  const { matter } = found.value;
+  return change(options, 'hold.lifted', { hold_id, matter, reason }, (client, said) =>
+    liftHold(client, { hold_id, reason: said.reason, by }),
+  );
+}
+
+/** The event first, so that nothing is in force that the trail does not know; what fails then is an event too. */
+async function change(
+  options: Shared,
+  action: 'hold.placed' | 'hold.lifted',
+  metadata: {
+    readonly hold_id: string;
+    readonly matter: string;
+    readonly reason: string;
+    readonly filter?: HoldFilter;
+  },
+  write: (
+    client: Parameters<typeof placeHold>[0],
+    said: { readonly matter: string; readonly reason: string },
+  ) => Promise<void>,
+): Promise<Outcome> {
+  const { by, dataDir } = options;
+  const operation = {
+    action,
+    by,
+    resource: { type: 'legal_hold', id: metadata.hold_id },
+    metadata,
+  };
+  let message = '';
+  const done = await withStore(storeOf(options), async (client) => {
+    await checkHoldAccess(client);
+    const recorded = await recordOperation(dataDir, { ...operation, outcome: 'success' });
+    if (!recorded.ok) return recorded;
+    try {
+      // The agent has taken out what must not be kept.
+      const { matter, reason } = recorded.value.metadata as unknown as typeof metadata;
+      await write(client, { matter, reason });
+    } catch (error) {
+      message = error instanceof Error ? error.message : String(error);
+      await recordOperation(dataDir, { ...operation, outcome: 'failure' });
+    }
+    return ok(recorded.value.event_id);
+  });
+  if (!done.ok) return err({ code: 2, message: done.error });
+  if (message !== '') return err({ code: 1, message: `the store refused: ${message}` });
+  return ok({ hold_id: metadata.hold_id, matter: metadata.matter, event_id: done.value });
+}
+
+async function list(options: Shared & { readonly matter?: string }): Promise<number> {
+  const found = await withStore(storeOf(options), async (client) =>
+    ok(await listHolds(client, options.matter)),
+  );
+  if (!found.ok) {
+    console.error(`hold list: ${found.error}`);
+    return 2;
+  }
+  if (options.json === true) console.log(JSON.stringify(found.value, null, 2));
+  else for (const one of found.value) console.log(describe(one));
+  if (found.value.length === 0 && options.json !== true) console.log('no holds');
+  return 0;
+}
+
+function describe({ hold_id, matter, filter, placed_by, placed_at, lifted }: Hold): string {
+  const what = Object.entries(filter).map(([name, value]) => `${name}=${String(value)}`);
+  const state = lifted === null ? 'holds' : `lifted ${lifted.at} by ${lifted.by}`;
+  return `${hold_id}  ${matter}  ${what.join(' ')}  placed ${placed_at} by ${placed_by}, ${state}`;
+}
+
+function report(what: string, outcome: Outcome, { json }: Shared): number {
+  if (!outcome.ok) {
+    console.error(`hold ${what}: ${outcome.error.message}`);
+    return outcome.error.code;
+  }
+  const { hold_id, matter, event_id } = outcome.value;
+  if (json === true) console.log(JSON.stringify(outcome.value));
+  else
+    console.log(
+      `${hold_id}  ${matter}  ${what === 'add' ? 'holds' : 'lifted'} (event ${event_id})`,
+    );
+  return 0;
+}
+
+function storeOf({ dataDir, store }: Shared): ReturnType<typeof storeAddress> {
+  return storeAddress(dataDir, 'legal', store);
+}
+
+function clean<T extends object>(filter: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+  return Object.fromEntries(
+    Object.entries(filter).filter(([, value]) => value !== undefined),
+  ) as never;
+}

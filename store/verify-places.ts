@@ -1,0 +1,134 @@
+/**
+ * What a verifier reads of a stream: its places in order, whole records and what purges left of others,
+ * and the records of those purges.
+ */
+import type { ClientBase } from 'pg';
+import { parseJson } from '../schemas/canonical.ts';
+import { chainHash, type ChainHash } from '../schemas/brand.ts';
+import { parsePurge, PURGE_ACTION } from '../ledger/purge-record.ts';
+import type { SeenPurge, StubReference } from '../ledger/purge-check.ts';
+import { SEALED_ROW_COLUMNS, type SealedRow } from './sealed-row.ts';
+
+/** What is left of a record between records that are held. */
+export interface Stub {
+  readonly seq: number;
+  readonly prev_hash: ChainHash;
+  readonly this_hash: ChainHash;
+  readonly purge: StubReference;
+}
+
+export type StoredPlace =
+  | { readonly kind: 'record'; readonly row: SealedRow }
+  | { readonly kind: 'stub'; readonly stub: Stub };
+
+const BATCH_RECORDS = 1_000;
+
+/** Records of purges by the stream that they purge, as the login sees them; the newest last. */
+export async function readPurges(
+  client: ClientBase,
+): Promise<ReadonlyMap<string, readonly SeenPurge[]>> {
+  const found = await client.query<{ stream: string; seq: string; event_bytes: string }>(
+    `SELECT s.stream, r.seq, r.event_bytes
+     FROM audit.records r JOIN audit.streams s USING (stream_id)
+     JOIN audit.streams t ON t.stream = r.payload -> 'metadata' ->> 'stream' AND t.tenant_id = r.tenant_id
+     WHERE r.action = $1 ORDER BY r.received_at, r.seq`,
+    [PURGE_ACTION],
+  );
+  const purges = new Map<string, SeenPurge[]>();
+  for (const { stream, seq, event_bytes } of found.rows) {
+    const said = parsePurge(parseJson(event_bytes));
+    if (said === null) continue;
+    const known = purges.get(said.stream) ?? [];
+    purges.set(said.stream, [...known, { ...said, record: { stream, seq: Number(seq) } }]);
+  }
+  return purges;
+}
+
+/** How many stubs the login sees, of one stream or of all. */
+export async function countStubs(client: ClientBase, streamId: number): Promise<number> {
+  const found = await client.query<{ n: string }>(
+    'SELECT count(*) AS n FROM audit.stubs WHERE stream_id = $1',
+    [streamId],
+  );
+  return Number(found.rows[0]?.n);
+}
+
+/** The places of a stream, ascending; of one number the record first. */
+export async function* readPlaces(
+  client: ClientBase,
+  streamId: number,
+): AsyncGenerator<readonly StoredPlace[]> {
+  const stubs = (await countStubs(client, streamId)) > 0 ? readStubs(client, streamId) : null;
+  let waiting = stubs === null ? null : await nextOf(stubs);
+  for await (const rows of readRows(client, streamId)) {
+    const places: StoredPlace[] = [];
+    for (const row of rows) {
+      while (stubs !== null && waiting !== null && waiting.seq < Number(row.seq)) {
+        places.push({ kind: 'stub', stub: waiting });
+        waiting = await nextOf(stubs);
+      }
+      places.push({ kind: 'record', row });
+    }
+    yield places;
+  }
+  while (stubs !== null && waiting !== null) {
+    yield [{ kind: 'stub', stub: waiting }];
+    waiting = await nextOf(stubs);
+  }
+}
+
+async function nextOf(stubs: AsyncGenerator<Stub>): Promise<Stub | null> {
+  const next = await stubs.next();
+  return next.done === true ? null : next.value;
+}
+
+async function* readStubs(client: ClientBase, streamId: number): AsyncGenerator<Stub> {
+  const rows = readCursor<{ [name: string]: string | null }>(
+    client,
+    'stubs',
+    `SELECT u.seq, encode(u.prev_hash, 'hex') AS prev_hash, encode(u.this_hash, 'hex') AS this_hash,
+       p.stream, u.purge_seq
+     FROM audit.stubs u LEFT JOIN audit.streams p ON p.stream_id = u.purge_stream_id
+     WHERE u.stream_id = ${Number(streamId)} ORDER BY u.seq`,
+  );
+  for await (const batch of rows)
+    for (const { seq, prev_hash, this_hash, stream, purge_seq } of batch)
+      yield {
+        seq: Number(seq),
+        prev_hash: chainHash(prev_hash ?? ''),
+        this_hash: chainHash(this_hash ?? ''),
+        purge: { stream: stream ?? '', seq: Number(purge_seq) },
+      };
+}
+
+function readRows(client: ClientBase, streamId: number): AsyncGenerator<SealedRow[]> {
+  return readCursor<SealedRow>(
+    client,
+    'sealed',
+    `SELECT ${SEALED_ROW_COLUMNS} FROM audit.sealed_records s
+     WHERE stream_id = ${Number(streamId)} ORDER BY s.seq, s.occurred_at`,
+  );
+}
+
+/** Rows through a server-side cursor; the next batch is on its way while one is judged. */
+async function* readCursor<Row extends object>(
+  client: ClientBase,
+  name: string,
+  select: string,
+): AsyncGenerator<Row[]> {
+  await client.query(`DECLARE ${name} NO SCROLL CURSOR FOR ${select}`);
+  const fetch = (): Promise<{ rows: Row[] }> =>
+    client.query<Row>(`FETCH ${BATCH_RECORDS} FROM ${name}`);
+  let ahead = fetch();
+  try {
+    for (;;) {
+      const { rows } = await ahead;
+      if (rows.length === 0) break;
+      ahead = fetch();
+      yield rows;
+    }
+  } finally {
+    await Promise.allSettled([ahead]);
+  }
+  await client.query(`CLOSE ${name}`);
+}
