@@ -46,6 +46,8 @@ export const AGENT_ACTION_NAMES = [
   'agent.stopped',
   'audit.failure',
   'delivery.skipped',
+  'key.revoke',
+  'key.rotate',
   'ledger.disk_full',
   'ledger.genesis',
   'ledger.recovered',

@@ -18,6 +18,8 @@ export interface AdminSources {
   };
   readonly reload: { run(): Promise<ReloadReport>; preview(): Promise<ReloadReport> };
   readonly tap: Tap;
+  /** `/keys` and what lies below it. */
+  readonly keys: Routes;
 }
 
 export interface Route {
@@ -81,6 +83,7 @@ export function createOwnerRoutes(sources: AdminSources): Routes {
     ],
     ['/reload', { method: 'GET', answer: async () => jsonAnswer(200, await reload.preview()) }],
     ['/reload/now', { method: 'POST', answer: async () => jsonAnswer(200, await reload.run()) }],
+    ...sources.keys,
     ['/tap', { method: 'GET', answer: (query) => tapAnswer(sources, query) }],
   ]);
 }

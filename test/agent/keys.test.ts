@@ -21,9 +21,9 @@ test('missing keys are made once, each whole and for the agent alone', async () 
   expect(second.value).toMatchObject({
     generated: [],
     redaction: first.value.redaction,
-    publicKey: first.value.publicKey,
+    signing: { publicKey: first.value.signing.publicKey },
   });
-  expect(Buffer.from(first.value.publicKey, 'base64')).toHaveLength(32);
+  expect(first.value.signing.publicKey).toHaveLength(32);
   expect((await readdir(join(temp.path, 'keys'))).sort()).toEqual(['redaction.key', 'signing.key']);
   for (const path of [configIn(temp.path).redaction_key_file, configIn(temp.path).signing_key_file])
     expect((await stat(path)).mode & 0o777).toBe(0o600);

@@ -65,6 +65,7 @@ function createAdmin(changes: Partial<AdminOptions> = {}): AdminServer {
       },
     },
     reload: { run: () => Promise.resolve(RELOADED), preview: () => Promise.resolve(RELOADED) },
+    keys: new Map(),
     tap: createTap({ ledgerDir: dir, durable: () => 0, cursor: () => null }),
     log,
     ...changes,
