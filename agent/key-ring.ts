@@ -36,8 +36,10 @@ export interface KeyRing {
   /** Whether a rotation was cut off; `rotate` completes it. */
   isInterrupted(): boolean;
   report(): Promise<KeyReport>;
+  /** Writes down which key signs: another one is refused from then on. */
+  pin(): Promise<Result<KeyReport, string>>;
   /** Makes the next key known, and changes nothing else. */
-  prepare(): Promise<Result<string, string>>;
+  prepare(): Promise<Result<KeyReport, string>>;
   /** Lets the next key take over, or completes what was cut off. Never rejects. */
   rotate(ports: KeyPorts): Promise<Result<KeyReport, string>>;
   /** Takes the trust off a key, named by its id or whole. Never rejects. */
@@ -87,22 +89,23 @@ export async function openKeyRing(options: KeyRingOptions): Promise<Result<KeyRi
 
   const current = (): Keys => keys ?? beginKeys(keyNameOf(agent), vkey(active));
 
-  async function nextKey(): Promise<Result<SigningKey, string>> {
-    if (next !== null) return ok(next);
+  async function nextKey(): Promise<SigningKey> {
+    if (next !== null) return next;
     if (config.signing_key_file === undefined || config.next !== undefined)
-      return err(
+      throw new Error(
         'the signing key lies in no file of the agent; name the key that takes over in keys.next and start the agent again',
       );
-    return makeNextKey(config.signing_key_file);
+    const made = await makeNextKey(filesystem, config.signing_key_file);
+    if (!made.ok) throw new Error(made.error);
+    return made.value;
   }
 
   async function begin(ports: KeyPorts): Promise<Rotation> {
-    const made = await nextKey();
-    if (!made.ok) throw new Error(made.error);
-    const found = { from: vkey(active), to: vkey(made.value) };
+    const coming = await nextKey();
+    const found = { from: vkey(active), to: vkey(coming) };
     if (keysOf(current()).includes(found.to))
       throw new Error(`the next key ${found.to} has signed before; a key never comes back`);
-    next = made.value;
+    next = coming;
     // A signer that does not sign is found before anything is changed.
     await createSigner(agent, next).sign('sealtrail/key-trial/v1\n');
     await files.beginRotation(found);
@@ -175,12 +178,16 @@ export async function openKeyRing(options: KeyRingOptions): Promise<Result<KeyRi
     publicKey: () => Buffer.from(active.publicKey).toString('base64'),
     isInterrupted: () => rotation !== null,
     report: () => running.then(report),
-    prepare: async () => {
-      const made = await nextKey();
-      if (!made.ok) return made;
-      next = made.value;
-      return ok(vkey(next));
-    },
+    pin: () =>
+      queue(async () => {
+        if (keys !== null) return;
+        await files.writeKeys(current());
+        keys = current();
+      }),
+    prepare: () =>
+      queue(async () => {
+        next = await nextKey();
+      }),
     rotate: (ports) =>
       queue(async () => {
         const found = rotation ?? (await begin(ports));

@@ -12,18 +12,7 @@ export function createKeyRoutes(ring: KeyRing, ports: KeyPorts): Routes {
       '/keys',
       { method: 'GET', answer: async () => jsonAnswer(200, printable(await ring.report())) },
     ],
-    [
-      '/keys/prepare',
-      {
-        method: 'POST',
-        answer: async () => {
-          const made = await ring.prepare();
-          return made.ok
-            ? jsonAnswer(200, printable(await ring.report()))
-            : refuse('not_prepared', made.error);
-        },
-      },
-    ],
+    ['/keys/prepare', { method: 'POST', answer: async () => answerOf(await ring.prepare()) }],
     ['/keys/rotate', { method: 'POST', answer: async () => answerOf(await ring.rotate(ports)) }],
     [
       '/keys/revoke',
@@ -59,9 +48,6 @@ export function printable({ windows, ...report }: KeyReport): PrintedReport {
 }
 
 function answerOf(report: Result<KeyReport, string>): AdminAnswer {
-  return report.ok ? jsonAnswer(200, printable(report.value)) : refuse('refused', report.error);
-}
-
-function refuse(kind: string, message: string): AdminAnswer {
-  return faultAnswer(409, kind, message);
+  if (report.ok) return jsonAnswer(200, printable(report.value));
+  return faultAnswer(409, 'refused', report.error);
 }

@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { nodeFilesystem } from '../ledger/filesystem.ts';
+import { nodeFilesystem, type Filesystem } from '../ledger/filesystem.ts';
 import { parseRedactionKey } from '../redaction/redaction.ts';
 import type { KeysConfig, SigningKeyConfig } from '../schemas/keys-config.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../schemas/result.ts';
@@ -32,11 +32,13 @@ export interface KeyError {
 export interface LoadOptions {
   /** Whether it is known which key signs: then a signing key that is missing is not made anew. */
   readonly isKeyKnown?: boolean;
+  readonly filesystem?: Filesystem;
 }
 
 const REDACTION_KEY_BYTES = 32;
 
 interface Seen {
+  readonly filesystem: Filesystem;
   readonly generated: string[];
   readonly complaints: string[];
 }
@@ -44,9 +46,10 @@ interface Seen {
 /** Loads the keys, generating those that are missing where the configuration allows it. */
 export async function loadKeys(
   config: KeysConfig,
-  { isKeyKnown = false }: LoadOptions = {},
+  { isKeyKnown = false, filesystem = nodeFilesystem }: LoadOptions = {},
 ): Promise<Result<AgentKeys, KeyError>> {
-  const seen: Seen = { generated: [], complaints: [] };
+  const seen: Seen = { filesystem, generated: [], complaints: [] };
+  const { generated, complaints } = seen;
   const makeRedactionKey = (): string => randomBytes(REDACTION_KEY_BYTES).toString('hex') + '\n';
   const makeSigningKey = config.generate && !isKeyKnown ? makeKeyText : null;
   try {
@@ -58,15 +61,24 @@ export async function loadKeys(
     if (!signing.ok) return err({ kind: 'key', message: signing.error });
     const next = await loadNext(config, seen);
     if (!next.ok) return err({ kind: 'key', message: next.error });
-    return ok({ redaction: redaction.value, signing: signing.value, next: next.value, ...seen });
+    return ok({
+      redaction: redaction.value,
+      signing: signing.value,
+      next: next.value,
+      generated,
+      complaints,
+    });
   } catch (error) {
     return err({ kind: 'key', message: `cannot load the keys: ${messageOf(error)}` });
   }
 }
 
 /** Makes the key that is to take over from a key file, where it is not there yet. */
-export async function makeNextKey(keyFile: string): Promise<Result<SigningKey, string>> {
-  const seen: Seen = { generated: [], complaints: [] };
+export async function makeNextKey(
+  filesystem: Filesystem,
+  keyFile: string,
+): Promise<Result<SigningKey, string>> {
+  const seen: Seen = { filesystem, generated: [], complaints: [] };
   return loadSigningKey({ signing_key_file: nextKeyPath(keyFile) }, seen, makeKeyText);
 }
 
@@ -77,7 +89,7 @@ async function loadNext(
   if (next !== undefined) return loadSigningKey(next, seen, null);
   if (signing_key_file === undefined) return ok(null);
   const prepared = { signing_key_file: nextKeyPath(signing_key_file) };
-  if (!(await nodeFilesystem.exists(prepared.signing_key_file))) return ok(null);
+  if (!(await seen.filesystem.exists(prepared.signing_key_file))) return ok(null);
   return loadSigningKey(prepared, seen, null);
 }
 
@@ -93,7 +105,7 @@ async function loadSigningKey(
 
 async function readOrCreate(
   path: string,
-  { generated, complaints }: Seen,
+  { filesystem, generated, complaints }: Seen,
   make: (() => string) | null,
 ): Promise<string> {
   try {
@@ -103,10 +115,10 @@ async function readOrCreate(
   } catch (error) {
     if (codeOf(error) !== 'ENOENT' || make === null) throw error;
   }
-  await nodeFilesystem.makeDir(dirname(path));
+  await filesystem.makeDir(dirname(path));
   const text = make();
   // Whole or not at all: with half a key no later start would get past it.
-  await nodeFilesystem.replace(path, text);
+  await filesystem.replace(path, text);
   generated.push(path);
   return text;
 }

@@ -14,7 +14,7 @@ import type { KeyPorts } from './key-ports.ts';
 import type { KeyRing } from './key-ring.ts';
 import type { Logger, Meter } from './ports.ts';
 import { createStatus } from './status.ts';
-import { createStops } from './stops.ts';
+import { createStops, type Stops } from './stops.ts';
 import { gatherWitnesses } from './witnesses.ts';
 
 const NO_METER: Meter = {
@@ -25,15 +25,25 @@ const NO_METER: Meter = {
   connection: () => undefined,
 };
 
-/** Runs the work between opening and closing; an error says why the directory cannot be opened. */
-export async function workOffline<T>(
+/** Works on the keys alone; an error says why the directory cannot be taken. */
+export function workOnKeys<T>(
+  config: Config,
+  log: Logger,
+  work: (ring: KeyRing) => Promise<Result<T, string>>,
+): Promise<Result<T, string>> {
+  return within(log, async (stops, fail) => {
+    const claimed = await claimDataDir(config, log, stops, fail);
+    return claimed.ok ? work(claimed.value.ring) : claimed;
+  });
+}
+
+/** Works on the keys with the ledger and the checkpoints open; an error says why they cannot be. */
+export function workOffline<T>(
   config: Config,
   log: Logger,
   work: (ring: KeyRing, ports: KeyPorts) => Promise<Result<T, string>>,
 ): Promise<Result<T, string>> {
-  const stops = createStops(log);
-  const fail = (reason: string): void => log.error({}, reason);
-  try {
+  return within(log, async (stops, fail) => {
     const claimed = await claimDataDir(config, log, stops, fail);
     if (!claimed.ok) return claimed;
     const { agent, ring } = claimed.value;
@@ -58,10 +68,20 @@ export async function workOffline<T>(
     }
     const base = { config, agent, ring, log, stops, fail, view };
     view.checkpoints = beginCheckpoints(base, ledger.value);
-    return await work(ring, createKeyPorts(base, ledger.value));
+    return work(ring, createKeyPorts(base, ledger.value));
+  });
+}
+
+async function within<T>(
+  log: Logger,
+  run: (stops: Stops, fail: (reason: string) => void) => Promise<Result<T, string>>,
+): Promise<Result<T, string>> {
+  const stops = createStops(log);
+  try {
+    return await run(stops, (reason) => log.error({}, reason));
   } catch (error) {
     if (error instanceof Error && 'syscall' in error)
-      return err(`cannot use ${config.data_dir}: ${error.message}`);
+      return err(`cannot use the data directory: ${error.message}`);
     throw error;
   } finally {
     await stops.run();
