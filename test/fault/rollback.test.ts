@@ -322,7 +322,7 @@ test('two clones that run at once: the store keeps the branch of the first, and 
   await second.start();
   expect((await second.status()).rollback).toBe(null);
   expect(incarnationsOf(await recordSome(second))).toEqual(incarnationsOf(after));
-});
+}, 120_000);
 
 test('a store that does not answer holds up no start', async () => {
   await using agent = await startAgentProcess({
