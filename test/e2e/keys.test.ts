@@ -168,7 +168,10 @@ test('both rotations are in the trail, under the key before, and bind the window
 });
 
 test('a rotation of a stopped agent, and those that kill -9 cuts off, are complete after the next start', async () => {
+  const init = ['keys', 'init', '-c', agent.configFile, '--json'];
+  expect((await runCli(init)).code, 'its directory is taken').toBe(2);
   await agent.stop();
+  expect(JSON.parse(await cli(...init))).toMatchObject({ number: 3, rotating: false });
   expect((await rotate()).number).toBe(4);
   await agent.start();
   let number = 4;

@@ -2,7 +2,7 @@
  * A rotation over the real ledger and the real checkpoint stage, whose disk fails at one operation after another;
  * then everything is dropped, as a kill does, and opened again.
  */
-import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openLedger } from '../../agent/append/open.ts';
@@ -240,6 +240,17 @@ test('a rotation that is asked for again after a failure is the same one', async
   });
   expect((await rotationsOf(dir.path)).map(({ phase }) => phase)).toEqual(['begun', 'completed']);
   await life.end();
+});
+
+test('a key that is written down as the one that signs is so before any rotation', async () => {
+  await using dir = await makeMemoryDir();
+  await cp(template.path, dir.path, { recursive: true });
+  const life = await open(dir.path, nodeFilesystem);
+  expect(await life.ring.pin()).toMatchObject({ ok: true, value: { current: FIRST, number: 1 } });
+  await life.end();
+  expect((await readWindows(dir.path)).windows).toMatchObject([{ vkey: FIRST, origin: '*' }]);
+  await rm(join(dir.path, 'keys/signing.key'));
+  await expect(open(dir.path, nodeFilesystem), 'a key made anew').rejects.toThrow('windows.txt');
 });
 
 test('a key file that was changed by hand is refused, and so is a key that comes back', async () => {

@@ -90,7 +90,7 @@ test('whatever is signed and rotated: each size of each origin belongs to the on
           expect(may, `${origin} at ${size}`).toEqual([list[size] ?? now]);
         }
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });
 
