@@ -197,14 +197,15 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     anchoredAtMs === null || clock.nowMs() - anchoredAtMs >= settings.anchor_interval_ms;
 
   async function work(): Promise<void> {
+    // Who asks from now on may mean records that are not read in this turn.
+    const answers = asked;
+    asked = [];
     let grown = 0;
     do {
       grown = await grow();
       if (isRoundDue()) await round();
     } while (grown > 0 && !isEnded);
-    if (!isAnchorDue() && asked.length === 0) return;
-    const answers = asked;
-    asked = [];
+    if (!isAnchorDue() && answers.length === 0) return;
     if (unsigned > 0) await round();
     await anchorRound();
     for (const answer of answers) answer();
