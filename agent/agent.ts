@@ -3,20 +3,21 @@
  * first is started first and stopped last.
  */
 import { join } from 'node:path';
-import { nodeFilesystem } from '../ledger/filesystem.ts';
 import { createRedactor, type Redactor } from '../redaction/redaction.ts';
 import type { Config } from '../schemas/config.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import type { Agent, AgentOptions } from './agent-interface.ts';
 import { openLedger, type OpenedLedger } from './append/open.ts';
 import { resourceOf, type Base } from './base.ts';
-import { beginCheckpoints } from './checkpointing.ts';
+import { beginCheckpoints, completeRotation, createKeyPorts } from './checkpointing.ts';
+import { claimDataDir } from './claiming.ts';
 import type { Delivery } from './deliver/delivery.ts';
 import { deliver } from './delivering.ts';
 import { keepConfiguredServer, type EmbeddedServer } from './embedded-server.ts';
-import { loadKeys, type AgentKeys } from './keys.ts';
-import { lockDataDir } from './lock.ts';
+import type { KeyPorts } from './key-ports.ts';
+import type { AgentKeys } from './keys.ts';
 import { createAdminServer } from './observe/admin.ts';
+import { createKeyRoutes } from './key-routes.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createTap } from './observe/tap.ts';
 import { startTraces } from './observe/traces.ts';
@@ -60,14 +61,14 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
   const lockLost = new Promise<string>((settle) => (loseLock = settle));
   void lockLost.then(fail);
 
-  const claimed = await claimDataDir(config, stops, loseLock);
+  const claimed = await claimDataDir(config, log, stops, loseLock);
   if (!claimed.ok) return claimed;
-  const keys = claimed.value;
-  const agent = { name: config.agent.name, version: VERSION, publicKey: keys.publicKey };
+  const { keys, ring, agent } = claimed.value;
   const base: Base = {
     ...options,
     agent,
     keys,
+    ring,
     stops,
     fail,
     lockLost,
@@ -77,13 +78,15 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
   const ledger = await append(base);
   if (!ledger.ok) return ledger;
   base.view.checkpoints = beginCheckpoints(base, ledger.value);
+  const keyPorts = createKeyPorts(base, ledger.value);
+  completeRotation(base, keyPorts);
   const database = startDatabase(base);
   const delivery = await deliver(base, ledger.value, AFTER_DRAIN_MS + RECEIVER_GRACE_MS);
   if (!delivery.ok) return delivery;
   const receivers = await receive(base, ledger.value);
   if (!receivers.ok) return receivers;
   const reload = reloadOf(base, ledger.value, delivery.value, receivers.value);
-  const admin = await administer(base, ledger.value, delivery.value, reload);
+  const admin = await administer(base, ledger.value, delivery.value, reload, keyPorts);
   if (!admin.ok) return admin;
 
   return ok({
@@ -94,22 +97,6 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
     reload: reload.run,
     stop: () => stops.run(),
   });
-}
-
-/** One writer per data directory, and its keys. */
-async function claimDataDir(
-  config: Config,
-  stops: Stops,
-  loseLock: (reason: string) => void,
-): Promise<Result<AgentKeys, string>> {
-  await nodeFilesystem.makeDir(config.data_dir);
-  const lock = await lockDataDir(config.data_dir, (reason) =>
-    loseLock(`the lock of ${config.data_dir} was lost: ${reason}`),
-  );
-  if (!lock.ok) return err(lock.error.message);
-  stops.add('lock', () => lock.value.release());
-  const keys = await loadKeys(config.keys);
-  return keys.ok ? keys : err(keys.error.message);
 }
 
 /** Observation stands beside the flow: it is asked, and never in the way. */
@@ -143,6 +130,7 @@ async function append(base: Base): Promise<Result<OpenedLedger, string>> {
       view.delivery?.notifyDurable(records);
     },
     onDiskFull: (isFull) => view.checkpoints?.pause(isFull),
+    onIncarnation: (incarnation) => view.checkpoints?.beginIncarnation(incarnation),
     onFailed: (reason) => base.fail(`the ledger cannot be written: ${reason}`),
   });
   if (!ledger.ok) return ledger;
@@ -219,6 +207,7 @@ async function administer(
   ledger: OpenedLedger,
   delivery: Delivery,
   reload: Reload,
+  keyPorts: KeyPorts,
 ): Promise<Result<string, string>> {
   const { config, metrics, view, stops } = base;
   const { admin_endpoint: endpoint } = config.service.telemetry;
@@ -233,6 +222,7 @@ async function administer(
     },
     reload,
     operations: recordOperations(base, ledger),
+    keys: createKeyRoutes(base.ring, keyPorts),
     tap: createTap({
       ledgerDir: join(config.data_dir, 'ledger'),
       durable: () => view.durable,

@@ -13,7 +13,6 @@ import {
   ELASTICSEARCH_DEFAULTS,
   FILE_DEFAULTS,
   KAFKA_DEFAULTS,
-  KEYS_DEFAULTS,
   LEDGER_DEFAULTS,
   NATS_DEFAULTS,
   OTLP_DEFAULTS,
@@ -41,13 +40,13 @@ import type {
   SyslogForm,
   NatsForm,
 } from './config-form.ts';
+import { completeKeys } from './config-keys.ts';
 
 /** Fills in defaults. Paths are relative to data_dir, but for the two that lead there. */
 export function completeConfig(form: ConfigForm, configFile: string): Config {
   const dataDir = resolve(form.data_dir ?? DATA_DIR_DEFAULT);
   const inData = (path: string): string => resolve(dataDir, path);
   const { vocabulary_file = VOCABULARY_FILE_DEFAULT, name = hostName() } = form.agent ?? {};
-  const keys = { ...KEYS_DEFAULTS, ...form.keys };
   return {
     data_dir: dataDir,
     agent: { name, vocabulary_file: resolve(dirname(configFile), vocabulary_file) },
@@ -63,11 +62,7 @@ export function completeConfig(form: ConfigForm, configFile: string): Config {
       ...form.ledger,
       ...(form.ledger?.head_file !== undefined && { head_file: inData(form.ledger.head_file) }),
     },
-    keys: {
-      redaction_key_file: inData(keys.redaction_key_file),
-      signing_key_file: inData(keys.signing_key_file),
-      generate: keys.generate,
-    },
+    keys: completeKeys(form.keys, inData),
     checkpoints: { ...CHECKPOINTS_DEFAULTS, ...form.checkpoints },
     tenants: form.tenants,
     retention: { classes: form.retention?.classes ?? RETENTION_CLASSES_DEFAULT },

@@ -50,11 +50,14 @@ export const CHECKPOINTS_DEFAULTS: Config['checkpoints'] = {
   anchor_interval_ms: 60_000,
 };
 
-export const KEYS_DEFAULTS: Config['keys'] = {
+export const KEYS_DEFAULTS = {
   redaction_key_file: 'keys/redaction.key',
   signing_key_file: 'keys/signing.key',
   generate: true,
-};
+} as const;
+
+/** Of a command that signs. */
+export const SIGNER_TIMEOUT_MS_DEFAULT = 5_000;
 
 export const TELEMETRY_DEFAULTS = { admin_endpoint: '127.0.0.1:9464', log_level: 'info' } as const;
 

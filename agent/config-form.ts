@@ -2,6 +2,7 @@
  * The form of the configuration file: what config.schema.json allows, as a type, and the schema's
  * errors as faults with a remedy. A message names keys and what is allowed, never a value.
  */
+import type { KeysForm } from './config-keys.ts';
 import type { Config, OtlpReceiverConfig, SocketReceiverConfig } from '../schemas/config.ts';
 import type {
   ElasticsearchExporterConfig,
@@ -79,7 +80,7 @@ export interface ConfigForm {
   };
   readonly ledger?: Section<Config['ledger']>;
   readonly checkpoints?: Section<Config['checkpoints']>;
-  readonly keys?: Section<Config['keys']>;
+  readonly keys?: KeysForm | null;
   readonly tenants: Config['tenants'];
   readonly retention?: Section<Config['retention']>;
   readonly service?: Section<{

@@ -18,6 +18,7 @@ import {
 } from './config-checks.ts';
 import { completeConfig } from './config-complete.ts';
 import { checkExporters } from './config-exporter-checks.ts';
+import { checkKeys } from './config-keys.ts';
 import { checkForm, type ConfigForm } from './config-form.ts';
 import { resolveReferences, type Resolved } from './config-references.ts';
 import {
@@ -36,6 +37,7 @@ const CHECKS: readonly ((context: CheckContext) => readonly FieldFault[])[] = [
   checkRetention,
   checkListeners,
   checkTrustedKeys,
+  checkKeys,
   checkSizes,
   checkExporters,
 ];

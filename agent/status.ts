@@ -1,12 +1,7 @@
 /** The status of the whole agent, put together from those of its stages whenever somebody asks. */
 import type { Config } from '../schemas/config.ts';
-import type {
-  AgentStatus,
-  AppendStatus,
-  CheckpointStatus,
-  DiskStatus,
-  SinkStatus,
-} from './status-ports.ts';
+import type { Checkpoints } from './checkpoint/checkpoints.ts';
+import type { AgentStatus, AppendStatus, DiskStatus, SinkStatus } from './status-ports.ts';
 import { VERSION } from './version.ts';
 
 export interface StatusView {
@@ -15,11 +10,7 @@ export interface StatusView {
   /** Why this process began a new incarnation, where the ledger was put back or lives twice. */
   rollback: string | null;
   disk: { status(): DiskStatus | null } | null;
-  checkpoints: {
-    status(): CheckpointStatus | null;
-    notifyDurable(records: number): void;
-    pause(isPaused: boolean): void;
-  } | null;
+  checkpoints: Omit<Checkpoints, 'stop'> | null;
   delivery: { status(): readonly SinkStatus[]; notifyDurable(records: number): void } | null;
   /** Records that are fsynced. */
   durable: number;

@@ -2,23 +2,25 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { verifyProof, type Proven } from '../ledger/proof-file.ts';
-import { parseTrust } from '../ledger/trust.ts';
 import { messageOf } from '../schemas/result.ts';
+import { readTrust } from './trust-file.ts';
 
 const EXAMPLES = `
 Examples:
   $ sealtrail check event.proof --trust keys.txt
   $ sealtrail check event.proof --trust keys.txt --json | jq .event.actor
+  $ sealtrail check event.proof --trust keys.note --root root.pub
 
 keys.txt holds a key a line: sealtrail/<agent>+<8 hex digits>+<base64>, as \`sealtrail keys list\` prints it on the
 agent's host; ask for it in another way than the proof came. Behind a key may stand an origin (or *) and the sizes
 [from, to) that it may sign. No database, no agent, no network is asked.
 
 Exit codes: 0 proven, 1 refuted (the record, the tree or a signature is not what it says, or the key may not have
-signed that), 2 cannot tell (no proof file, or no trusted key has signed it).`;
+signed that), 2 cannot tell (no proof file, or no key that is trusted, and not revoked, has signed it).`;
 
 interface CheckOptions {
   readonly trust: string;
+  readonly root?: string;
   readonly json?: boolean;
 }
 
@@ -28,7 +30,8 @@ export function addCheckCommand(program: Command): void {
     .command('check')
     .description('check a proof offline')
     .argument('<proof>', 'a file that `sealtrail prove` wrote')
-    .requiredOption('--trust <keys>', 'file with the keys that you trust')
+    .requiredOption('--trust <keys>', 'file with the keys that you trust, or a keys note')
+    .option('--root <key>', 'public key of the root that signed the keys note, or a file with it')
     .option('--json', 'print the verdict and the event as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (path: string, options: CheckOptions) => {
@@ -39,8 +42,8 @@ export function addCheckCommand(program: Command): void {
 type Verdict = 'proven' | 'refuted' | 'cannot_tell';
 const CODES: Readonly<Record<Verdict, number>> = { proven: 0, refuted: 1, cannot_tell: 2 };
 
-async function runCheck(path: string, { trust, json }: CheckOptions): Promise<number> {
-  const said = await judge(path, trust);
+async function runCheck(path: string, { trust, root, json }: CheckOptions): Promise<number> {
+  const said = await judge(path, trust, root);
   if (json === true) console.log(JSON.stringify(said, null, 2));
   else print(said);
   return CODES[said.verdict];
@@ -58,17 +61,16 @@ type Judged =
     })
   | { readonly verdict: 'refuted' | 'cannot_tell'; readonly reason: string };
 
-async function judge(path: string, trustPath: string): Promise<Judged> {
+async function judge(path: string, trustPath: string, root?: string): Promise<Judged> {
   const unread = (reason: string): Judged => ({ verdict: 'cannot_tell', reason });
-  let texts: readonly string[];
+  let text: string;
   try {
-    texts = await Promise.all([path, trustPath].map((file) => readFile(file, 'utf8')));
+    text = await readFile(path, 'utf8');
   } catch (error) {
     return unread(messageOf(error));
   }
-  const [text = '', trustText = ''] = texts;
-  const trust = parseTrust(trustText);
-  if (!trust.ok) return unread(`${trustPath}: ${trust.error}`);
+  const trust = await readTrust(trustPath, root);
+  if (!trust.ok) return unread(trust.error);
   const proven = verifyProof(text, trust.value);
   if (!proven.ok) {
     const verdict = proven.error.kind === 'invalid' ? 'refuted' : 'cannot_tell';

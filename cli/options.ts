@@ -30,6 +30,17 @@ export async function askAgent(
   }
 }
 
+/** Whether an agent answers for a data directory. */
+export async function isAgentThere(dataDir: string): Promise<boolean> {
+  try {
+    await send(join(dataDir, 'admin.sock'), 'GET', '/healthz');
+    return true;
+  } catch (error) {
+    if (['ENOENT', 'ECONNREFUSED'].includes(codeOf(error))) return false;
+    throw error;
+  }
+}
+
 /** The same, for an answer that is text. */
 export async function askAgentText(
   dataDir: string,

@@ -156,7 +156,8 @@ function verifyNote(
   const verified = verifyTrusted(note, origin, trust);
   if (verified.ok) return verified;
   const { kind, message } = verified.error;
-  return err({ kind: kind === 'no_known_key' ? 'cannot_tell' : 'invalid', message });
+  const isUnknown = kind === 'no_known_key' || kind === 'key_revoked';
+  return err({ kind: isUnknown ? 'cannot_tell' : 'invalid', message });
 }
 
 function isIncluded(

@@ -1,32 +1,42 @@
 /**
- * The trust file: which keys a verifier believes, and for which sizes. Text, a key a line, `#` begins a comment:
+ * What a verifier believes: which keys, for which sizes of which logs. As a trust file, a key a line, `#` begins
+ * a comment (a keys note that a root key has signed says the same, keys-note.ts):
  *
- *   <vkey>                               for every stream and size
+ *   <vkey>                               for every log of its agent and every size
  *   <vkey> <origin, or *> <from> <to>    sizes [from, to) only; `-` for no end
  *
- * Windows keep a newer key from vouching for what was signed before it was there: whoever steals it could
- * otherwise seal an old history again. Pure.
+ * `*` is every origin below the key's name that no other line names. Windows keep a newer key from vouching for
+ * what was signed before it was there: whoever steals it could otherwise seal an old history again. Pure.
  */
 import { err, ok, type Result } from '../schemas/result.ts';
 import { verifyCheckpoint, type CheckpointError, type VerifiedCheckpoint } from './checkpoint.ts';
 import { KEY_TYPE, parseVkey, type NoteVerifier } from './signing.ts';
 
-interface KeyWindow {
+export interface KeyWindow {
   readonly vkey: string;
-  /** `*`: every origin. */
+  /** `*`: every origin below the key's name that is named nowhere. */
   readonly origin: string;
   readonly from: bigint;
   /** Null: no end. */
   readonly to: bigint | null;
 }
 
+/** A key that is not to be believed any more, whatever it signed and when. */
+export interface Revocation {
+  readonly vkey: string;
+  /** ISO 8601: when it was said. */
+  readonly time: string;
+  readonly reason: string;
+}
+
 export interface Trust {
   readonly keys: readonly NoteVerifier[];
   readonly windows: readonly KeyWindow[];
+  readonly revoked: readonly Revocation[];
 }
 
 export interface TrustError {
-  readonly kind: CheckpointError['kind'] | 'key_window';
+  readonly kind: CheckpointError['kind'] | 'key_window' | 'key_revoked';
   readonly message: string;
 }
 
@@ -40,34 +50,92 @@ export function parseTrust(text: string): Result<Trust, string> {
     const words = line.replace(/#.*/, '').trim().split(/\s+/);
     const [vkey = '', origin = '*', from = '0', to = '-'] = words;
     if (vkey === '') continue;
-    const key = parseVkey(vkey);
+    const key = parseLogKey(vkey);
     if (!key.ok) return err(`line ${at + 1}: ${key.error}`);
-    if (key.value.type !== KEY_TYPE.log) return err(`line ${at + 1}: no key of a log`);
-    if (words.length > 4 || !SIZE.test(from) || !(to === '-' || SIZE.test(to)))
+    const window = words.length > 4 ? null : parseWindow(vkey, origin, from, to);
+    if (window === null)
       return err(`line ${at + 1}: after the key come an origin and two sizes, or nothing`);
     if (!keys.has(vkey)) keys.set(vkey, key.value);
-    windows.push({ vkey, origin, from: BigInt(from), to: to === '-' ? null : BigInt(to) });
+    windows.push(window);
   }
   if (keys.size === 0) return err('it names no key');
-  return ok({ keys: [...keys.values()], windows });
+  return ok({ keys: [...keys.values()], windows, revoked: [] });
+}
+
+/** Reads a window out of its words; null when they are none. */
+export function parseWindow(
+  vkey: string,
+  origin: string,
+  from: string,
+  to: string,
+): KeyWindow | null {
+  if (!SIZE.test(from) || !(to === '-' || SIZE.test(to))) return null;
+  return { vkey, origin, from: BigInt(from), to: to === '-' ? null : BigInt(to) };
+}
+
+/** Writes a window as a line of a trust file. */
+export function formatWindow({ vkey, origin, from, to }: KeyWindow): string {
+  return `${vkey} ${origin} ${from} ${to ?? '-'}\n`;
+}
+
+/** Reads a key that may sign checkpoints. */
+export function parseLogKey(vkey: string): Result<NoteVerifier, string> {
+  const key = parseVkey(vkey);
+  return key.ok && key.value.type !== KEY_TYPE.log ? err('no key of a log') : key;
 }
 
 /** Verifies a checkpoint of a log: a trusted key MUST have signed it within its window. */
 export function verifyTrusted(
   note: string,
   origin: string,
-  { keys, windows }: Trust,
+  trust: Trust,
 ): Result<VerifiedCheckpoint, TrustError> {
-  const verified = verifyCheckpoint(note, { origin, logKeys: keys });
+  const verified = verifyCheckpoint(note, { origin, logKeys: trust.keys });
   if (!verified.ok) return verified;
   const { size, signedBy } = verified.value;
-  const isWithin = ({ vkey, from, to, ...window }: KeyWindow): boolean =>
-    signedBy.some((key) => key.vkey === vkey) &&
-    (window.origin === '*' || window.origin === origin) &&
-    from <= size &&
-    (to === null || size < to);
-  if (windows.some(isWithin)) return verified;
-  const names = signedBy.map(({ name, id }) => `${name}+${id}`).join(', ');
+  const within = signedBy.filter((key) => maySign(key, origin, size, trust.windows));
+  const believed = within.filter(({ vkey }) => findRevocation(vkey, trust) === undefined);
+  if (believed.length > 0) return verified;
+  const [revoked] = within;
+  if (revoked !== undefined) return err(describeRevoked(revoked, trust));
+  const names = signedBy.map(nameOf).join(', ');
   const message = `${names} may not sign size ${size} of ${origin}: it is outside the key's window`;
   return err({ kind: 'key_window', message });
+}
+
+/** Whether a window lets the key sign this size of this log. */
+export function maySign(
+  { vkey, name }: Pick<NoteVerifier, 'vkey' | 'name'>,
+  origin: string,
+  size: bigint,
+  windows: readonly KeyWindow[],
+): boolean {
+  const isNamed = windows.some((window) => window.origin === origin);
+  const covers = (window: KeyWindow): boolean =>
+    window.origin === origin ||
+    (window.origin === '*' && !isNamed && origin.startsWith(`${name}/`));
+  return windows.some(
+    (window) =>
+      window.vkey === vkey &&
+      covers(window) &&
+      window.from <= size &&
+      (window.to === null || size < window.to),
+  );
+}
+
+function findRevocation(vkey: string, { revoked }: Trust): Revocation | undefined {
+  return revoked.find((one) => one.vkey === vkey);
+}
+
+function describeRevoked(key: NoteVerifier, trust: Trust): TrustError {
+  const { time = '', reason = '' } = findRevocation(key.vkey, trust) ?? {};
+  const message =
+    `the key ${nameOf(key)} was revoked at ${time} (${reason}): its signature proves nothing any more, since whoever ` +
+    'holds the key can sign any history. Trust in what it signed rests on cosignatures and time-stamps made before ' +
+    'it was stolen; look for the checkpoint at your witnesses and anchors';
+  return { kind: 'key_revoked', message };
+}
+
+function nameOf({ name, id }: NoteVerifier): string {
+  return `${name}+${id}`;
 }

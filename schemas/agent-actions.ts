@@ -55,6 +55,19 @@ const FACTS: Readonly<Record<AgentActionName, Facts>> = {
     ocsf: { class_uid: 6005, activity_id: 99 },
     ecs: { category: ['configuration'], type: ['creation'] },
   },
+  'key.revoke': {
+    description: 'A signing key is not to be believed any more; metadata names it and says why.',
+    sensitivity: 'critical',
+    ocsf: { class_uid: 6002, activity_id: 99 },
+    ecs: { category: ['configuration'], type: ['change'] },
+  },
+  'key.rotate': {
+    description:
+      'Another signing key takes over, said under the old one; metadata names both keys.',
+    sensitivity: 'critical',
+    ocsf: { class_uid: 6002, activity_id: 99 },
+    ecs: { category: ['configuration'], type: ['change'] },
+  },
   'ledger.disk_full': {
     description: 'The ledger had no space left (failure), or has space again (success).',
     sensitivity: 'high',

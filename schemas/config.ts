@@ -4,6 +4,7 @@
  */
 import type { CheckpointConfig } from './checkpoint-config.ts';
 import type { ExporterConfig } from './exporter-config.ts';
+import type { KeysConfig } from './keys-config.ts';
 
 /** How a listener proves who it is, and whom it asks to. */
 export interface TlsServerConfig {
@@ -83,13 +84,7 @@ export interface Config {
     /** Outside data_dir: how far the ledger has come; absent: none is kept. */
     readonly head_file?: string;
   };
-  readonly keys: {
-    /** HMAC key for redaction tokens, hex, 32 bytes or more. */
-    readonly redaction_key_file: string;
-    /** Ed25519 private key, PKCS#8 PEM. */
-    readonly signing_key_file: string;
-    readonly generate: boolean;
-  };
+  readonly keys: KeysConfig;
   readonly checkpoints: CheckpointConfig;
   readonly tenants: readonly TenantConfig[];
   readonly retention: { readonly classes: { readonly [name: string]: RetentionClassConfig } };

@@ -48,6 +48,8 @@ export const AGENT_ACTION_NAMES = [
   'delivery.skipped',
   'hold.lifted',
   'hold.placed',
+  'key.revoke',
+  'key.rotate',
   'ledger.disk_full',
   'ledger.genesis',
   'ledger.recovered',

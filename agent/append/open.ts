@@ -57,6 +57,8 @@ export interface OpenOptions {
   readonly nowMs: () => number;
   readonly onDurable: (records: number) => void;
   readonly onDiskFull?: (isFull: boolean) => void;
+  /** Called before anything is sealed in a new incarnation that is begun later than at the start. */
+  readonly onIncarnation?: (incarnation: string) => void;
   readonly onFailed: (reason: string) => void;
   readonly filesystem?: Filesystem;
   /** Asks for the size of the file system; default: the one that the folder lies on. */
@@ -133,6 +135,7 @@ export async function openLedger(options: OpenOptions): Promise<Result<OpenedLed
       if (stream.split('/')[2] !== sealer.incarnation()) return null;
       const why = `rollback: ${reason}`;
       sealer.renew(newIncarnation(), why);
+      options.onIncarnation?.(sealer.incarnation());
       await recordRollback(append, why, options);
       return why;
     },

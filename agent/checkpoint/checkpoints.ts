@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { assertNever } from '../../schemas/result.ts';
 import type { Logger } from '../ports.ts';
+import type { SigningKey } from '../signing-key.ts';
 import type { CheckpointStatus } from '../status-ports.ts';
 import type { CheckpointStart, FromCheckpointThread, ToCheckpointThread } from './protocol.ts';
 
@@ -20,6 +21,12 @@ export interface Checkpoints {
   pause(isPaused: boolean): void;
   /** Null before the thread has said anything. */
   status(): CheckpointStatus | null;
+  /** Lets these keys sign from now on, all of them each checkpoint. */
+  signWith(keys: readonly SigningKey[]): void;
+  /** Signs and anchors all that is durable; the largest size signed of each origin. Rejects when that takes too long. */
+  signAll(timeoutMs: number): Promise<ReadonlyMap<string, bigint>>;
+  /** What is told durable from now on may be of another incarnation: it gets an anchor log of its own. */
+  beginIncarnation(incarnation: string): void;
   /** Signs and anchors what is durable, and ends; after so long it is ended. */
   stop(timeoutMs: number): Promise<void>;
 }
@@ -39,6 +46,7 @@ export function startCheckpoints(options: CheckpointOptions): Checkpoints {
   let status: CheckpointStatus | null = null;
   let timer: NodeJS.Timeout | null = null;
   let isEnded = false;
+  let answers: ((sizes: ReadonlyMap<string, bigint>) => void)[] = [];
 
   function tell(message: ToCheckpointThread): void {
     worker.postMessage(message);
@@ -60,6 +68,10 @@ export function startCheckpoints(options: CheckpointOptions): Checkpoints {
       case 'status':
         status = message.status;
         return;
+      case 'signed':
+        for (const answer of answers) answer(new Map(message.sizes));
+        answers = [];
+        return;
       case 'log':
         log[message.level](message.fields, message.message);
         return;
@@ -78,6 +90,19 @@ export function startCheckpoints(options: CheckpointOptions): Checkpoints {
     pause: (isPaused) => tell({ kind: 'pause', isPaused }),
     status: () =>
       status === null ? null : { ...status, lag_records: Math.max(0, durable - status.records) },
+    signWith: (keys) => tell({ kind: 'keys', keys }),
+    signAll: async (timeoutMs) => {
+      tellDurable();
+      const answered = new Promise<ReadonlyMap<string, bigint>>((done) => answers.push(done));
+      tell({ kind: 'sign_all' });
+      const { promise: late, cancel } = lapse(timeoutMs);
+      const sizes = await Promise.race([answered, late, exited]);
+      cancel();
+      if (sizes) return sizes;
+      const reason = status?.last_error ?? 'the checkpoint thread does not answer';
+      throw new Error(`the checkpoints are not signed: ${reason}`);
+    },
+    beginIncarnation: (incarnation) => tell({ kind: 'incarnation', incarnation }),
     stop: async (timeoutMs) => {
       if (isEnded) return;
       isEnded = true;
@@ -92,4 +117,10 @@ export function startCheckpoints(options: CheckpointOptions): Checkpoints {
       clearTimeout(giveUp);
     },
   };
+}
+
+function lapse(ms: number): { readonly promise: Promise<void>; readonly cancel: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  const promise = new Promise<void>((settle) => (timer = setTimeout(settle, ms)));
+  return { promise, cancel: () => clearTimeout(timer) };
 }

@@ -1,7 +1,7 @@
 /** What the main thread and the checkpoint thread say to each other. Both are of one build. */
-import type { KeyObject } from 'node:crypto';
 import type { CheckpointStatus } from '../status-ports.ts';
 import type { CheckpointSettings } from './stage.ts';
+import type { SigningKey } from '../signing-key.ts';
 import type { LogMessage } from '../thread-log.ts';
 
 /** What the thread starts with. */
@@ -9,7 +9,8 @@ export interface CheckpointStart {
   readonly dataDir: string;
   readonly agent: string;
   readonly incarnation: string;
-  readonly signingKey: KeyObject;
+  /** The agent's key; both keys while one takes over from the other. */
+  readonly keys: readonly SigningKey[];
   readonly settings: CheckpointSettings;
   /** Durable records of the ledger. */
   readonly durable: number;
@@ -18,7 +19,15 @@ export interface CheckpointStart {
 export type ToCheckpointThread =
   | { readonly kind: 'durable'; readonly records: number }
   | { readonly kind: 'pause'; readonly isPaused: boolean }
+  | { readonly kind: 'keys'; readonly keys: readonly SigningKey[] }
+  /** Answered by `signed`. */
+  | { readonly kind: 'sign_all' }
+  /** Records of it follow: it gets an anchor log of its own, and the old one ends. */
+  | { readonly kind: 'incarnation'; readonly incarnation: string }
   | { readonly kind: 'stop' };
 
 export type FromCheckpointThread =
-  { readonly kind: 'status'; readonly status: CheckpointStatus } | LogMessage;
+  | { readonly kind: 'status'; readonly status: CheckpointStatus }
+  /** All that was durable is signed and anchored: the largest size signed of each origin. */
+  | { readonly kind: 'signed'; readonly sizes: readonly (readonly [string, bigint])[] }
+  | LogMessage;

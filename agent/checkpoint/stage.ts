@@ -19,8 +19,9 @@ import type { Clock, Logger } from '../ports.ts';
 import type { CheckpointStatus } from '../status-ports.ts';
 import type { AnchorEntry } from './anchor-log.ts';
 import type { SignedCheckpoint } from './journal.ts';
-import { openFiles, type CheckpointFiles } from './files.ts';
+import { openFiles } from './files.ts';
 import { savePosition } from './position.ts';
+import { statusOf } from './stage-status.ts';
 import type { StreamTree } from './streams.ts';
 
 /** How often it signs. */
@@ -56,8 +57,14 @@ export interface Stage {
   /** Begins nothing until it is told to go on; what it is at it finishes. */
   pause(isPaused: boolean): void;
   status(): CheckpointStatus;
+  /** Lets these sign from now on, all of them each checkpoint. */
+  signWith(signers: readonly NoteSigner[]): void;
+  /** Signs and anchors what is durable; the largest size signed of each origin. Never settles if the stage fails. */
+  signAll(): Promise<ReadonlyMap<string, bigint>>;
   /** Resolves when there is nothing to do now. */
   settled(): Promise<void>;
+  /** Ends, and signs nothing more. */
+  abandon(): Promise<void>;
   /** Signs and anchors what is durable, saves all, and ends. */
   stop(): Promise<void>;
 }
@@ -75,7 +82,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     { dir: options.ledgerDir, filesystem, from: position.next },
     findPlace,
   );
-  let { durable } = options;
+  let { durable, signers } = options;
   let lastHash: ChainHash | null = position.last_hash;
   /** Records in the trees and under no checkpoint, and since when there are any. */
   let unsigned = 0;
@@ -90,6 +97,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   let isPaused = false;
   let cancelTimer: () => void = () => undefined;
   const told = new Set<string>();
+  let asked: (() => void)[] = [];
 
   /** Puts the next records into the trees; how many there were. */
   async function grow(): Promise<number> {
@@ -107,7 +115,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   }
 
   async function sign(checkpoint: Checkpoint, head: ChainHash | null): Promise<SignedCheckpoint> {
-    const note = await signNote(formatCheckpoint(checkpoint), options.signers);
+    const note = await signNote(formatCheckpoint(checkpoint), signers);
     return { ...checkpoint, note, head };
   }
 
@@ -192,15 +200,18 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     anchoredAtMs === null || clock.nowMs() - anchoredAtMs >= settings.anchor_interval_ms;
 
   async function work(): Promise<void> {
+    // Who asks from now on may mean records that are not read in this turn.
+    const answers = asked;
+    asked = [];
     let grown = 0;
     do {
       grown = await grow();
       if (isRoundDue()) await round();
     } while (grown > 0 && !isEnded && !isPaused);
-    if (isAnchorDue()) {
-      if (unsigned > 0) await round();
-      await anchorRound();
-    }
+    if (!isAnchorDue() && answers.length === 0) return;
+    if (unsigned > 0) await round();
+    await anchorRound();
+    for (const answer of answers) answer();
   }
 
   function arm(): void {
@@ -235,6 +246,11 @@ export async function startStage(options: StageOptions): Promise<Stage> {
       });
   }
 
+  async function close(): Promise<void> {
+    await reader.close();
+    await journal.close();
+  }
+
   wake();
   return {
     notifyDurable: (records) => {
@@ -245,9 +261,22 @@ export async function startStage(options: StageOptions): Promise<Stage> {
       isPaused = paused;
       wake();
     },
+    signWith: (those) => (signers = those),
+    signAll: async () => {
+      const done = new Promise<void>((settle) => asked.push(settle));
+      wake();
+      await done;
+      return new Map([...journal.newest].map(([origin, { size }]) => [origin, size]));
+    },
     status: () => statusOf(files, { durable, signedNext, signedAtMs, anchoredAtMs }),
     settled: async () => {
       while (running !== null) await running;
+    },
+    abandon: async () => {
+      isEnded = true;
+      cancelTimer();
+      while (running !== null) await running;
+      await close();
     },
     stop: async () => {
       while (running !== null) await running;
@@ -259,35 +288,8 @@ export async function startStage(options: StageOptions): Promise<Stage> {
         if (unsigned > 0) await round();
         await anchorRound();
       } finally {
-        await reader.close();
-        await journal.close();
+        await close();
       }
     },
-  };
-}
-
-function statusOf(
-  { streams, anchor }: CheckpointFiles,
-  at: {
-    readonly durable: number;
-    readonly signedNext: number;
-    readonly signedAtMs: number | null;
-    readonly anchoredAtMs: number | null;
-  },
-): CheckpointStatus {
-  const all = [...streams.all()];
-  const stopped = [...all, anchor].map((tree) => tree.stopped()).filter((one) => one !== null);
-  const iso = (ms: number | null): string | null =>
-    ms === null ? null : new Date(ms).toISOString();
-  return {
-    state: stopped.length > 0 ? 'contradicted' : 'running',
-    records: at.signedNext,
-    lag_records: at.durable - at.signedNext,
-    streams: all.length,
-    signed_at: iso(at.signedAtMs),
-    anchor_origin: anchor.origin,
-    anchor_size: Number(anchor.signed()?.size ?? 0n),
-    anchored_at: iso(at.anchoredAtMs),
-    last_error: stopped[0] ?? null,
   };
 }

@@ -6,8 +6,9 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
-import { createLogSigner, publicBytesOf, signWithKey } from '../../ledger/signing.ts';
-import { assert, messageOf } from '../../schemas/result.ts';
+import type { NoteSigner } from '../../ledger/signing.ts';
+import { assert, assertNever, messageOf } from '../../schemas/result.ts';
+import { createSigner, type SigningKey } from '../signing-key.ts';
 import type { CheckpointStatus } from '../status-ports.ts';
 import { createThreadLog } from '../thread-log.ts';
 import { anchorOrigin } from './anchor-log.ts';
@@ -27,7 +28,9 @@ const tell = (message: FromCheckpointThread): void => port.postMessage(message);
 const log = createThreadLog(tell);
 
 let stage: Stage | null = null;
-let { durable } = start;
+let { durable, keys, incarnation } = start;
+/** Whether somebody waits for all to be signed. */
+let isAsked = false;
 let isStopping = false;
 let isPaused = false;
 let lastError: string | null = null;
@@ -42,7 +45,7 @@ function status(): CheckpointStatus {
     lag_records: durable,
     streams: 0,
     signed_at: null,
-    anchor_origin: anchorOrigin(start.agent, start.incarnation),
+    anchor_origin: anchorOrigin(start.agent, incarnation),
     anchor_size: 0,
     anchored_at: null,
     last_error: lastError,
@@ -74,10 +77,10 @@ async function runStage(): Promise<string | null> {
   const stopped = new Promise<null>((settle) => (stopWaiting = () => settle(null)));
   if (isStopping) return null;
   await nodeFilesystem.makeDir(dir);
-  const { signingKey } = start;
-  const name = `sealtrail/${start.agent}`;
-  stage = await startStage({
+  const own = incarnation;
+  const begun = await startStage({
     ...start,
+    incarnation: own,
     dir,
     ledgerDir: join(start.dataDir, 'ledger'),
     filesystem: nodeFilesystem,
@@ -89,26 +92,44 @@ async function runStage(): Promise<string | null> {
       },
     },
     blindingKey: await loadBlindingKey(),
-    signers: [createLogSigner(name, publicBytesOf(signingKey), signWithKey(signingKey))],
+    signers: signersOf(keys),
     durable,
     log,
     onFailed: fail,
   });
-  // What became durable while it was opened was told to nobody.
-  stage.notifyDurable(durable);
+  if (own === incarnation) {
+    stage = begun;
+    // What was said while it was opened was told to nobody.
+    begun.signWith(signersOf(keys));
+    begun.notifyDurable(durable);
+    if (isAsked) signAll(begun);
+  }
   const reason = await Promise.race([failed, stopped]);
-  const ending = stage;
-  await ending.stop();
+  // What another incarnation's records are under is its own anchor log.
+  if (own === incarnation) await begun.stop();
+  else await begun.abandon();
   tellStatus();
   stage = null;
   return reason;
+}
+
+function signersOf(some: readonly SigningKey[]): readonly NoteSigner[] {
+  return some.map((key) => createSigner(start.agent, key));
+}
+
+/** One that fails takes the question along to the next. */
+function signAll(of: Stage): void {
+  void of.signAll().then((sizes) => {
+    isAsked = false;
+    tell({ kind: 'signed', sizes: [...sizes] });
+  });
 }
 
 async function run(): Promise<void> {
   while (!isStopping) {
     const reason = isPaused ? lastError : await runStage().catch(messageOf);
     stage = null;
-    if (reason === null && !isPaused) return;
+    if (reason === null && !isPaused) continue;
     if (reason !== lastError)
       log.error(
         { component: 'checkpoint', reason },
@@ -127,18 +148,35 @@ async function run(): Promise<void> {
 }
 
 port.on('message', (message: ToCheckpointThread) => {
-  if (message.kind === 'durable') {
-    durable = Math.max(durable, message.records);
-    stage?.notifyDurable(durable);
-    return;
+  switch (message.kind) {
+    case 'durable':
+      durable = Math.max(durable, message.records);
+      stage?.notifyDurable(durable);
+      return;
+    case 'keys':
+      ({ keys } = message);
+      stage?.signWith(signersOf(keys));
+      return;
+    case 'sign_all':
+      isAsked = true;
+      if (stage !== null) signAll(stage);
+      return;
+    case 'pause':
+      ({ isPaused } = message);
+      stage?.pause(isPaused);
+      return;
+    case 'incarnation':
+      ({ incarnation } = message);
+      stage = null;
+      stopWaiting();
+      return;
+    case 'stop':
+      isStopping = true;
+      stopWaiting();
+      return;
+    default:
+      assertNever(message);
   }
-  if (message.kind === 'pause') {
-    ({ isPaused } = message);
-    stage?.pause(isPaused);
-    return;
-  }
-  isStopping = true;
-  stopWaiting();
 });
 const timer = setInterval(tellStatus, STATUS_INTERVAL_MS);
 await run();

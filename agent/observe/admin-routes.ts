@@ -21,6 +21,8 @@ export interface AdminSources {
   readonly tap: Tap;
   /** Records what an operator does to the trail itself: holds, purges, classes. */
   readonly operations: (body: string) => Promise<Result<RecordedOperation, string>>;
+  /** `/keys` and what lies below it. */
+  readonly keys: Routes;
 }
 
 export interface Route {
@@ -86,6 +88,7 @@ export function createOwnerRoutes(sources: AdminSources): Routes {
     ['/reload', { method: 'GET', answer: async () => jsonAnswer(200, await reload.preview()) }],
     ['/reload/now', { method: 'POST', answer: async () => jsonAnswer(200, await reload.run()) }],
     ['/operation', { method: 'POST', answer: (_, body) => recordAnswer(sources, body) }],
+    ...sources.keys,
     ['/tap', { method: 'GET', answer: (query) => tapAnswer(sources, query) }],
   ]);
 }

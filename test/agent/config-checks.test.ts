@@ -94,6 +94,23 @@ describe('a trusted key', () => {
   });
 });
 
+describe('a signing key', () => {
+  const { publicKey } = generateKeyPairSync('ed25519');
+  const pem = publicKey.export({ type: 'spki', format: 'pem' });
+  const signer = { command: ['/usr/local/bin/kms-sign'], public_key: pem };
+
+  test('comes from one place, and a signer has a public key', async () => {
+    await expectValid({ keys: { signer, next: { signing_key: 'PEM' } } });
+    await expectValid({ keys: { next: null } });
+    const both = { signing_key: 'PEM', signer };
+    await expectFault({ keys: both }, '/keys/signer', 'comes from one place');
+    await expectFault({ keys: { next: both } }, '/keys/next/signer', 'comes from one place');
+    await expectFault({ keys: { next: {} } }, '/keys/next', 'names no key');
+    const keys = { signer: { ...signer, public_key: 'AAAA' } };
+    await expectFault({ keys }, '/keys/signer/public_key', 'no Ed25519 public key');
+  });
+});
+
 describe('a tenant', () => {
   test.each<[string, object, string]>([
     [

@@ -13,7 +13,7 @@ async function commandsOf(path: readonly string[]): Promise<readonly string[]> {
   const { code, stdout } = await runCli([...path, '--help']);
   expect(code).toBe(0);
   const listed = /^Commands:\n((?: +.*\n?)+)/m.exec(stdout)?.[1] ?? '';
-  return [...listed.matchAll(/^ {2}([\w-]+)/gm)]
+  return [...listed.matchAll(/^ {2}(\w[\w-]*)/gm)]
     .map((match) => match[1]!)
     .filter((one) => one !== 'help');
 }

@@ -239,6 +239,29 @@ async function openDoor(from: number, to: number): Promise<AsyncDisposable> {
   };
 }
 
+/** The new incarnation's heads are in an anchor log of its own, and in none of the older ones. */
+async function expectOwnAnchorLog(
+  agent: AgentProcess,
+  recorded: readonly Acked[],
+  older: ReadonlySet<string>,
+): Promise<void> {
+  const [incarnation = ''] = incarnationsOf(recorded);
+  await expect
+    .poll(async () => (await agent.status()).checkpoints, { timeout: 20_000 })
+    .toMatchObject({
+      state: 'running',
+      anchor_origin: expect.stringContaining(`/${incarnation}`) as string,
+      anchor_size: expect.toSatisfy((size: number) => size > 0) as number,
+    });
+  const entriesOf = (one: string): Promise<string> =>
+    readFile(join(agent.dir, 'checkpoints/anchor', `${one}.ndjson`), 'utf8');
+  for (const one of older) {
+    expect(await entriesOf(one)).toContain(`/${one}/`);
+    expect(await entriesOf(one)).not.toContain(`/${incarnation}/`);
+  }
+  expect(await entriesOf(incarnation)).toContain('sealtrail/heartbeat/v1');
+}
+
 test('two clones that run at once: the store keeps the branch of the first, and the second leaves it by itself, loudly', async () => {
   await using siem = await makeTempDir();
   const config = { agent: { name: 'live-twins', vocabulary_file: VOCABULARY } };
@@ -274,6 +297,7 @@ test('two clones that run at once: the store keeps the branch of the first, and 
   const after = await expectNoticed(second, 'fork: stream sealtrail/live-twins/');
   const still = await recordSome(first);
   await first.delivered();
+  await expectOwnAnchorLog(second, after, incarnationsOf(before));
 
   expect((await first.status()).rollback).toBe(null);
   expect(incarnationsOf([...one, ...still])).toEqual(incarnationsOf(before));
@@ -298,7 +322,7 @@ test('two clones that run at once: the store keeps the branch of the first, and 
   await second.start();
   expect((await second.status()).rollback).toBe(null);
   expect(incarnationsOf(await recordSome(second))).toEqual(incarnationsOf(after));
-});
+}, 120_000);
 
 test('a store that does not answer holds up no start', async () => {
   await using agent = await startAgentProcess({

@@ -66,6 +66,7 @@ function createAdmin(changes: Partial<AdminOptions> = {}): AdminServer {
     },
     reload: { run: () => Promise.resolve(RELOADED), preview: () => Promise.resolve(RELOADED) },
     operations: () => Promise.resolve({ ok: false, error: 'none' }),
+    keys: new Map(),
     tap: createTap({ ledgerDir: dir, durable: () => 0, cursor: () => null }),
     log,
     ...changes,
