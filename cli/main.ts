@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   dlq: async () => (await import('./dlq.ts')).addDlqCommand,
   setup: async () => (await import('./setup.ts')).addSetupCommand,
   token: async () => (await import('./token.ts')).addTokenCommand,
+  witness: async () => (await import('./witness.ts')).addWitnessCommand,
   gateway: async () => (await import('./gateway.ts')).addGatewayCommand,
   init: async () => (await import('./config.ts')).addInitCommand,
 };
