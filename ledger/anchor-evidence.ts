@@ -31,3 +31,18 @@ export type AnchorEvidence =
       /** A path, a table, an object with its version: no credentials. */
       readonly place: string;
     });
+
+const MEMBERS = { cosignature: 'line', timestamp: 'token', copy: 'place' } as const;
+
+/** Reads evidence out of JSON; null when it is none. Says nothing of its truth. */
+export function parseEvidence(value: unknown): AnchorEvidence | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const { kind, anchor, time, ...rest } = value as Record<string, unknown>;
+  if (typeof anchor !== 'string' || typeof time !== 'string' || typeof kind !== 'string')
+    return null;
+  if (Number.isNaN(Date.parse(time)) || !Object.hasOwn(MEMBERS, kind)) return null;
+  const member = MEMBERS[kind as keyof typeof MEMBERS];
+  const given = rest[member];
+  if (typeof given !== 'string') return null;
+  return { kind, anchor, time, [member]: given } as unknown as AnchorEvidence;
+}
