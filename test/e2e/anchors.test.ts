@@ -89,8 +89,15 @@ async function anchored(agent: AgentProcess): Promise<void> {
   }, WAIT);
 }
 
-const incarnationOf = async (agent: AgentProcess): Promise<string> =>
-  (await agent.status()).checkpoints?.anchor_origin.split('/')[2] ?? '';
+/** The one in force, once the checkpoint thread has come up. */
+async function incarnationOf(agent: AgentProcess): Promise<string> {
+  let origin = '';
+  await vi.waitFor(async () => {
+    origin = (await agent.status()).checkpoints?.anchor_origin ?? '';
+    expect(origin).not.toBe('');
+  }, WAIT);
+  return origin.split('/')[2] ?? '';
+}
 
 /** Reasons of the genesis records of an agent's own stream, in order. */
 async function reasonsOf(dir: string): Promise<readonly unknown[]> {
