@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { nodeFilesystem } from '../ledger/filesystem.ts';
 import type { OpenedLedger } from './append/open.ts';
 import type { Base } from './base.ts';
+import { messageOf } from '../schemas/result.ts';
+import { leaveFork } from './delivering.ts';
 import { startCheckpoints, type Checkpoints } from './checkpoint/checkpoints.ts';
 import { readJournal } from './checkpoint/journal.ts';
 import type { KeyPorts } from './key-ports.ts';
@@ -14,7 +16,7 @@ const STOP_MS = 1_500;
 
 /** A thread of its own: trees, signed checkpoints, the anchor log. It stops when nothing more is recorded. */
 export function beginCheckpoints(
-  base: Pick<Base, 'config' | 'agent' | 'ring' | 'log' | 'stops' | 'fail'>,
+  base: Pick<Base, 'config' | 'agent' | 'ring' | 'log' | 'stops' | 'fail' | 'view'>,
   ledger: OpenedLedger,
 ): Checkpoints | null {
   const { enabled, ...settings } = base.config.checkpoints;
@@ -26,7 +28,11 @@ export function beginCheckpoints(
     keys: base.ring.signing(),
     settings,
     durable: ledger.append.status().records,
+    anchors: base.config.anchors,
     log: base.log,
+    onFork: (fork) => {
+      leaveFork(ledger, base.view, fork).catch((error: unknown) => base.fail(messageOf(error)));
+    },
     onFailed: base.fail,
   });
   base.stops.add('checkpoints', () => checkpoints.stop(STOP_MS));

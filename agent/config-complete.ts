@@ -7,6 +7,7 @@ import type {
   NatsExporterConfig,
   TlsClientConfig,
 } from '../schemas/exporter-config.ts';
+import { completeAnchors } from './config-anchors.ts';
 import {
   CHECKPOINTS_DEFAULTS,
   DATA_DIR_DEFAULT,
@@ -64,6 +65,7 @@ export function completeConfig(form: ConfigForm, configFile: string): Config {
     },
     keys: completeKeys(form.keys, inData),
     checkpoints: { ...CHECKPOINTS_DEFAULTS, ...form.checkpoints },
+    anchors: completeAnchors(form.anchors, inData, clientTls),
     tenants: form.tenants,
     retention: { classes: form.retention?.classes ?? RETENTION_CLASSES_DEFAULT },
     service: {

@@ -1,6 +1,8 @@
 /** `sealtrail check`: judges a proof with nothing but the file and trusted keys. */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { judgeAnchors, type Anchored } from '../agent/checkpoint/anchors/judge.ts';
+import { parsePolicy } from '../ledger/anchor-policy.ts';
 import { verifyProof, type Proven } from '../ledger/proof-file.ts';
 import { messageOf } from '../schemas/result.ts';
 import { readTrust } from './trust-file.ts';
@@ -10,10 +12,14 @@ Examples:
   $ sealtrail check event.proof --trust keys.txt
   $ sealtrail check event.proof --trust keys.txt --json | jq .event.actor
   $ sealtrail check event.proof --trust keys.note --root root.pub
+  $ sealtrail check event.proof --trust keys.txt --policy policy.txt     which witnesses and time-stamps must vouch
 
 keys.txt holds a key a line: sealtrail/<agent>+<8 hex digits>+<base64>, as \`sealtrail keys list\` prints it on the
 agent's host; ask for it in another way than the proof came. Behind a key may stand an origin (or *) and the sizes
 [from, to) that it may sign. No database, no agent, no network is asked.
+
+policy.txt, in the form of C2SP tlog-policy: \`witness <name> <vkey>\`, \`timestamp <name> <ca.pem>\`, \`quorum <k>\`,
+a line each. With it the proof must show that so many of them had the checkpoint, or the answer is "cannot tell".
 
 Exit codes: 0 proven, 1 refuted (the record, the tree or a signature is not what it says, or the key may not have
 signed that), 2 cannot tell (no proof file, or no key that is trusted, and not revoked, has signed it).`;
@@ -21,6 +27,7 @@ signed that), 2 cannot tell (no proof file, or no key that is trusted, and not r
 interface CheckOptions {
   readonly trust: string;
   readonly root?: string;
+  readonly policy?: string;
   readonly json?: boolean;
 }
 
@@ -32,6 +39,7 @@ export function addCheckCommand(program: Command): void {
     .argument('<proof>', 'a file that `sealtrail prove` wrote')
     .requiredOption('--trust <keys>', 'file with the keys that you trust, or a keys note')
     .option('--root <key>', 'public key of the root that signed the keys note, or a file with it')
+    .option('--policy <file>', 'file with the anchors that must vouch for it')
     .option('--json', 'print the verdict and the event as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (path: string, options: CheckOptions) => {
@@ -42,8 +50,9 @@ export function addCheckCommand(program: Command): void {
 type Verdict = 'proven' | 'refuted' | 'cannot_tell';
 const CODES: Readonly<Record<Verdict, number>> = { proven: 0, refuted: 1, cannot_tell: 2 };
 
-async function runCheck(path: string, { trust, root, json }: CheckOptions): Promise<number> {
-  const said = await judge(path, trust, root);
+async function runCheck(path: string, options: CheckOptions): Promise<number> {
+  const { json } = options;
+  const said = await judge(path, options);
   if (json === true) console.log(JSON.stringify(said, null, 2));
   else print(said);
   return CODES[said.verdict];
@@ -58,17 +67,24 @@ type Judged =
         readonly size: string;
         readonly time: string;
       } | null;
+      /** Null: no policy was given. */
+      readonly anchored: Anchored | null;
     })
   | { readonly verdict: 'refuted' | 'cannot_tell'; readonly reason: string };
 
-async function judge(path: string, trustPath: string, root?: string): Promise<Judged> {
+async function judge(
+  path: string,
+  { trust: trustPath, root, policy: policyPath }: CheckOptions,
+): Promise<Judged> {
   const unread = (reason: string): Judged => ({ verdict: 'cannot_tell', reason });
-  let text: string;
+  let texts: readonly string[];
   try {
-    text = await readFile(path, 'utf8');
+    const files = [path, ...(policyPath === undefined ? [] : [policyPath])];
+    texts = await Promise.all(files.map((file) => readFile(file, 'utf8')));
   } catch (error) {
     return unread(messageOf(error));
   }
+  const [text = '', policyText] = texts;
   const trust = await readTrust(trustPath, root);
   if (!trust.ok) return unread(trust.error);
   const proven = verifyProof(text, trust.value);
@@ -77,11 +93,32 @@ async function judge(path: string, trustPath: string, root?: string): Promise<Ju
     return { verdict, reason: proven.error.message };
   }
   const { size, anchor, ...rest } = proven.value;
+  let anchored: Anchored | null = null;
+  if (policyText !== undefined && policyPath !== undefined) {
+    const policy = parsePolicy(policyText);
+    if (!policy.ok) return unread(`${policyPath}: ${policy.error}`);
+    if (anchor === null)
+      return unread('the checkpoint was not in the anchor log yet: no anchor has it');
+    const { note, evidence, time: roundTime } = anchor;
+    const judged = await judgeAnchors({
+      note,
+      evidence,
+      policy: policy.value,
+      policyPath,
+      roundTime,
+    });
+    if (!judged.ok) {
+      const verdict = judged.error.kind === 'invalid' ? 'refuted' : 'cannot_tell';
+      return { verdict, reason: judged.error.message };
+    }
+    anchored = judged.value;
+  }
   return {
     verdict: 'proven',
     ...rest,
     size: String(size),
-    anchor: anchor && { ...anchor, size: String(anchor.size) },
+    anchor: anchor && { origin: anchor.origin, size: String(anchor.size), time: anchor.time },
+    anchored,
   };
 }
 
@@ -90,7 +127,7 @@ function print(said: Judged): void {
     console.log(`${said.verdict === 'refuted' ? 'REFUTED' : 'cannot tell'}: ${said.reason}`);
     return;
   }
-  const { event, stream, seq, size, anchor } = said;
+  const { event, stream, seq, size, anchor, anchored } = said;
   console.log(
     `event   ${event.event_id}  ${event.event.action}  ${event.event.outcome}  ${event.event.time}`,
   );
@@ -99,6 +136,14 @@ function print(said: Judged): void {
     anchor === null
       ? 'anchor  none: the checkpoint was not in the anchor log yet'
       : `anchor  in the agent's anchor log, round of ${anchor.time} by the agent's clock, signed at size ${anchor.size}`,
+  );
+  for (const place of anchored?.copies ?? [])
+    console.log(`copy    said to lie in ${place}: compare it`);
+  const at = anchored?.time ?? null;
+  console.log(
+    at === null
+      ? `verified to size ${size}; ${anchored === null ? 'no policy for anchors was given' : 'the policy asks for no anchor'}`
+      : `verified to size ${size}, anchored at ${at} by ${anchored?.by.join(', ')}`,
   );
   console.log('proven: the record is in the stream, unchanged, at this place');
 }

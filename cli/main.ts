@@ -27,6 +27,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   vault: async () => (await import('./vault.ts')).addVaultCommand,
   subject: async () => (await import('./subject.ts')).addSubjectCommand,
   erase: async () => (await import('./erase.ts')).addEraseCommand,
+  witness: async () => (await import('./witness.ts')).addWitnessCommand,
   gateway: async () => (await import('./gateway.ts')).addGatewayCommand,
   init: async () => (await import('./config.ts')).addInitCommand,
 };

@@ -1,6 +1,6 @@
 /** `sealtrail status`: what the running agent says of itself. */
 import type { Command } from 'commander';
-import type { AgentStatus } from '../agent/status-ports.ts';
+import type { AgentStatus, AnchorsStatus } from '../agent/status-ports.ts';
 import { askAgent, DATA_DIR_HELP, DATA_DIR_OPTION, defaultDataDir } from './options.ts';
 
 const EXAMPLES = `
@@ -50,6 +50,7 @@ function format(status: AgentStatus): string {
     ['queue', `${append.queue_events} of ${append.queue_events_max} events`],
     ['last fsync', fsync],
     ['checkpoints', formatCheckpoints(status.checkpoints)],
+    ['anchors', formatAnchors(status.checkpoints?.anchors ?? null)],
     ['acked', String(status.acks_total)],
     [
       'refused',
@@ -135,4 +136,14 @@ function formatCheckpoints(checkpoints: AgentStatus['checkpoints']): string {
   const { state, lag_records: lag, signed_at: signedAt, last_error: error } = checkpoints;
   const signed = signedAt === null ? 'none signed yet' : `last signed at ${signedAt}`;
   return `${state}, ${lag} records under none yet, ${signed}${error === null ? '' : `; ${error}`}`;
+}
+
+function formatAnchors(anchors: AnchorsStatus | null): string {
+  if (anchors === null) return 'none';
+  const { quorum, quorum_at: at, quorum_size: size, members } = anchors;
+  const reached = at === null ? 'not reached since the start' : `at ${at}, size ${size}`;
+  const not = members
+    .filter(({ state }) => state !== 'taking')
+    .map(({ name, state, last_error: error }) => `${name} ${state}: ${error ?? ''}`);
+  return [`quorum of ${quorum} of ${members.length} ${reached}`, ...not].join('; ');
 }

@@ -1,12 +1,10 @@
 /** How commands that change the trail reach its store, and have the running agent record what they do. */
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
 import type { ClientBase } from 'pg';
-import { POSTGRES_FOLDER } from '../agent/deliver/sinks/postgresql.ts';
 import type { RecordedOperation } from '../agent/ports.ts';
 import { ok, messageOf, err, type Result } from '../schemas/result.ts';
 import { createConnection, type DatabaseAddress } from '../store/connection.ts';
-import { embeddedAddress } from '../store/embedded-address.ts';
+import { embeddedAddress, embeddedHome } from '../store/embedded-address.ts';
 import { askAgent } from './options.ts';
 
 export const STORE_OPTION = '--store <url>';
@@ -29,7 +27,7 @@ export function storeAddress(
   role: 'owner' | 'retention' | 'legal',
   url: string | undefined,
 ): DatabaseAddress {
-  return url ?? embeddedAddress(join(dataDir, POSTGRES_FOLDER), role);
+  return url ?? embeddedAddress(embeddedHome(dataDir), role);
 }
 
 /** Runs `body` with a connection; the error says what the database has against it. */

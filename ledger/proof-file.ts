@@ -5,11 +5,13 @@
  *   {"_v":"sealtrail/proof/v1",
  *    "record":"<the line of the ledger>", "checkpoint":"<note of the stream>", "inclusion":["<base64>", …],
  *    "anchor":{"stream_key":"<hex>", "index":"<n>", "inclusion":[…], "checkpoint":"<note of the anchor log>",
- *              "heartbeat":{"leaf":"<leaf>", "index":"<n>", "inclusion":[…]}} or null}
+ *              "heartbeat":{"leaf":"<leaf>", "index":"<n>", "inclusion":[…]},
+ *              "evidence":[<what anchors gave for that checkpoint, anchor-evidence.ts>, …]} or null}
  */
 import { err, ok, type Result } from '../schemas/result.ts';
 import type { SealedEvent } from '../schemas/record.ts';
 import { parseJson } from '../schemas/canonical.ts';
+import { parseEvidence, type AnchorEvidence } from './anchor-evidence.ts';
 import { formatStreamHead } from './anchor-leaf.ts';
 import { decodeBase64 } from './base64.ts';
 import type { VerifiedCheckpoint } from './checkpoint.ts';
@@ -31,6 +33,8 @@ export interface AnchorProof extends LeafProof {
   readonly checkpoint: string;
   /** The round in which the stream's checkpoint came into the anchor log. */
   readonly heartbeat: LeafProof & { readonly leaf: string };
+  /** What anchors gave for the checkpoint; judging it takes a policy. */
+  readonly evidence: readonly AnchorEvidence[];
 }
 
 export interface Proof {
@@ -48,7 +52,14 @@ export interface Proven {
   readonly seq: number;
   /** Size of the stream's checkpoint: how much is fixed by it. */
   readonly size: bigint;
-  readonly anchor: { readonly origin: string; readonly size: bigint; readonly time: string } | null;
+  readonly anchor: {
+    readonly origin: string;
+    readonly size: bigint;
+    readonly time: string;
+    /** The anchor log's checkpoint, and what anchors gave for it, not judged yet. */
+    readonly note: string;
+    readonly evidence: readonly AnchorEvidence[];
+  } | null;
 }
 
 /** invalid: it is refuted. cannot_tell: it is no proof file, or no trusted key has signed. */
@@ -78,6 +89,7 @@ export function formatProof({ record, checkpoint, inclusion, anchor }: Proof): s
         ...leaf(anchor),
         checkpoint: anchor.checkpoint,
         heartbeat: { leaf: anchor.heartbeat.leaf, ...leaf(anchor.heartbeat) },
+        evidence: anchor.evidence,
       },
     },
     null,
@@ -145,7 +157,8 @@ function verifyAnchor(
     !isIncluded(heartbeat, hashLeaf(Buffer.from(heartbeat.leaf)), checkpoint.value)
   )
     return invalid('the time of the anchor round is not in the anchor log that was signed');
-  return ok({ origin, size: checkpoint.value.size, time });
+  const { checkpoint: note, evidence } = anchor;
+  return ok({ origin, size: checkpoint.value.size, time, note, evidence });
 }
 
 function verifyNote(
@@ -208,5 +221,9 @@ function asAnchor(value: Record<string, unknown> | null): AnchorProof | null {
   const leaf = beat?.['leaf'];
   if (typeof stream_key !== 'string' || !HEX_32.test(stream_key)) return null;
   if (typeof checkpoint !== 'string' || typeof leaf !== 'string') return null;
-  return { ...here, stream_key, checkpoint, heartbeat: { ...heartbeat, leaf } };
+  const given = value?.['evidence'] ?? [];
+  const evidence = Array.isArray(given) ? given.map(parseEvidence) : [null];
+  const known = evidence.filter((one) => one !== null);
+  if (known.length < evidence.length) return null;
+  return { ...here, stream_key, checkpoint, heartbeat: { ...heartbeat, leaf }, evidence: known };
 }

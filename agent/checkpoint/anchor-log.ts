@@ -6,15 +6,16 @@
  *   {"leaf":"<leaf>","note":"<signed checkpoint of the stream>"}\n      {"leaf":"<heartbeat>"}\n
  */
 import { dirname, join } from 'node:path';
-import { parseCheckpoint } from '../../ledger/checkpoint.ts';
+import { formatStreamHead, streamKey } from '../../ledger/anchor-leaf.ts';
+import { formatCheckpoint, parseCheckpoint } from '../../ledger/checkpoint.ts';
 import type { Filesystem } from '../../ledger/filesystem.ts';
 import { readLines } from '../../ledger/lines.ts';
 import { hashLeaf } from '../../ledger/merkle/hash.ts';
 import { parseNote } from '../../ledger/note.ts';
-import { openTreeFile } from '../../ledger/tree-file.ts';
+import { openTreeFile, type TreeFile } from '../../ledger/tree-file.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
 import { readJson } from '../../schemas/untrusted-json.ts';
-import type { NewestCheckpoints } from './journal.ts';
+import type { NewestCheckpoints, SignedCheckpoint } from './journal.ts';
 import type { AnchorPosition } from './position.ts';
 import { createSignedTree, type SignedTree } from './signed-tree.ts';
 
@@ -30,6 +31,15 @@ export interface AnchorLog extends SignedTree {
   /** Appends entries; durable when it resolves. Rejects with the system's error. */
   add(entries: readonly AnchorEntry[]): Promise<void>;
   position(): AnchorPosition;
+}
+
+/** The entry of a stream's head, which shows neither stream nor tenant. */
+export function headEntry(
+  blindingKey: Uint8Array,
+  { origin, note, ...checkpoint }: SignedCheckpoint,
+): AnchorEntry {
+  const text = formatCheckpoint({ origin, ...checkpoint });
+  return { leaf: formatStreamHead(streamKey(blindingKey, origin), origin, text), note };
 }
 
 /** Origin of the anchor log, and the beginning of the origins of the streams in it. */
@@ -131,6 +141,23 @@ async function readEntries(
     await file.close();
   }
   return entries;
+}
+
+/** The tree of an anchor log as its files have it, for those who only read. */
+export async function readAnchorTree(options: {
+  readonly dir: string;
+  readonly filesystem: Filesystem;
+  readonly incarnation: string;
+  readonly position: AnchorPosition | null;
+}): Promise<Result<TreeFile, string>> {
+  const { dir, filesystem, incarnation } = options;
+  const paths = anchorPaths(dir, incarnation);
+  const known = options.position?.incarnation === incarnation ? options.position : null;
+  const tree = await openTreeFile({ filesystem, path: paths.tree, size: known?.size ?? 0n });
+  if (!tree.ok || !(await filesystem.exists(paths.entries))) return tree;
+  for (const { leaf } of await readEntries(filesystem, paths.entries, known?.bytes ?? 0))
+    tree.value.append(hashLeaf(Buffer.from(leaf)));
+  return tree;
 }
 
 /** Reads a line of the file of entries; null when it is none. */

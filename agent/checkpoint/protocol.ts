@@ -1,4 +1,6 @@
 /** What the main thread and the checkpoint thread say to each other. Both are of one build. */
+import type { AnchorsConfig } from '../../schemas/anchor-config.ts';
+import type { Fork } from '../ports.ts';
 import type { CheckpointStatus } from '../status-ports.ts';
 import type { CheckpointSettings } from './stage.ts';
 import type { SigningKey } from '../signing-key.ts';
@@ -12,6 +14,7 @@ export interface CheckpointStart {
   /** The agent's key; both keys while one takes over from the other. */
   readonly keys: readonly SigningKey[];
   readonly settings: CheckpointSettings;
+  readonly anchors: AnchorsConfig;
   /** Durable records of the ledger. */
   readonly durable: number;
 }
@@ -30,4 +33,6 @@ export type FromCheckpointThread =
   | { readonly kind: 'status'; readonly status: CheckpointStatus }
   /** All that was durable is signed and anchored: the largest size signed of each origin. */
   | { readonly kind: 'signed'; readonly sizes: readonly (readonly [string, bigint])[] }
+  /** An anchor holds this anchor log as somebody else goes on with it. */
+  | { readonly kind: 'fork'; readonly fork: Fork }
   | LogMessage;

@@ -4,6 +4,7 @@
  * is too young for that, the newest that was signed.
  */
 import { join } from 'node:path';
+import type { AnchorEvidence } from '../../ledger/anchor-evidence.ts';
 import { streamKey } from '../../ledger/anchor-leaf.ts';
 import { parseCheckpoint, type Checkpoint } from '../../ledger/checkpoint.ts';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
@@ -20,9 +21,16 @@ import { parseJson } from '../../schemas/canonical.ts';
 import type { Chain, SealedEvent } from '../../schemas/record.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
 import { anchorPaths, parseAnchorEntry } from './anchor-log.ts';
+import { readEvidence, type AnchoredCheckpoint } from './anchors/evidence-file.ts';
 import { readJournal, type NewestCheckpoints } from './journal.ts';
 import { readPosition, type Position } from './position.ts';
 import { treePath } from './streams.ts';
+
+interface SignedAnchor {
+  readonly size: bigint;
+  readonly note: string;
+  readonly evidence: readonly AnchorEvidence[];
+}
 
 /** What lies in an agent's data directory, read in this order: trees hold what the position names. */
 export interface Sources {
@@ -38,6 +46,8 @@ export interface Chosen {
   readonly note: string;
   /** Its place in the anchor log, null where it is not there yet. */
   readonly anchor: {
+    /** Of the anchor log: the earliest that a quorum of anchors has, else the newest. */
+    readonly signed: SignedAnchor;
     readonly index: bigint;
     /** Of the round's heartbeat. */
     readonly beat: bigint;
@@ -142,14 +152,39 @@ export async function choose(
   // An entry is a line and a leaf: its number is its index.
   const lines = text.split('\n').slice(0, Number(anchored.size));
   const entries = lines.map((line) => parseAnchorEntry(line) ?? { leaf: '' });
-  const at = entries.findLastIndex(({ note }) => note?.startsWith(`${stream}\n`) === true);
+  const covers = ({ note }: { readonly note?: string }): boolean =>
+    note?.startsWith(`${stream}\n`) === true && BigInt(note.split('\n')[1] ?? '0') > seq;
+  const outside = await readEvidence(nodeFilesystem, dir, incarnation);
+  const earliest = choosePublished(outside, BigInt(entries.findIndex(covers)));
+  const toward = earliest ?? { ...anchored, evidence: [] };
+  const at = entries.slice(0, Number(toward.size)).findLastIndex(covers);
+  if (at === -1) return young;
   const note = entries[at]?.note ?? '';
   const parsed = parseNote(note);
   const checkpoint = parsed.ok ? parseCheckpoint(parsed.value.text) : null;
   if (checkpoint === null || checkpoint.size <= seq) return young;
   const beat = entries.findLastIndex((entry, index) => index < at && entry.note === undefined);
   const leaves = entries.map(({ leaf }) => leaf);
-  return { checkpoint, note, anchor: { index: BigInt(at), beat: BigInt(beat), leaves } };
+  return {
+    checkpoint,
+    note,
+    anchor: { signed: toward, index: BigInt(at), beat: BigInt(beat), leaves },
+  };
+}
+
+/**
+ * Of what anchors have that holds the entry: the earliest that a quorum has, since it bounds the time best; where
+ * none has, the one that most have.
+ */
+function choosePublished(
+  published: readonly AnchoredCheckpoint[],
+  entry: bigint,
+): SignedAnchor | null {
+  if (entry < 0n) return null;
+  const covering = published.filter(({ size }) => size > entry);
+  const reached = covering.find(({ evidence, quorum }) => evidence.length >= quorum);
+  const most = [...covering].sort((one, other) => other.evidence.length - one.evidence.length);
+  return reached ?? most[0] ?? null;
 }
 
 /** Origin of the anchor log that a stream's checkpoints go into. */
@@ -186,12 +221,11 @@ export async function openStreamTree(
 }
 
 async function proveAnchor(
-  { dir, position, newest }: Sources,
+  { dir, position }: Sources,
   stream: string,
   { anchor }: Chosen,
 ): Promise<Result<AnchorProof | null, string>> {
-  const signed = newest.get(anchorOriginOf(stream));
-  if (anchor === null || signed === undefined || position.anchor === null) return ok(null);
+  if (anchor === null || position.anchor === null) return ok(null);
   const { incarnation, size } = position.anchor;
   const path = anchorPaths(dir, incarnation).tree;
   const tree = await openTreeFile({ filesystem: nodeFilesystem, path, size });
@@ -200,7 +234,7 @@ async function proveAnchor(
     tree.value.append(hashLeaf(Buffer.from(leaf)));
   const secret = await nodeFilesystem.readFile(join(dir, 'blinding.key'));
   const key = streamKey(Buffer.from(secret.toString('utf8').trim(), 'hex'), stream);
-  const { index, beat, leaves } = anchor;
+  const { index, beat, leaves, signed } = anchor;
   return ok({
     stream_key: key.toString('hex'),
     index,
@@ -211,5 +245,6 @@ async function proveAnchor(
       index: beat,
       inclusion: await proveLeaf(tree.value, beat, signed.size),
     },
+    evidence: signed.evidence,
   });
 }

@@ -6,7 +6,7 @@
  * is grown again from the ledger, and held to what was signed (signed-tree.ts).
  */
 import { formatCheckpoint, type Checkpoint } from '../../ledger/checkpoint.ts';
-import { formatHeartbeat, formatStreamHead, streamKey } from '../../ledger/anchor-leaf.ts';
+import { formatHeartbeat } from '../../ledger/anchor-leaf.ts';
 import type { Filesystem } from '../../ledger/filesystem.ts';
 import { signNote } from '../../ledger/note.ts';
 import { createReader } from '../../ledger/reader.ts';
@@ -15,23 +15,22 @@ import type { NoteSigner } from '../../ledger/signing.ts';
 import type { ChainHash } from '../../schemas/brand.ts';
 import type { CheckpointConfig } from '../../schemas/checkpoint-config.ts';
 import { messageOf } from '../../schemas/result.ts';
-import type { Clock, Logger } from '../ports.ts';
+import type { Logger } from '../ports.ts';
 import type { CheckpointStatus } from '../status-ports.ts';
-import type { AnchorEntry } from './anchor-log.ts';
+import { headEntry } from './anchor-log.ts';
+import { publicationOf } from './anchors/publication.ts';
+import type { Rounds } from './anchors/rounds.ts';
 import type { SignedCheckpoint } from './journal.ts';
+import type { StageClock } from './clock.ts';
 import { openFiles } from './files.ts';
 import { savePosition } from './position.ts';
 import { statusOf } from './stage-status.ts';
 import type { StreamTree } from './streams.ts';
 
+export type { StageClock } from './clock.ts';
+
 /** How often it signs. */
 export type CheckpointSettings = Omit<CheckpointConfig, 'enabled'>;
-
-/** Time, so that a test can move it. */
-export interface StageClock extends Clock {
-  /** Calls back once after so many milliseconds; returns what cancels it. */
-  after(ms: number, run: () => void): () => void;
-}
 
 export interface StageOptions {
   /** Folder of the checkpoints; exists. */
@@ -48,6 +47,8 @@ export interface StageOptions {
   /** Durable records of the ledger. */
   readonly durable: number;
   readonly log: Logger;
+  /** Takes the anchor log's checkpoints outside; nothing waits for it. */
+  readonly rounds?: Pick<Rounds, 'offer' | 'status'>;
   /** Called once when it cannot go on: what it holds in memory is then worth nothing. */
   readonly onFailed: (reason: string) => void;
 }
@@ -61,6 +62,8 @@ export interface Stage {
   signWith(signers: readonly NoteSigner[]): void;
   /** Signs and anchors what is durable; the largest size signed of each origin. Never settles if the stage fails. */
   signAll(): Promise<ReadonlyMap<string, bigint>>;
+  /** Signs nothing more in the anchor log: another agent goes on with it. */
+  leaveAnchorLog(origin: string, reason: string): void;
   /** Resolves when there is nothing to do now. */
   settled(): Promise<void>;
   /** Ends, and signs nothing more. */
@@ -145,7 +148,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
       const signed = stream.signed();
       if (signed !== null && signed.size > stream.anchored()) heads.push({ stream, signed });
     }
-    const entries = heads.map(({ signed }) => entryOf(signed));
+    const entries = heads.map(({ signed }) => headEntry(options.blindingKey, signed));
     if (anchor.stopped() === null) {
       await anchor.add([{ leaf: formatHeartbeat(nowMs) }, ...entries]);
       for (const { stream, signed } of heads) stream.noteAnchored(signed.size);
@@ -154,17 +157,12 @@ export async function startStage(options: StageOptions): Promise<Stage> {
         const signed = await sign(due, null);
         await journal.append([signed]);
         anchor.noteSigned(signed);
+        options.rounds?.offer(publicationOf(signed, anchor.tree));
       }
     }
     anchoredAtMs = nowMs;
     complain();
     await save();
-  }
-
-  function entryOf({ origin, note, ...checkpoint }: SignedCheckpoint): AnchorEntry {
-    const key = streamKey(options.blindingKey, origin);
-    const text = formatCheckpoint({ origin, ...checkpoint });
-    return { leaf: formatStreamHead(key, origin, text), note };
   }
 
   /** Trees first: a position MUST NOT lead them. */
@@ -268,7 +266,14 @@ export async function startStage(options: StageOptions): Promise<Stage> {
       await done;
       return new Map([...journal.newest].map(([origin, { size }]) => [origin, size]));
     },
-    status: () => statusOf(files, { durable, signedNext, signedAtMs, anchoredAtMs }),
+    status: () => ({
+      ...statusOf(files, { durable, signedNext, signedAtMs, anchoredAtMs }),
+      anchors: options.rounds?.status() ?? null,
+    }),
+    leaveAnchorLog: (origin, reason) => {
+      if (anchor.origin === origin) anchor.stop(reason);
+      complain();
+    },
     settled: async () => {
       while (running !== null) await running;
     },

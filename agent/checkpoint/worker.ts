@@ -13,10 +13,13 @@ import type { CheckpointStatus } from '../status-ports.ts';
 import { createThreadLog } from '../thread-log.ts';
 import { anchorOrigin } from './anchor-log.ts';
 import type { CheckpointStart, FromCheckpointThread, ToCheckpointThread } from './protocol.ts';
-import { startStage, type Stage } from './stage.ts';
+import { beginRounds } from './anchors/begin.ts';
+import { startStage, type Stage, type StageClock } from './stage.ts';
 
 const STATUS_INTERVAL_MS = 250;
 const RETRY_MS = 1_000;
+/** What anchors get at a stop for the last checkpoint; the next start publishes it to those that did not take it. */
+const ANCHORS_STOP_MS = 1_000;
 const BLINDING_KEY_BYTES = 32;
 
 assert(parentPort !== null, 'worker.ts runs in a thread of its own');
@@ -26,6 +29,14 @@ const start = workerData as CheckpointStart;
 const dir = join(start.dataDir, 'checkpoints');
 const tell = (message: FromCheckpointThread): void => port.postMessage(message);
 const log = createThreadLog(tell);
+
+const clock: StageClock = {
+  nowMs: Date.now,
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};
 
 let stage: Stage | null = null;
 let { durable, keys, incarnation } = start;
@@ -48,6 +59,7 @@ function status(): CheckpointStatus {
     anchor_origin: anchorOrigin(start.agent, incarnation),
     anchor_size: 0,
     anchored_at: null,
+    anchors: null,
     last_error: lastError,
   };
 }
@@ -78,19 +90,26 @@ async function runStage(): Promise<string | null> {
   if (isStopping) return null;
   await nodeFilesystem.makeDir(dir);
   const own = incarnation;
+  const rounds = await beginRounds({
+    config: start.anchors,
+    logVkeys: signersOf(keys).map(({ vkey }) => vkey),
+    dir,
+    clock,
+    log,
+    onConflict: (origin, reason) => {
+      stage?.leaveAnchorLog(origin, reason);
+      tell({ kind: 'fork', fork: { stream: origin, reason } });
+    },
+    onFailed: (reason) => fail(reason),
+  });
   const begun = await startStage({
     ...start,
     incarnation: own,
     dir,
     ledgerDir: join(start.dataDir, 'ledger'),
     filesystem: nodeFilesystem,
-    clock: {
-      nowMs: Date.now,
-      after: (ms, run) => {
-        const timer = setTimeout(run, ms);
-        return () => clearTimeout(timer);
-      },
-    },
+    clock,
+    ...(rounds && { rounds }),
     blindingKey: await loadBlindingKey(),
     signers: signersOf(keys),
     durable,
@@ -108,6 +127,7 @@ async function runStage(): Promise<string | null> {
   // What another incarnation's records are under is its own anchor log.
   if (own === incarnation) await begun.stop();
   else await begun.abandon();
+  await rounds?.stop(reason === null ? ANCHORS_STOP_MS : 0);
   tellStatus();
   stage = null;
   return reason;

@@ -1,5 +1,6 @@
 /** Metrics that are read off the agent's status when somebody scrapes: ledger, queue, sinks. */
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { createAnchorMetrics } from './anchor-metrics.ts';
 import type {
   AgentStatus,
   AppendStatus,
@@ -38,6 +39,7 @@ export function createStatusMetrics(registry: Registry): (status: AgentStatus) =
   const showAppend = createAppendMetrics(registry);
   const showDisk = createDiskMetrics(registry);
   const showCheckpoints = createCheckpointMetrics(registry);
+  const showAnchors = createAnchorMetrics(registry);
   const showSinks = createSinkMetrics(registry);
   return (status) => {
     build.set({ version: status.version }, 1);
@@ -45,6 +47,7 @@ export function createStatusMetrics(registry: Registry): (status: AgentStatus) =
     showAppend(status.append);
     showDisk(status.disk);
     showCheckpoints(status.checkpoints);
+    showAnchors(status.checkpoints?.anchors ?? null);
     showSinks(status.sinks);
   };
 }

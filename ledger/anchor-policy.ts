@@ -1,0 +1,111 @@
+/**
+ * The policy by which a verifier judges anchors: text, in the form of C2SP tlog-policy, with time-stamping
+ * authorities beside witnesses.
+ *
+ *   witness <name> <vkey>
+ *   timestamp <name> <file with the authorities' certificates, PEM>
+ *   group <name> <number | any | all> <member> …
+ *   quorum <number of all | name of a group or anchor | none>
+ *
+ * Pure.
+ */
+import { err, ok, type Result } from '../schemas/result.ts';
+import { KEY_TYPE, parseVkey, type NoteVerifier } from './signing.ts';
+
+export interface AnchorPolicy {
+  readonly witnesses: ReadonlyMap<string, NoteVerifier>;
+  /** Paths, as the file has them. */
+  readonly authorities: ReadonlyMap<string, string>;
+  /** Whether these anchors, by name, are enough. */
+  isEnough(names: ReadonlySet<string>): boolean;
+  /** The rule in words. */
+  readonly rule: string;
+}
+
+type Rule = (names: ReadonlySet<string>) => boolean;
+
+/** Reads a policy; the error names the line. */
+export function parsePolicy(text: string): Result<AnchorPolicy, string> {
+  const witnesses = new Map<string, NoteVerifier>();
+  const authorities = new Map<string, string>();
+  const rules = new Map<string, Rule>();
+  let quorum: { readonly rule: Rule; readonly text: string } | null = null;
+
+  /** What is wrong with the line; null: nothing. */
+  function take([word = '', name = '', ...rest]: readonly string[]): string | null {
+    if (word === 'quorum') {
+      if (quorum !== null) return 'a second quorum';
+      const rule = ruleOf(name);
+      if (rule === null || rest.length > 0) return 'no such quorum';
+      quorum = { rule, text: name };
+      return null;
+    }
+    if (name === '' || name === 'none' || rules.has(name)) return 'a name that is missing or taken';
+    const anchor: Rule = (names) => names.has(name);
+    const [value = ''] = rest;
+    switch (word) {
+      case 'witness': {
+        const key = parseVkey(value);
+        if (!key.ok) return key.error;
+        if (key.value.type !== KEY_TYPE.witness) return 'no key of a witness';
+        // One key under two names would count twice.
+        if ([...witnesses.values()].some((one) => isSameKey(one, key.value)))
+          return 'the key of another witness as well';
+        witnesses.set(name, key.value);
+        break;
+      }
+      case 'timestamp':
+        if (value === '') return 'no file with certificates';
+        authorities.set(name, value);
+        break;
+      case 'group': {
+        const [count = '', ...members] = rest;
+        const own = members.map((member) => rules.get(member));
+        if (members.length === 0 || own.includes(undefined)) return 'a group of unknown members';
+        if (new Set(members).size < members.length) return 'a member that is named twice';
+        const least = leastOf(count, members.length);
+        if (least === null) return 'a group of a number that it cannot have';
+        rules.set(name, (names) => own.filter((rule) => rule?.(names)).length >= least);
+        return null;
+      }
+      default:
+        return 'neither witness, timestamp, group nor quorum';
+    }
+    rules.set(name, anchor);
+    return null;
+  }
+
+  function ruleOf(name: string): Rule | null {
+    if (name === 'none') return () => true;
+    const known = rules.get(name);
+    if (known !== undefined) return known;
+    const least = leastOf(name, witnesses.size + authorities.size);
+    return least === null ? null : (names) => names.size >= least;
+  }
+
+  for (const [at, line] of text.split('\n').entries()) {
+    const words = line
+      .replace(/^\s*#.*/, '')
+      .trim()
+      .split(/\s+/);
+    if (words[0] === '') continue;
+    const fault = take(words);
+    if (fault !== null) return err(`line ${at + 1}: ${fault}`);
+  }
+  // As assigned in `take`, which the compiler does not follow.
+  const said = quorum as { readonly rule: Rule; readonly text: string } | null;
+  if (said === null) return err('it has no quorum line');
+  return ok({ witnesses, authorities, isEnough: said.rule, rule: said.text });
+}
+
+function leastOf(count: string, members: number): number | null {
+  if (count === 'any') return 1;
+  if (count === 'all') return members;
+  const least = /^[1-9][0-9]{0,3}$/.test(count) ? Number(count) : 0;
+  return least === 0 || least > members ? null : least;
+}
+
+function isSameKey(one: NoteVerifier, other: NoteVerifier): boolean {
+  const keyOf = ({ vkey }: NoteVerifier): string => vkey.slice(vkey.lastIndexOf('+') + 1);
+  return keyOf(one) === keyOf(other);
+}
