@@ -2,6 +2,7 @@
  * The form of the configuration file: what config.schema.json allows, as a type, and the schema's
  * errors as faults with a remedy. A message names keys and what is allowed, never a value.
  */
+import type { S3ExporterConfig } from '../schemas/archive-config.ts';
 import type { Config, OtlpReceiverConfig, SocketReceiverConfig } from '../schemas/config.ts';
 import type {
   ElasticsearchExporterConfig,
@@ -41,6 +42,7 @@ export type WebhookForm = Exporter<WebhookExporterConfig, 'endpoints' | 'secret'
 export type SyslogForm = Exporter<SyslogExporterConfig, 'endpoint'>;
 export type KafkaForm = Exporter<KafkaExporterConfig, 'brokers'>;
 export type NatsForm = Exporter<NatsExporterConfig, 'servers'>;
+export type S3Form = Omit<Exporter<S3ExporterConfig, 'bucket'>, 'retain_days'>;
 
 /** Of one exporter, whatever its type; null where everything is a default. */
 export type ExporterForm =
@@ -53,6 +55,7 @@ export type ExporterForm =
   | SyslogForm
   | KafkaForm
   | NatsForm
+  | S3Form
   | null;
 
 /** The one pipeline; a list left out means everything that is defined. */

@@ -123,5 +123,7 @@ function describeTarget(config: Config, exporter: ExporterConfig): string {
       return `Kafka at ${exporter.brokers.join(', ')}, ${exporter.topic} (${exporter.format})`;
     case 'nats':
       return `${exporter.servers.join(', ')}, ${exporter.stream}`;
+    case 's3':
+      return `S3 bucket ${exporter.bucket}${exporter.endpoint === undefined ? '' : ` at ${exporter.endpoint}`}, ${exporter.lock_mode} mode`;
   }
 }

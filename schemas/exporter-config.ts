@@ -1,4 +1,5 @@
 /** The sinks and how they are reached, a part of the configuration. */
+import type { S3ExporterConfig } from './archive-config.ts';
 
 /** How a connection to a sink is secured. */
 export interface TlsClientConfig {
@@ -26,7 +27,8 @@ export interface BoundConfig {
   readonly age_ms?: number;
 }
 
-interface ExporterBase {
+/** What every exporter has. */
+export interface ExporterBase {
   /** As named in the file: `postgresql`, `file/ecs`, … */
   readonly name: string;
   readonly batch_records_max: number;
@@ -193,4 +195,5 @@ export type ExporterConfig =
   | WebhookExporterConfig
   | SyslogExporterConfig
   | KafkaExporterConfig
-  | NatsExporterConfig;
+  | NatsExporterConfig
+  | S3ExporterConfig;

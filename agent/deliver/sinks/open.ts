@@ -5,6 +5,7 @@ import { assertNever } from '../../../schemas/result.ts';
 import type { Vocabulary } from '../../../schemas/vocabulary.ts';
 import type { Logger, Sink } from '../../ports.ts';
 import { documentFormat } from '../documents.ts';
+import { realTiming } from '../timing.ts';
 import { createElasticsearchSink } from './elasticsearch.ts';
 import { createFileSink } from './file.ts';
 import { createOtlpSink } from './otlp.ts';
@@ -13,6 +14,7 @@ import { createWebhookSink } from './webhook.ts';
 import { createKafkaSink } from './kafka.ts';
 import { createNatsSink } from './nats.ts';
 import { openPostgresqlSink } from './postgresql.ts';
+import { createS3Sink } from './s3.ts';
 import { createSyslogSink } from './syslog.ts';
 
 export interface SinkContext {
@@ -64,6 +66,8 @@ export function openSink(exporter: ExporterConfig, context: SinkContext): Sink {
       return createKafkaSink(exporter, documentFormat(exporter.format, vocabulary, agent));
     case 'nats':
       return createNatsSink(exporter);
+    case 's3':
+      return createS3Sink(exporter, { dataDir: context.dataDir, log, timing: realTiming });
     default:
       return assertNever(exporter);
   }
