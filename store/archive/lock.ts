@@ -32,6 +32,8 @@ export function lockHeaders(
 }
 
 /** The mode by S3's name. */
-export function lockMode({ lock_mode }: ArchiveLock): 'COMPLIANCE' | 'GOVERNANCE' {
+export function lockMode({
+  lock_mode,
+}: Pick<ArchiveLock, 'lock_mode'>): 'COMPLIANCE' | 'GOVERNANCE' {
   return lock_mode === 'compliance' ? 'COMPLIANCE' : 'GOVERNANCE';
 }
