@@ -29,8 +29,9 @@ export class ArchiveError extends Error {
   readonly code: string;
   readonly status: number;
 
-  constructor(code: string, status: number, message: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(code: string, status: number, message: string) {
+    // Without its cause: the SDK's errors hold requests, and with them what is signed and sent.
+    super(message);
     this.name = 'ArchiveError';
     this.code = code;
     this.status = status;
@@ -118,9 +119,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 function describe(error: unknown, { bucket }: ArchiveAddress, limitMs: number | null): Error {
   if (error instanceof ArchiveError) return error;
   if (limitMs !== null)
-    return new ArchiveError('Timeout', 0, `S3 did not answer within ${limitMs} ms`, {
-      cause: error,
-    });
+    return new ArchiveError('Timeout', 0, `S3 did not answer within ${limitMs} ms`);
   const { name, $metadata } = error as {
     readonly name?: string;
     readonly $metadata?: { readonly httpStatusCode?: number };
@@ -131,7 +130,7 @@ function describe(error: unknown, { bucket }: ArchiveAddress, limitMs: number | 
   const remedy = Object.hasOwn(REMEDIES, code) ? `; ${REMEDIES[code]}` : '';
   const words = [code, status === 0 ? '' : `(${status})`, said === '' ? '' : `: ${said}`];
   const message = `S3 bucket ${bucket}: ${words.join(' ').replace(' :', ':').trim()}${remedy}`;
-  return new ArchiveError(code, status, message, { cause: error });
+  return new ArchiveError(code, status, message);
 }
 
 /** Options of an https.Agent from the files of a configuration. */

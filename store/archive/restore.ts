@@ -73,6 +73,8 @@ interface Run {
   readonly findings: RestoreFinding[];
   readonly notes: string[];
   readonly opened: Set<string>;
+  /** Its target holds something else: nothing more is written, and the rest is proven all the same. */
+  isRefused: boolean;
   records: number;
   restored: number;
   present: number;
@@ -86,6 +88,7 @@ export async function restoreArchive(options: RestoreOptions): Promise<Restorati
     findings: [],
     notes: [],
     opened: new Set(),
+    isRefused: false,
     records: 0,
     restored: 0,
     present: 0,
@@ -96,7 +99,8 @@ export async function restoreArchive(options: RestoreOptions): Promise<Restorati
     const plan = await planRestore(options.client, catalog, options.trust);
     run.findings.push(...plan.findings);
     const unread = await restoreAll(options, catalog, plan, run);
-    const obstacle = unread ?? note(run, await options.target?.finish(), '');
+    const end = run.isRefused ? undefined : await options.target?.finish();
+    const obstacle = unread ?? note(run, end, '');
     return conclude(options, run, obstacle);
   } catch (error) {
     if (!(error instanceof ArchiveError)) throw error;
@@ -232,7 +236,7 @@ async function takeLines(
     proof.take(seq, record, { segment: object, line });
     records.push({ event, ...record });
   }
-  if (target === null) return null;
+  if (target === null || run.isRefused) return null;
   const isProven = ({ event }: StoredRecord): boolean =>
     run.proofs.get(event.chain.stream)?.isClean() === true;
   const taken = await target.take(records.filter(isProven));
@@ -242,8 +246,10 @@ async function takeLines(
 /** Adds what a target did; returns why it does not go on. */
 function note(run: Run, outcome: TargetOutcome | undefined, object: string): string | null {
   if (outcome?.kind === 'failed') return outcome.reason;
-  if (outcome?.kind === 'refused')
+  if (outcome?.kind === 'refused') {
+    run.isRefused = true;
     run.findings.push({ kind: 'refused', object, message: outcome.reason });
+  }
   if (outcome?.kind === 'taken') {
     run.restored += outcome.restored;
     run.present += outcome.present;

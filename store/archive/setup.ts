@@ -49,10 +49,15 @@ export function lifecycleOf(
 }
 
 /** Rights of the agent's user: it puts and reads, makes locks longer, and deletes nothing. */
-export function writerPolicyOf({
-  bucket,
-  prefix,
-}: Pick<ArchiveAddress, 'bucket' | 'prefix'>): object {
+export function writerPolicyOf({ bucket, prefix }: Pick<ArchiveAddress, 'bucket' | 'prefix'>): {
+  readonly Version: string;
+  readonly Statement: readonly {
+    readonly Sid: string;
+    readonly Effect: 'Allow' | 'Deny';
+    readonly Action: readonly string[];
+    readonly Resource: readonly string[];
+  }[];
+} {
   return {
     Version: '2012-10-17',
     Statement: [
