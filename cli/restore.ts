@@ -6,7 +6,8 @@ import { parseTrust, type Trust } from '../ledger/trust.ts';
 import { err, messageOf, ok, type Result } from '../schemas/result.ts';
 import { createArchiveClient } from '../store/archive/client.ts';
 import { createFolderTarget, createStoreTarget } from '../store/archive/restore-targets.ts';
-import { restoreArchive, type Restoration, type RestoreTarget } from '../store/archive/restore.ts';
+import type { Restoration, RestoreTarget } from '../store/archive/restoration.ts';
+import { restoreArchive } from '../store/archive/restore.ts';
 import {
   addArchiveOptions,
   CREDENTIALS_HELP,

@@ -1,5 +1,5 @@
 /** The archive in S3 under Object Lock, a part of the configuration. */
-import type { ExporterBase, TlsClientConfig } from './exporter-config.ts';
+import type { ExporterBase, TlsClientConfig } from './exporter-base.ts';
 
 /** Which bucket, how it is reached, and as whom. */
 export interface ArchiveAddress {

@@ -4,18 +4,20 @@
  */
 import { readFile } from 'node:fs/promises';
 import { Agent } from 'node:https';
-import type { S3Client } from '@aws-sdk/client-s3';
+import type * as Sdk from '@aws-sdk/client-s3';
 import type { ArchiveAddress } from '../../schemas/archive-config.ts';
 import type { TlsClientConfig } from '../../schemas/exporter-config.ts';
 import { codeOf, messageOf } from '../../schemas/result.ts';
 
-export type S3Module = typeof import('@aws-sdk/client-s3');
+export type S3Module = typeof Sdk;
 
 /** A command, run with the archive's bucket, within the time limit. */
 export interface ArchiveClient {
   readonly address: ArchiveAddress;
   /** Rejects with ArchiveError. */
-  run<T>(work: (s3: S3Module, client: S3Client, options: SendOptions) => Promise<T>): Promise<T>;
+  run<T>(
+    work: (s3: S3Module, client: Sdk.S3Client, options: SendOptions) => Promise<T>,
+  ): Promise<T>;
   close(): void;
 }
 
@@ -46,9 +48,9 @@ export function createArchiveClient(
   options: { readonly timeoutMs: number; readonly signal?: () => AbortSignal },
 ): ArchiveClient {
   const { timeoutMs } = options;
-  let opened: Promise<{ readonly s3: S3Module; readonly client: S3Client }> | null = null;
+  let opened: Promise<{ readonly s3: S3Module; readonly client: Sdk.S3Client }> | null = null;
 
-  async function open(): Promise<{ readonly s3: S3Module; readonly client: S3Client }> {
+  async function open(): Promise<{ readonly s3: S3Module; readonly client: Sdk.S3Client }> {
     // It warns of the Node it will drop; which one runs is decided elsewhere, and stderr is for the log.
     process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
     const s3 = await import('@aws-sdk/client-s3');

@@ -6,7 +6,7 @@ import { codeOf, messageOf } from '../../schemas/result.ts';
 import { readStreamHeads, type StoredHead } from '../heads.ts';
 import { createPostgresStore, type PostgresStoreOptions } from '../postgres.ts';
 import type { StoredRecord } from '../store.ts';
-import type { RestoreTarget, TargetOutcome } from './restore.ts';
+import type { RestoreTarget, TargetOutcome } from './restoration.ts';
 import { linesOf } from './segment.ts';
 
 const HEADS_TIMEOUT_MS = 60_000;

@@ -3,6 +3,7 @@
  * lifecycle that moves objects to cold storage and deletes none whose lock is on. The documents are pure, for an
  * administrator who applies them by other means.
  */
+import type { BucketLocationConstraint } from '@aws-sdk/client-s3';
 import type { ArchiveAddress, ArchiveLock } from '../../schemas/archive-config.ts';
 import { ArchiveError, type ArchiveClient } from './client.ts';
 import { lockMode } from './lock.ts';
@@ -180,9 +181,7 @@ async function makeBucket(client: ArchiveClient): Promise<'made' | 'was there'> 
           ...(endpoint === undefined &&
             region !== 'us-east-1' && {
               CreateBucketConfiguration: {
-                LocationConstraint: region as NonNullable<
-                  import('@aws-sdk/client-s3').CreateBucketConfiguration['LocationConstraint']
-                >,
+                LocationConstraint: region as BucketLocationConstraint,
               },
             }),
         }),

@@ -21,11 +21,8 @@ import type { ArchiveClient } from '../../store/archive/client.ts';
 import { addHold, liftHold, listHolds } from '../../store/archive/holds.ts';
 import { headObject, listVersions, putLocked, readVersion } from '../../store/archive/objects.ts';
 import { createFolderTarget, createStoreTarget } from '../../store/archive/restore-targets.ts';
-import {
-  restoreArchive,
-  type Restoration,
-  type RestoreTarget,
-} from '../../store/archive/restore.ts';
+import type { Restoration, RestoreTarget } from '../../store/archive/restoration.ts';
+import { restoreArchive } from '../../store/archive/restore.ts';
 import { setupArchive, writerPolicyOf } from '../../store/archive/setup.ts';
 import { deliveryRecord } from '../../agent/deliver/record.ts';
 import { silentLog } from '../support/append-stage.ts';
