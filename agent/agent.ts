@@ -7,6 +7,7 @@ import { nodeFilesystem } from '../ledger/filesystem.ts';
 import { createRedactor, type Redactor } from '../redaction/redaction.ts';
 import type { Config } from '../schemas/config.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
+import { askAnchors } from './anchor-question.ts';
 import type { Agent, AgentOptions } from './agent-interface.ts';
 import { openLedger, type OpenedLedger } from './append/open.ts';
 import { resourceOf, type Base } from './base.ts';
@@ -132,6 +133,7 @@ async function append(base: Base): Promise<Result<OpenedLedger, string>> {
     dir: join(config.data_dir, 'ledger'),
     config: config.ledger,
     witnesses: await gatherWitnesses(config, log),
+    askAnchors: (last) => askAnchors(base, last),
     agent,
     meter: base.traces.meter(base.metrics.meter),
     log,

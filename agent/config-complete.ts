@@ -7,6 +7,7 @@ import type {
   NatsExporterConfig,
   TlsClientConfig,
 } from '../schemas/exporter-config.ts';
+import { completeAnchors } from './config-anchors.ts';
 import {
   CHECKPOINTS_DEFAULTS,
   DATA_DIR_DEFAULT,
@@ -72,6 +73,7 @@ export function completeConfig(form: ConfigForm, configFile: string): Config {
       generate: keys.generate,
     },
     checkpoints: { ...CHECKPOINTS_DEFAULTS, ...form.checkpoints },
+    anchors: completeAnchors(form.anchors, inData, clientTls),
     tenants: form.tenants,
     retention: { classes },
     service: {

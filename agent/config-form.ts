@@ -20,6 +20,7 @@ import type {
 import { validate, type ValidationError } from '../schemas/generated/config.js';
 import { err, ok, type Result } from '../schemas/result.ts';
 import { suggest } from '../schemas/suggest.ts';
+import type { AnchorsForm } from './config-anchors.ts';
 import type { Resolved } from './config-references.ts';
 import { pointerTo, type FieldFault } from './config-source.ts';
 
@@ -82,6 +83,7 @@ export interface ConfigForm {
   };
   readonly ledger?: Section<Config['ledger']>;
   readonly checkpoints?: Section<Config['checkpoints']>;
+  readonly anchors?: AnchorsForm | null;
   readonly keys?: Section<Config['keys']>;
   readonly tenants: Config['tenants'];
   readonly retention?: Section<Config['retention']>;

@@ -8,6 +8,7 @@ import type { Config } from '../schemas/config.ts';
 import { codeOf, err, ok, type Result } from '../schemas/result.ts';
 import { findDuplicateKey } from '../schemas/json-check.ts';
 import { parseVocabulary, type Vocabulary } from '../schemas/vocabulary.ts';
+import { checkAnchors } from './config-anchors.ts';
 import {
   checkListeners,
   checkPipeline,
@@ -38,6 +39,7 @@ const CHECKS: readonly ((context: CheckContext) => readonly FieldFault[])[] = [
   checkTrustedKeys,
   checkSizes,
   checkExporters,
+  checkAnchors,
 ];
 
 /**

@@ -52,6 +52,6 @@ export async function deliver(
 const DRAIN_MS_MIN = 250;
 
 /** Another agent lives on a copy of this ledger: what it has filled is left to it. */
-async function leaveFork(ledger: OpenedLedger, view: StatusView, fork: Fork): Promise<void> {
+export async function leaveFork(ledger: OpenedLedger, view: StatusView, fork: Fork): Promise<void> {
   view.rollback = (await ledger.leaveFork(fork)) ?? view.rollback;
 }

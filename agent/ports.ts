@@ -107,6 +107,21 @@ export interface Fork {
   readonly reason: string;
 }
 
+/** Where a ledger ends. */
+export interface LastIncarnation {
+  readonly incarnation: string;
+  /** Its last start was followed by a stop. */
+  readonly isClean: boolean;
+}
+
+/** Why a ledger must not go on where it ends. */
+export interface StartDoubt {
+  /** unconfirmed: nobody shows that there was more of it, and nobody could say that there was not. */
+  readonly kind: 'rollback' | 'fork' | 'unconfirmed';
+  /** In a sentence, with the log and the checkpoint that was seen. */
+  readonly reason: string;
+}
+
 export interface Sink {
   readonly name: string;
   /**

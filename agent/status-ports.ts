@@ -60,6 +60,23 @@ export interface DiskStatus {
   readonly seconds_left: number | null;
 }
 
+/** Which checkpoints of the anchor log others have. */
+export interface AnchorsStatus {
+  readonly quorum: number;
+  /** The newest that a quorum has, and when that was reached; 0 and null: not since this start. */
+  readonly quorum_size: number;
+  readonly quorum_at: string | null;
+  readonly members: readonly {
+    readonly name: string;
+    /** conflict: it holds this log as another agent goes on with it. */
+    readonly state: 'taking' | 'failing' | 'conflict';
+    readonly size: number;
+    readonly anchored_at: string | null;
+    readonly failures_total: number;
+    readonly last_error: string | null;
+  }[];
+}
+
 /** How far the ledger is under signed checkpoints. */
 export interface CheckpointStatus {
   /**
@@ -76,6 +93,8 @@ export interface CheckpointStatus {
   readonly anchor_origin: string;
   readonly anchor_size: number;
   readonly anchored_at: string | null;
+  /** Null where none is configured, or the thread is starting. */
+  readonly anchors: AnchorsStatus | null;
   readonly last_error: string | null;
 }
 

@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   restore: async () => (await import('./restore.ts')).addRestoreCommand,
   setup: async () => (await import('./setup.ts')).addSetupCommand,
   token: async () => (await import('./token.ts')).addTokenCommand,
+  witness: async () => (await import('./witness.ts')).addWitnessCommand,
   gateway: async () => (await import('./gateway.ts')).addGatewayCommand,
   init: async () => (await import('./config.ts')).addInitCommand,
 };

@@ -56,12 +56,15 @@ export async function openTreeFile(options: TreeFileOptions): Promise<Result<Tre
 
   const read: ReadHashes = async (subtrees) => {
     const places = subtrees.map(storedPlace);
-    const onDisk = places.filter((place) => place < saved);
+    // Before anything is awaited: a save meanwhile moves hashes from the tail to the file.
+    const kept = places.map((place) => (place < saved ? null : tail.at(Number(place - saved))));
+    const onDisk = places.filter((_, at) => kept[at] === null);
     const found = onDisk.length === 0 ? [] : await readSaved(onDisk);
     let at = 0;
-    return places.map((place) => {
-      const hash = place < saved ? found[at++] : tail.at(Number(place - saved));
-      if (hash === undefined || hash === null) throw new Error(`${path} ends before hash ${place}`);
+    return kept.map((own, index) => {
+      const hash = own === null ? found[at++] : own;
+      if (hash === undefined || hash === null)
+        throw new Error(`${path} ends before hash ${places[index]}`);
       return hash;
     });
   };

@@ -2,6 +2,7 @@
  * The configuration after parsing: what `sealtrail.yaml` says, defaults filled in, paths absolute.
  * config.schema.json is the contract for the file itself.
  */
+import type { AnchorsConfig } from './anchor-config.ts';
 import type { CheckpointConfig } from './checkpoint-config.ts';
 import type { ExporterConfig } from './exporter-config.ts';
 
@@ -91,6 +92,7 @@ export interface Config {
     readonly generate: boolean;
   };
   readonly checkpoints: CheckpointConfig;
+  readonly anchors: AnchorsConfig;
   readonly tenants: readonly TenantConfig[];
   readonly retention: { readonly classes: { readonly [name: string]: RetentionClassConfig } };
   readonly service: {

@@ -16,8 +16,15 @@ import { openWriter, type LedgerWriter } from '../../ledger/writer.ts';
 import type { ChainHash } from '../../schemas/brand.ts';
 import type { Config } from '../../schemas/config.ts';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
-import { APPEND_BYTES_MAX, type Fork, type Logger, type Meter } from '../ports.ts';
-import { AGENT_RETENTION_CLASS, type AgentIdentity } from './agent-event.ts';
+import {
+  APPEND_BYTES_MAX,
+  type Fork,
+  type LastIncarnation,
+  type Logger,
+  type Meter,
+  type StartDoubt,
+} from '../ports.ts';
+import { AGENT_RETENTION_CLASS, AGENT_TENANT, type AgentIdentity } from './agent-event.ts';
 import { createAppendStage, type AppendStage } from './append.ts';
 import { createSeenHashes, findDoubt, type Witness } from './continuity.ts';
 import { createDiskWatch, type AskSpace, type DiskWatch } from './disk-watch.ts';
@@ -62,6 +69,8 @@ export interface OpenOptions {
   readonly askSpace?: AskSpace;
   /** What is known of the ledger outside of it. */
   readonly witnesses?: readonly Witness[];
+  /** Asks the anchors of the incarnation that the ledger ends in; null: it may go on. */
+  readonly askAnchors?: (last: LastIncarnation) => Promise<StartDoubt | null>;
 }
 
 /** Bytes waiting for a commit, at which receivers stop reading, however few events they are. */
@@ -76,19 +85,21 @@ export async function openLedger(options: OpenOptions): Promise<Result<OpenedLed
   const origins = createOriginWindow();
   const read = await recover(options, filesystem, origins);
   if (!read.ok) return read;
-  const { state, torn, notes, lastHash, rollback } = read.value;
+  const { state, torn, notes, lastHash, rollback, unconfirmed } = read.value;
   for (const note of notes) log.warn({ component: 'ledger' }, note);
   const opened = await openForWriting(options, filesystem, read.value);
   if (!opened.ok) return opened;
   const { writer, disk } = opened.value;
-  const known = rollback === null ? lastIncarnation(state) : null;
+  const doubt = rollback ?? unconfirmed;
+  if (unconfirmed !== null)
+    log.warn({ component: 'ledger', reason: unconfirmed }, 'a new incarnation begins');
+  const known = doubt === null ? lastIncarnation(state) : null;
   const sealer = createSealer({
     agent: options.agent,
     state,
     incarnation: known ?? newIncarnation(),
     reason:
-      rollback ??
-      (known === null ? 'first start' : 'first record of this tenant and retention class'),
+      doubt ?? (known === null ? 'first start' : 'first record of this tenant and retention class'),
     producer: ulid(),
     nowMs: options.nowMs,
   });
@@ -149,6 +160,7 @@ const newIncarnation = (): string => randomBytes(16).toString('hex');
 interface Read extends Recovered {
   readonly lastHash: ChainHash | null;
   readonly rollback: string | null;
+  readonly unconfirmed: string | null;
 }
 
 /** Reads what is there, and asks the witnesses whether it is all there was. */
@@ -160,23 +172,43 @@ async function recover(
   const { dir, config, witnesses = [] } = options;
   const seen = createSeenHashes(witnesses);
   let lastHash: ChainHash | null = null;
+  let isClean = true;
   const recovered = await recoverLedger({
     dir,
     filesystem,
     batchBytesMax: Math.max(config.batch_bytes_max, APPEND_BYTES_MAX) + GENESIS_BYTES,
     recordsReadMin: ORIGINS_MAX,
-    onRecord: ({ chain, origin, resource }, { this_hash }) => {
+    onRecord: ({ chain, origin, resource, event }, { this_hash }) => {
       const { stream, seq } = chain;
       lastHash = this_hash;
       seen.take(stream, seq, this_hash);
+      if (resource.tenant_id === AGENT_TENANT) isClean = isStopped(event.action) ?? isClean;
       if (origin === undefined) return;
       origins.remember(resource.tenant_id, origin, { stream, seq, this_hash });
       origins.commit();
     },
   });
   if (!recovered.ok) return err(describeObstacle(dir, recovered.error));
-  const rollback = findDoubt(recovered.value.state, seen, witnesses);
-  return ok({ ...recovered.value, lastHash, rollback });
+  const { state } = recovered.value;
+  const rollback = findDoubt(state, seen, witnesses);
+  const incarnation = lastIncarnation(state);
+  const doubt =
+    rollback === null && incarnation !== null
+      ? ((await options.askAnchors?.({ incarnation, isClean })) ?? null)
+      : null;
+  const reason = doubt && `${doubt.kind}: ${doubt.reason}`;
+  return ok({
+    ...recovered.value,
+    lastHash,
+    rollback: rollback ?? (doubt?.kind === 'unconfirmed' ? null : reason),
+    unconfirmed: doubt?.kind === 'unconfirmed' ? reason : null,
+  });
+}
+
+/** Whether an event of the agent says that it ended, or that it began; null: neither. */
+function isStopped(action: string): boolean | null {
+  if (action === 'agent.stopped') return true;
+  return action === 'agent.started' ? false : null;
 }
 
 /** The writer at the ledger's end, with its quota, and the watch over its disk. */

@@ -11,7 +11,7 @@ import type { Filesystem } from '../../ledger/filesystem.ts';
 import { readLines } from '../../ledger/lines.ts';
 import { hashLeaf } from '../../ledger/merkle/hash.ts';
 import { parseNote } from '../../ledger/note.ts';
-import { openTreeFile } from '../../ledger/tree-file.ts';
+import { openTreeFile, type TreeFile } from '../../ledger/tree-file.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
 import { readJson } from '../../schemas/untrusted-json.ts';
 import type { NewestCheckpoints } from './journal.ts';
@@ -131,6 +131,23 @@ async function readEntries(
     await file.close();
   }
   return entries;
+}
+
+/** The tree of an anchor log as its files have it, for those who only read. */
+export async function readAnchorTree(options: {
+  readonly dir: string;
+  readonly filesystem: Filesystem;
+  readonly incarnation: string;
+  readonly position: AnchorPosition | null;
+}): Promise<Result<TreeFile, string>> {
+  const { dir, filesystem, incarnation } = options;
+  const paths = anchorPaths(dir, incarnation);
+  const known = options.position?.incarnation === incarnation ? options.position : null;
+  const tree = await openTreeFile({ filesystem, path: paths.tree, size: known?.size ?? 0n });
+  if (!tree.ok || !(await filesystem.exists(paths.entries))) return tree;
+  for (const { leaf } of await readEntries(filesystem, paths.entries, known?.bytes ?? 0))
+    tree.value.append(hashLeaf(Buffer.from(leaf)));
+  return tree;
 }
 
 /** Reads a line of the file of entries; null when it is none. */

@@ -1,12 +1,14 @@
 /** The checkpoint stage as the main thread sees it: a thread of its own (worker.ts) and its newest status. */
 import { Worker } from 'node:worker_threads';
 import { assertNever } from '../../schemas/result.ts';
-import type { Logger } from '../ports.ts';
+import type { Fork, Logger } from '../ports.ts';
 import type { CheckpointStatus } from '../status-ports.ts';
 import type { CheckpointStart, FromCheckpointThread, ToCheckpointThread } from './protocol.ts';
 
 export interface CheckpointOptions extends CheckpointStart {
   readonly log: Logger;
+  /** Called where an anchor shows that another agent goes on with this anchor log. */
+  readonly onFork: (fork: Fork) => void;
   /** Called once when the thread ends without being told to. */
   readonly onFailed: (reason: string) => void;
   /** The compiled worker.ts; tests that run from source name it. */
@@ -27,7 +29,7 @@ const NOTIFY_INTERVAL_MS = 100;
 
 /** Starts the thread. It comes up by itself; nothing waits for it. */
 export function startCheckpoints(options: CheckpointOptions): Checkpoints {
-  const { log, onFailed, worker: module, ...start } = options;
+  const { log, onFork, onFailed, worker: module, ...start } = options;
   const worker = new Worker(module ?? new URL('./worker.js', import.meta.url), {
     workerData: start,
     name: 'checkpoint',
@@ -57,6 +59,9 @@ export function startCheckpoints(options: CheckpointOptions): Checkpoints {
     switch (message.kind) {
       case 'status':
         status = message.status;
+        return;
+      case 'fork':
+        onFork(message.fork);
         return;
       case 'log':
         log[message.level](message.fields, message.message);

@@ -15,22 +15,21 @@ import type { NoteSigner } from '../../ledger/signing.ts';
 import type { ChainHash } from '../../schemas/brand.ts';
 import type { CheckpointConfig } from '../../schemas/checkpoint-config.ts';
 import { messageOf } from '../../schemas/result.ts';
-import type { Clock, Logger } from '../ports.ts';
+import type { Logger } from '../ports.ts';
 import type { CheckpointStatus } from '../status-ports.ts';
 import type { AnchorEntry } from './anchor-log.ts';
+import { publicationOf } from './anchors/publication.ts';
+import type { Rounds } from './anchors/rounds.ts';
 import type { SignedCheckpoint } from './journal.ts';
+import type { StageClock } from './clock.ts';
 import { openFiles, type CheckpointFiles } from './files.ts';
 import { savePosition } from './position.ts';
 import type { StreamTree } from './streams.ts';
 
+export type { StageClock } from './clock.ts';
+
 /** How often it signs. */
 export type CheckpointSettings = Omit<CheckpointConfig, 'enabled'>;
-
-/** Time, so that a test can move it. */
-export interface StageClock extends Clock {
-  /** Calls back once after so many milliseconds; returns what cancels it. */
-  after(ms: number, run: () => void): () => void;
-}
 
 export interface StageOptions {
   /** Folder of the checkpoints; exists. */
@@ -47,6 +46,8 @@ export interface StageOptions {
   /** Durable records of the ledger. */
   readonly durable: number;
   readonly log: Logger;
+  /** Takes the anchor log's checkpoints outside; nothing waits for it. */
+  readonly rounds?: Pick<Rounds, 'offer' | 'status'>;
   /** Called once when it cannot go on: what it holds in memory is then worth nothing. */
   readonly onFailed: (reason: string) => void;
 }
@@ -54,6 +55,8 @@ export interface StageOptions {
 export interface Stage {
   notifyDurable(records: number): void;
   status(): CheckpointStatus;
+  /** Signs nothing more in the anchor log: another agent goes on with it. */
+  leaveAnchorLog(origin: string, reason: string): void;
   /** Resolves when there is nothing to do now. */
   settled(): Promise<void>;
   /** Signs and anchors what is durable, saves all, and ends. */
@@ -143,6 +146,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
         const signed = await sign(due, null);
         await journal.append([signed]);
         anchor.noteSigned(signed);
+        options.rounds?.offer(publicationOf(signed, anchor.tree));
       }
     }
     anchoredAtMs = nowMs;
@@ -238,7 +242,14 @@ export async function startStage(options: StageOptions): Promise<Stage> {
       durable = Math.max(durable, records);
       wake();
     },
-    status: () => statusOf(files, { durable, signedNext, signedAtMs, anchoredAtMs }),
+    status: () => ({
+      ...statusOf(files, { durable, signedNext, signedAtMs, anchoredAtMs }),
+      anchors: options.rounds?.status() ?? null,
+    }),
+    leaveAnchorLog: (origin, reason) => {
+      if (anchor.origin === origin) anchor.stop(reason);
+      complain();
+    },
     settled: async () => {
       while (running !== null) await running;
     },
@@ -267,7 +278,7 @@ function statusOf(
     readonly signedAtMs: number | null;
     readonly anchoredAtMs: number | null;
   },
-): CheckpointStatus {
+): Omit<CheckpointStatus, 'anchors'> {
   const all = [...streams.all()];
   const stopped = [...all, anchor].map((tree) => tree.stopped()).filter((one) => one !== null);
   const iso = (ms: number | null): string | null =>

@@ -12,10 +12,13 @@ import type { CheckpointStatus } from '../status-ports.ts';
 import { createThreadLog } from '../thread-log.ts';
 import { anchorOrigin } from './anchor-log.ts';
 import type { CheckpointStart, FromCheckpointThread, ToCheckpointThread } from './protocol.ts';
-import { startStage, type Stage } from './stage.ts';
+import { beginRounds } from './anchors/begin.ts';
+import { startStage, type Stage, type StageClock } from './stage.ts';
 
 const STATUS_INTERVAL_MS = 250;
 const RETRY_MS = 1_000;
+/** What anchors get at a stop for the last checkpoint; the next start publishes it to those that did not take it. */
+const ANCHORS_STOP_MS = 1_000;
 const BLINDING_KEY_BYTES = 32;
 
 assert(parentPort !== null, 'worker.ts runs in a thread of its own');
@@ -25,6 +28,14 @@ const start = workerData as CheckpointStart;
 const dir = join(start.dataDir, 'checkpoints');
 const tell = (message: FromCheckpointThread): void => port.postMessage(message);
 const log = createThreadLog(tell);
+
+const clock: StageClock = {
+  nowMs: Date.now,
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};
 
 let stage: Stage | null = null;
 let { durable } = start;
@@ -44,6 +55,7 @@ function status(): CheckpointStatus {
     anchor_origin: anchorOrigin(start.agent, start.incarnation),
     anchor_size: 0,
     anchored_at: null,
+    anchors: null,
     last_error: lastError,
   };
 }
@@ -75,20 +87,28 @@ async function runStage(): Promise<string | null> {
   await nodeFilesystem.makeDir(dir);
   const { signingKey } = start;
   const name = `sealtrail/${start.agent}`;
+  const signer = createLogSigner(name, publicBytesOf(signingKey), signWithKey(signingKey));
+  const rounds = await beginRounds({
+    config: start.anchors,
+    logVkeys: [signer.vkey],
+    dir,
+    clock,
+    log,
+    onConflict: (origin, reason) => {
+      stage?.leaveAnchorLog(origin, reason);
+      tell({ kind: 'fork', fork: { stream: origin, reason } });
+    },
+    onFailed: (reason) => fail(reason),
+  });
   stage = await startStage({
     ...start,
     dir,
     ledgerDir: join(start.dataDir, 'ledger'),
     filesystem: nodeFilesystem,
-    clock: {
-      nowMs: Date.now,
-      after: (ms, run) => {
-        const timer = setTimeout(run, ms);
-        return () => clearTimeout(timer);
-      },
-    },
+    clock,
+    ...(rounds && { rounds }),
     blindingKey: await loadBlindingKey(),
-    signers: [createLogSigner(name, publicBytesOf(signingKey), signWithKey(signingKey))],
+    signers: [signer],
     durable,
     log,
     onFailed: fail,
@@ -98,6 +118,7 @@ async function runStage(): Promise<string | null> {
   const reason = await Promise.race([failed, stopped]);
   const ending = stage;
   await ending.stop();
+  await rounds?.stop(reason === null ? ANCHORS_STOP_MS : 0);
   tellStatus();
   stage = null;
   return reason;

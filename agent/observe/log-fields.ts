@@ -21,6 +21,7 @@ const FRAME = /^\s+at .*:\d+:\d+\)?$/;
 const FIELDS: ReadonlySet<string> = new Set([
   'address',
   'agent',
+  'anchor',
   'applied',
   'attempts',
   'batches',

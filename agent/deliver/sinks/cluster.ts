@@ -3,10 +3,10 @@
  * are kept in an undici pool an endpoint; the files of TLS are read when a pool is made, and a pool is
  * made anew after a failure, so that renewed certificates are taken up.
  */
-import { readFile } from 'node:fs/promises';
 import { Pool } from 'undici';
 import type { TlsClientConfig } from '../../../schemas/exporter-config.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../../../schemas/result.ts';
+import { readTls } from '../../tls-client.ts';
 
 export interface Answer {
   readonly status: number;
@@ -191,21 +191,4 @@ function reasonOf(error: unknown): string {
   const code = codeOf(error);
   const message = messageOf(error);
   return code === '' || message.includes(code) ? message : `${message} (${code})`;
-}
-
-/** Options of tls.connect from the files of a configuration. */
-export async function readTls(tls: TlsClientConfig | undefined): Promise<object> {
-  if (tls === undefined) return {};
-  const [ca, cert, key] = await Promise.all(
-    [tls.ca_file, tls.cert_file, tls.key_file].map((file) =>
-      file === undefined ? undefined : readFile(file),
-    ),
-  );
-  return {
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-    ...(tls.server_name === undefined ? {} : { servername: tls.server_name }),
-    rejectUnauthorized: !tls.insecure_skip_verify,
-  };
 }

@@ -7,7 +7,7 @@ import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import type { Message, Producer, SASLOptions } from 'kafkajs';
 import type { KafkaExporterConfig } from '../../../schemas/exporter-config.ts';
-import { readTls } from './cluster.ts';
+import { readTls } from '../../tls-client.ts';
 
 export interface KafkaProducer {
   /** Rejects with the client's error. */

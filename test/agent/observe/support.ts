@@ -67,6 +67,21 @@ export function agentStatus(changes: Partial<AgentStatus> = {}): AgentStatus {
       anchor_origin: 'sealtrail/test/0',
       anchor_size: 17,
       anchored_at: '2026-03-01T08:59:30.000Z',
+      anchors: {
+        quorum: 2,
+        quorum_size: 3,
+        quorum_at: '2026-03-01T00:00:00.000Z',
+        members: [
+          {
+            name: 'witness/berlin',
+            state: 'taking',
+            size: 3,
+            anchored_at: '2026-03-01T00:00:00.000Z',
+            failures_total: 0,
+            last_error: null,
+          },
+        ],
+      },
       last_error: null,
     },
     sinks: [sinkStatus('postgresql'), sinkStatus('file/ecs', { required: false })],
