@@ -169,13 +169,14 @@ export async function headObject(
   }
 }
 
-/** Every version and delete marker below a prefix, in the order of keys, the newest version first. */
+/** Versions and delete markers below a prefix, behind a key if one is given, by key, the newest first. */
 export async function* listVersions(
   client: ArchiveClient,
   below: string,
+  after?: string,
 ): AsyncGenerator<readonly ObjectVersion[], void> {
   const { bucket, prefix } = client.address;
-  let place: PagePlace | null = {};
+  let place: PagePlace | null = after === undefined ? {} : { KeyMarker: prefix + after };
   while (place !== null) {
     const request = { Bucket: bucket, Prefix: prefix + below, ...place };
     const page: ListObjectVersionsCommandOutput = await client.run((s3, to, options) =>
