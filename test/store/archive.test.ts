@@ -6,6 +6,9 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, vi } from 'vitest';
+import { comparing } from '../../agent/checkpoint/anchors/compare.ts';
+import { parseKeys } from '../../agent/checkpoint/anchors/begin.ts';
+import { createObjectAnchor } from '../../agent/checkpoint/anchors/object.ts';
 import { createS3Sink } from '../../agent/deliver/sinks/s3.ts';
 import { realTiming } from '../../agent/deliver/timing.ts';
 import type { DeliveryRecord, Sink } from '../../agent/ports.ts';
@@ -41,6 +44,7 @@ import {
   type TestS3,
 } from '../support/s3.ts';
 import { sealedRecords, send } from '../support/sinks.ts';
+import { createTestLog } from '../support/witness.ts';
 import { createSealer } from './sealed.ts';
 
 const test = testWhere(hasS3, 'the archive needs radosgw, ceph-mon and ceph-osd');
@@ -627,4 +631,72 @@ test('each object that was removed, changed, cut or added is named, and the rest
     'extra',
     forged,
   ]);
+});
+
+test('a checkpoint that is anchored in a bucket stays the first of its size, and tells of a rollback and a fork', async () => {
+  const config = archiveConfig(s3);
+  await makeLockedBucket(config);
+  using client = archiveClient(config);
+  const log = createTestLog();
+  const open = () =>
+    comparing(
+      createObjectAnchor(
+        { ...config, name: 'worm', retain_days: 30 },
+        { timeoutMs: 20_000, nowMs: Date.now },
+      ),
+      parseKeys([log.vkey]),
+      true,
+    );
+  const anchor = open();
+  const signal = AbortSignal.timeout(60_000);
+  expect(await anchor.newest?.(await log.publication(3), signal)).toEqual({
+    ok: true,
+    value: null,
+  });
+  for (const size of [3, 9, 9, 80])
+    expect(await anchor.publish(await log.publication(size), signal)).toMatchObject({
+      ok: true,
+      value: {
+        kind: 'copy',
+        anchor: 'object/worm',
+        place: expect.stringContaining(`s3://${config.bucket}/`),
+      },
+    });
+  const keys = await keysOf(client);
+  expect(keys.map((key) => key.split('/').at(-1))).toEqual(
+    [3, 9, 80].map((size) => String(size).padStart(20, '0')),
+  );
+  for (const key of keys) expect((await headObject(client, key))?.mode).toBe('COMPLIANCE');
+
+  // Another process that is behind, one that went another way, and one that puts on top.
+  expect(await open().newest?.(await log.publication(81), signal)).toMatchObject({
+    ok: true,
+    value: { size: 80n },
+  });
+  expect(await open().publish(await log.publication(9), signal)).toMatchObject({
+    ok: false,
+    error: {
+      kind: 'conflict_size',
+      held: { size: 80n, note: expect.stringContaining(log.origin) },
+    },
+  });
+  for (const size of [80, 90])
+    expect(await open().publish(await log.fork(5).publication(size), signal)).toMatchObject({
+      ok: false,
+      error: { kind: 'conflict_root', held: { size: 80n } },
+    });
+  const Key = config.prefix + (keys[2] ?? '');
+  await client.run((sdk, to, options) =>
+    to.send(new sdk.PutObjectCommand({ Bucket: config.bucket, Key, Body: 'forged' }), options),
+  );
+  await client.run((sdk, to, options) =>
+    to.send(new sdk.DeleteObjectCommand({ Bucket: config.bucket, Key }), options),
+  );
+  const held = await open().newest?.(await log.publication(80), signal);
+  expect(held).toMatchObject({
+    ok: true,
+    value: { size: 80n, note: (await log.publication(80)).note },
+  });
+  expect(await anchor.publish(await log.publication(91), signal)).toMatchObject({ ok: true });
+  await anchor.close();
 });
