@@ -33,7 +33,7 @@ import { createFakeClock, startTestStage, TEST_SIGNER } from '../support/checkpo
 import { makeEvent } from '../support/events.ts';
 import { testWhere } from '../support/host.ts';
 import { makeTempDir, openTestLedger } from '../support/ledger.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { startPostgres, type TestPostgres, type TestRole } from '../support/postgres.ts';
 import {
   archiveClient,
   archiveConfig,
@@ -459,19 +459,22 @@ async function archiveTrail(
   await sink.close();
 }
 
-async function rowsOf(url: string): Promise<readonly object[]> {
+async function query(url: string, sql: string): Promise<readonly object[]> {
   const client = new pg.Client(url);
   await client.connect();
   try {
-    const found = await client.query<object>(
-      `SELECT stream, tenant_id, seq, event_bytes, prev_hash, this_hash, occurred_at, received_at, duplicate
-       FROM audit.sealed_records ORDER BY stream, seq`,
-    );
-    return found.rows;
+    return (await client.query<object>(sql)).rows;
   } finally {
     await client.end();
   }
 }
+
+const rowsOf = (url: string): Promise<readonly object[]> =>
+  query(
+    url,
+    `SELECT stream, tenant_id, seq, event_bytes, prev_hash, this_hash, occurred_at, received_at, duplicate
+     FROM audit.sealed_records ORDER BY stream, seq`,
+  );
 
 test('a store comes back from the archive alone, equal to the first one and verified, also when it stops in between', async () => {
   const config = archiveConfig(s3);
@@ -489,45 +492,46 @@ test('a store comes back from the archive alone, equal to the first one and veri
   const before = await rowsOf(postgres.url('admin'));
   expect(before.length).toBe(records.length);
 
-  const fresh = await startPostgres();
-  try {
-    using client = archiveClient(config);
-    const restoring = (target: RestoreTarget): Promise<Restoration> =>
-      restoreArchive({ client, trust, target, nowMs: Date.now });
-    const urls = { url: fresh.url('writer'), ownerUrl: fresh.url('owner') };
-    // It stops in the middle: the third batch does not arrive.
-    const whole = createStoreTarget(urls);
-    let batches = 0;
-    const cut: RestoreTarget = {
-      ...whole,
-      take: async (batch) =>
-        (batches += 1) === 3 ? { kind: 'failed', reason: 'the power failed' } : whole.take(batch),
-    };
-    expect(await restoring(cut)).toMatchObject({
-      verdict: 'cannot_tell',
-      restored: 240,
-      findings: [],
-    });
-    await whole.finish();
-    const found = await restoring(createStoreTarget(urls));
-    expect(found).toMatchObject({
-      verdict: 'intact',
-      is_trusted: true,
-      records: records.length,
-      present: 240,
-      restored: records.length - 240,
-      findings: [],
-    });
-    for (const { stream, records: all, checkpointed, verified_to } of found.streams)
-      expect([verified_to, checkpointed], stream).toEqual([all - 1, all]);
-    expect(await verifyStore({ url: fresh.url('admin') })).toMatchObject({
-      verdict: 'intact',
-      records: records.length,
-    });
-    expect(await rowsOf(fresh.url('admin'))).toEqual(before);
-  } finally {
-    await fresh.stop();
-  }
+  await query(postgres.url('admin'), 'CREATE DATABASE fresh OWNER sealtrail_owner');
+  const fresh = (role: TestRole): string => {
+    const url = new URL(postgres.url(role));
+    url.pathname = '/fresh';
+    return url.href;
+  };
+  using client = archiveClient(config);
+  const restoring = (target: RestoreTarget): Promise<Restoration> =>
+    restoreArchive({ client, trust, target, nowMs: Date.now });
+  const urls = { url: fresh('writer'), ownerUrl: fresh('owner') };
+  // It stops in the middle: the third batch does not arrive.
+  const whole = createStoreTarget(urls);
+  let batches = 0;
+  const cut: RestoreTarget = {
+    ...whole,
+    take: async (batch) =>
+      (batches += 1) === 3 ? { kind: 'failed', reason: 'the power failed' } : whole.take(batch),
+  };
+  expect(await restoring(cut)).toMatchObject({
+    verdict: 'cannot_tell',
+    restored: 240,
+    findings: [],
+  });
+  await whole.finish();
+  const found = await restoring(createStoreTarget(urls));
+  expect(found).toMatchObject({
+    verdict: 'intact',
+    is_trusted: true,
+    records: records.length,
+    present: 240,
+    restored: records.length - 240,
+    findings: [],
+  });
+  for (const { stream, records: all, checkpointed, verified_to } of found.streams)
+    expect([verified_to, checkpointed], stream).toEqual([all - 1, all]);
+  expect(await verifyStore({ url: fresh('admin') })).toMatchObject({
+    verdict: 'intact',
+    records: records.length,
+  });
+  expect(await rowsOf(fresh('admin'))).toEqual(before);
 });
 
 test('a ledger comes back byte for byte, and goes on where it stopped', async () => {
