@@ -21,6 +21,8 @@ const SECRETS: ReadonlySet<string> = new Set([
   'secret',
   'token',
   'url',
+  'secret_access_key',
+  'session_token',
 ]);
 
 /** Checks a file and prints the result. Exit code: 0 valid, 1 faults, 2 the file cannot be read. */
