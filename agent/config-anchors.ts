@@ -4,16 +4,20 @@ import { KEY_TYPE, parseVkey } from '../ledger/signing.ts';
 import type {
   AnchorsConfig,
   FileAnchorConfig,
+  ObjectAnchorConfig,
   PostgresqlAnchorConfig,
   TimestampAnchorConfig,
   WitnessAnchorConfig,
 } from '../schemas/anchor-config.ts';
 import type { Config } from '../schemas/config.ts';
 import type { TlsClientConfig } from '../schemas/exporter-config.ts';
+import { RETENTION_CLASSES_DEFAULT, S3_DEFAULTS } from './config-defaults.ts';
 import { pointerTo, type FieldFault } from './config-source.ts';
 import { isLoopback } from './endpoint.ts';
 
 type TlsForm<T> = Omit<T, 'tls'> & { readonly tls?: Partial<TlsClientConfig> };
+
+type ObjectForm = Pick<ObjectAnchorConfig, 'name' | 'bucket'> & Partial<ObjectAnchorConfig>;
 
 /** The section of the file, after config.schema.json has passed it. */
 export interface AnchorsForm {
@@ -25,7 +29,19 @@ export interface AnchorsForm {
   readonly timestamp?: readonly TlsForm<TimestampAnchorConfig>[];
   readonly postgresql?: readonly TlsForm<PostgresqlAnchorConfig>[];
   readonly file?: readonly FileAnchorConfig[];
+  readonly object?: readonly TlsForm<ObjectForm>[];
 }
+
+const { prefix, region, path_style, lock_mode, multipart_bytes } = S3_DEFAULTS;
+const OBJECT_DEFAULTS = {
+  prefix,
+  region,
+  path_style,
+  lock_mode,
+  multipart_bytes,
+  /** As long as the longest class that there is by default. */
+  retain_days: Math.max(...Object.values(RETENTION_CLASSES_DEFAULT).map(({ days }) => days)),
+} as const;
 
 export const ANCHORS_DEFAULTS = {
   quorum: 1,
@@ -45,7 +61,8 @@ export function completeAnchors(
   inData: (path: string) => string,
   clientTls: MakeTls,
 ): AnchorsConfig {
-  const { retry, witness = [], timestamp = [], postgresql = [], file = [], ...given } = form ?? {};
+  const { retry, witness = [], timestamp = [], postgresql = [], ...others } = form ?? {};
+  const { file = [], object = [], ...given } = others;
   const withTls = <T extends { readonly tls?: Partial<TlsClientConfig> }>({ tls, ...rest }: T) => ({
     ...rest,
     ...clientTls(tls, inData),
@@ -55,6 +72,7 @@ export function completeAnchors(
     timestamp: timestamp.map((each) => ({ ...withTls(each), ca_file: inData(each.ca_file) })),
     postgresql: postgresql.map(withTls),
     file: file.map((each) => ({ ...each, path: inData(each.path) })),
+    object: object.map((each) => ({ ...OBJECT_DEFAULTS, ...withTls(each) })),
   };
   const isNone = Object.values(anchors).every(({ length }) => length === 0);
   return {
@@ -66,7 +84,7 @@ export function completeAnchors(
   };
 }
 
-const KINDS = ['witness', 'timestamp', 'postgresql', 'file'] as const;
+const KINDS = ['witness', 'timestamp', 'postgresql', 'file', 'object'] as const;
 
 /** A quorum that can be reached, anchors that are different ones, and answers that nobody changes on their way. */
 export function checkAnchors({ config }: { readonly config: Config }): readonly FieldFault[] {
@@ -101,6 +119,9 @@ export function checkAnchors({ config }: { readonly config: Config }): readonly 
     );
   for (const [at, { url }] of anchors.timestamp.entries())
     checkUrl(url, `${pointerTo('/anchors/timestamp', at)}/url`, false);
+  for (const [at, { endpoint }] of anchors.object.entries())
+    if (endpoint !== undefined)
+      checkUrl(endpoint, `${pointerTo('/anchors/object', at)}/endpoint`, true);
   for (const [at, { path }] of anchors.file.entries())
     if (path.startsWith(data_dir + sep))
       fault(

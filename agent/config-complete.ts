@@ -21,6 +21,7 @@ import {
   POSTGRESQL_DEFAULTS,
   RETENTION_CLASSES_DEFAULT,
   RETRY_DEFAULTS,
+  S3_DEFAULTS,
   SHUTDOWN_TIMEOUT_MS_DEFAULT,
   SOCKET_DEFAULTS,
   SPLUNK_DEFAULTS,
@@ -40,6 +41,7 @@ import type {
   KafkaForm,
   SyslogForm,
   NatsForm,
+  S3Form,
 } from './config-form.ts';
 import { completeKeys } from './config-keys.ts';
 
@@ -48,6 +50,7 @@ export function completeConfig(form: ConfigForm, configFile: string): Config {
   const dataDir = resolve(form.data_dir ?? DATA_DIR_DEFAULT);
   const inData = (path: string): string => resolve(dataDir, path);
   const { vocabulary_file = VOCABULARY_FILE_DEFAULT, name = hostName() } = form.agent ?? {};
+  const classes = form.retention?.classes ?? RETENTION_CLASSES_DEFAULT;
   return {
     data_dir: dataDir,
     agent: { name, vocabulary_file: resolve(dirname(configFile), vocabulary_file) },
@@ -56,7 +59,7 @@ export function completeConfig(form: ConfigForm, configFile: string): Config {
       redaction: { sensitive_keys: form.processors?.redaction?.sensitive_keys ?? [] },
     },
     exporters: Object.entries(form.exporters).map(([exporter, given]) =>
-      completeExporter(exporter, given, inData),
+      completeExporter(exporter, given, inData, classes),
     ),
     ledger: {
       ...LEDGER_DEFAULTS,
@@ -67,7 +70,7 @@ export function completeConfig(form: ConfigForm, configFile: string): Config {
     checkpoints: { ...CHECKPOINTS_DEFAULTS, ...form.checkpoints },
     anchors: completeAnchors(form.anchors, inData, clientTls),
     tenants: form.tenants,
-    retention: { classes: form.retention?.classes ?? RETENTION_CLASSES_DEFAULT },
+    retention: { classes },
     service: {
       telemetry: { ...TELEMETRY_DEFAULTS, ...form.service?.telemetry },
       shutdown_timeout_ms: form.service?.shutdown_timeout_ms ?? SHUTDOWN_TIMEOUT_MS_DEFAULT,
@@ -99,6 +102,7 @@ function completeExporter(
   name: string,
   given: ConfigForm['exporters'][string],
   inData: (path: string) => string,
+  classes: Config['retention']['classes'],
 ): ExporterConfig {
   const retry = { ...RETRY_DEFAULTS, ...given?.retry };
   // The schema has checked each exporter by the type that its name begins with.
@@ -154,6 +158,13 @@ function completeExporter(
       const { tls, ...form } = given as NatsForm;
       const files = completeNats({ ...form, ...(tls && { tls }) }, inData);
       return { ...NATS_DEFAULTS, ...form, ...files, name, type: 'nats', retry };
+    }
+    case 's3': {
+      const { tls, ...form } = given as S3Form;
+      const days = Object.entries(classes).map(([label, { days }]) => [label, days] as const);
+      const retain_days = Object.fromEntries(days);
+      const files = clientTls(tls, inData);
+      return { ...S3_DEFAULTS, ...form, ...files, name, type: 's3', retry, retain_days };
     }
     default: {
       const { tls, ...form } = (given ?? {}) as PostgresqlForm;

@@ -2,6 +2,7 @@
  * Defaults of the configuration, by section. config.schema.json states the same ones for editors and
  * docs/CONFIGURATION.md for people; test/agent/config-defaults.test.ts compares all three.
  */
+import type { S3ExporterConfig } from '../schemas/archive-config.ts';
 import type { Config, OtlpReceiverConfig } from '../schemas/config.ts';
 import type {
   ElasticsearchExporterConfig,
@@ -168,6 +169,24 @@ export const NATS_DEFAULTS: DeliveryDefaults &
   stream: 'SEALTRAIL',
   subject_prefix: 'sealtrail',
   inbox_prefix: '_INBOX',
+};
+
+export const S3_DEFAULTS: DeliveryDefaults &
+  Pick<
+    S3ExporterConfig,
+    'prefix' | 'region' | 'path_style' | 'lock_mode' | 'segment_age_ms' | 'multipart_bytes'
+  > = {
+  ...DELIVERY_DEFAULTS,
+  // A batch is an object of each retention class: large ones cost less, and fewer.
+  batch_records_max: 50_000,
+  batch_bytes_max: 32 * MIB,
+  timeout_ms: 60_000,
+  prefix: 'sealtrail/',
+  region: 'us-east-1',
+  path_style: false,
+  lock_mode: 'compliance',
+  segment_age_ms: 300_000,
+  multipart_bytes: 16 * MIB,
 };
 
 /** The classes of the example vocabulary, each with the longest rule that asks for it. Leap days count. */

@@ -1,5 +1,6 @@
 /** What config.schema.json cannot say of exporters: members that contradict one another, shared files. */
 import { join, sep } from 'node:path';
+import type { S3ExporterConfig } from '../schemas/archive-config.ts';
 import type {
   ElasticsearchExporterConfig,
   ExporterConfig,
@@ -78,6 +79,8 @@ function checkByType(exporter: ExporterConfig, context: CheckContext): readonly 
     }
     case 'nats':
       return checkNats(exporter, at);
+    case 's3':
+      return checkS3(exporter, at);
   }
 }
 
@@ -231,4 +234,14 @@ export function checkNats(nats: NatsConnectionConfig, at: string): readonly Fiel
       faults.push({ field, message: 'sends credentials in the clear; use tls://' });
   }
   return faults;
+}
+
+/** Requests are signed, but what they carry could be read; and who redirects them takes the events. */
+function checkS3({ endpoint }: S3ExporterConfig, at: string): readonly FieldFault[] {
+  if (endpoint === undefined) return [];
+  const field = `${at}/endpoint`;
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
+  if (url === null) return [{ field, message: 'is no URL, such as https://s3.example:9000' }];
+  if (url.protocol === 'https:' || isLoopback(url.hostname.replace(/^\[|\]$/g, ''))) return [];
+  return [{ field, message: 'sends events in the clear; use https' }];
 }

@@ -3,6 +3,7 @@
  * errors as faults with a remedy. A message names keys and what is allowed, never a value.
  */
 import type { KeysForm } from './config-keys.ts';
+import type { S3ExporterConfig } from '../schemas/archive-config.ts';
 import type { Config, OtlpReceiverConfig, SocketReceiverConfig } from '../schemas/config.ts';
 import type {
   ElasticsearchExporterConfig,
@@ -43,6 +44,7 @@ export type WebhookForm = Exporter<WebhookExporterConfig, 'endpoints' | 'secret'
 export type SyslogForm = Exporter<SyslogExporterConfig, 'endpoint'>;
 export type KafkaForm = Exporter<KafkaExporterConfig, 'brokers'>;
 export type NatsForm = Exporter<NatsExporterConfig, 'servers'>;
+export type S3Form = Omit<Exporter<S3ExporterConfig, 'bucket'>, 'retain_days'>;
 
 /** Of one exporter, whatever its type; null where everything is a default. */
 export type ExporterForm =
@@ -55,6 +57,7 @@ export type ExporterForm =
   | SyslogForm
   | KafkaForm
   | NatsForm
+  | S3Form
   | null;
 
 /** The one pipeline; a list left out means everything that is defined. */

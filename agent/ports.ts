@@ -131,6 +131,8 @@ export interface Sink {
   deliver(records: readonly DeliveryRecord[], signal: AbortSignal): Promise<DeliveryResult>;
   /** Only of a sink that cannot tell a repeated record by itself. */
   readonly place?: SinkPlace;
+  /** So long records gather for a batch that is not full; absent: what there is goes at once. */
+  readonly gatherMs?: number;
   close(): Promise<void>;
 }
 

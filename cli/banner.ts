@@ -83,6 +83,8 @@ function describeSink(exporter: ExporterConfig): string {
       return `Kafka at ${exporter.brokers.join(', ')}   (${exporter.format.toUpperCase()}, ${exporter.topic})`;
     case 'nats':
       return `${exporter.servers.join(', ')}   (sealed records, ${exporter.stream})`;
+    case 's3':
+      return `S3 bucket ${exporter.bucket}   (sealed records, Object Lock in ${exporter.lock_mode} mode)`;
   }
 }
 

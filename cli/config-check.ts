@@ -21,6 +21,8 @@ const SECRETS: ReadonlySet<string> = new Set([
   'secret',
   'token',
   'url',
+  'secret_access_key',
+  'session_token',
 ]);
 
 /** Checks a file and prints the result. Exit code: 0 valid, 1 faults, 2 the file cannot be read. */
@@ -123,5 +125,7 @@ function describeTarget(config: Config, exporter: ExporterConfig): string {
       return `Kafka at ${exporter.brokers.join(', ')}, ${exporter.topic} (${exporter.format})`;
     case 'nats':
       return `${exporter.servers.join(', ')}, ${exporter.stream}`;
+    case 's3':
+      return `S3 bucket ${exporter.bucket}${exporter.endpoint === undefined ? '' : ` at ${exporter.endpoint}`}, ${exporter.lock_mode} mode`;
   }
 }

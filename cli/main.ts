@@ -22,6 +22,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   tap: async () => (await import('./tap.ts')).addTapCommand,
   config: async () => (await import('./config.ts')).addConfigCommand,
   dlq: async () => (await import('./dlq.ts')).addDlqCommand,
+  archive: async () => (await import('./archive.ts')).addArchiveCommand,
+  restore: async () => (await import('./restore.ts')).addRestoreCommand,
   setup: async () => (await import('./setup.ts')).addSetupCommand,
   token: async () => (await import('./token.ts')).addTokenCommand,
   vault: async () => (await import('./vault.ts')).addVaultCommand,

@@ -1,4 +1,4 @@
-/** `sealtrail setup elasticsearch`: what the cluster needs before the agent delivers to it. */
+/** `sealtrail setup`: what the agent delivers to, prepared; here `elasticsearch`. */
 import type { Command } from 'commander';
 import { loadConfig } from '../agent/config.ts';
 import { searchResources, type SearchFlavor } from '../agent/deliver/setup/search-resources.ts';
@@ -7,6 +7,7 @@ import type { Config } from '../schemas/config.ts';
 import type { ElasticsearchExporterConfig } from '../schemas/exporter-config.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import { formatFault } from './config-check.ts';
+import { addArchiveSetup } from './setup-archive.ts';
 
 interface SetupFlags {
   readonly config: string;
@@ -30,9 +31,9 @@ Exit codes: 0 done, 1 the cluster refused, or has something of that name that is
 
 /** Adds the command. */
 export function addSetupCommand(program: Command): void {
-  program
-    .command('setup')
-    .description('prepare what the agent delivers to')
+  const setup = program.command('setup').description('prepare what the agent delivers to');
+  addArchiveSetup(setup);
+  setup
     .command('elasticsearch')
     .description('lifecycle policy, index template and data stream, on Elasticsearch or OpenSearch')
     .option('-c, --config <file>', 'configuration file', 'config/sealtrail.yaml')

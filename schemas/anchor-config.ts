@@ -2,7 +2,8 @@
  * The anchors of the agent: places under other administrators that take its signed checkpoints. A part of the
  * configuration; docs/CONFIGURATION.md has the keys.
  */
-import type { TlsClientConfig } from './exporter-config.ts';
+import type { ArchiveAddress, ArchiveLock } from './archive-config.ts';
+import type { TlsClientConfig } from './exporter-base.ts';
 
 interface AnchorBase {
   /** Unique among all anchors; in log, metrics and evidence after its kind: `witness/berlin`. */
@@ -37,6 +38,12 @@ export interface FileAnchorConfig extends AnchorBase {
   readonly path: string;
 }
 
+/** A bucket under Object Lock, as for the archive. */
+export interface ObjectAnchorConfig extends AnchorBase, ArchiveAddress, ArchiveLock {
+  /** How long a checkpoint is locked. */
+  readonly retain_days: number;
+}
+
 /** `anchors` of the configuration. */
 export interface AnchorsConfig {
   /** Anchors that must have a checkpoint before it counts as anchored; 0 where there are none. */
@@ -51,4 +58,5 @@ export interface AnchorsConfig {
   readonly timestamp: readonly TimestampAnchorConfig[];
   readonly postgresql: readonly PostgresqlAnchorConfig[];
   readonly file: readonly FileAnchorConfig[];
+  readonly object: readonly ObjectAnchorConfig[];
 }

@@ -23,7 +23,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   schemas: [],
   redaction: [],
   ledger: ['@noble/hashes'],
-  store: ['pg'],
+  store: ['pg', '@aws-sdk/client-s3'],
   sdk: ['ulid', '@opentelemetry/api', '@opentelemetry/api-logs', 'proper-lockfile'],
 };
 

@@ -99,6 +99,7 @@ export async function startDelivery(
 
   async function drain(timeoutMs: number): Promise<void> {
     notify.callNow();
+    thread.tell({ kind: 'flush' });
     const drained = new AbortController();
     onSinks = () => {
       if (isDrained()) drained.abort();

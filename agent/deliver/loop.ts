@@ -18,6 +18,7 @@ import { decideBackoffMs } from './backoff.ts';
 import { createBacklog } from './backlog.ts';
 import { createCursorKeeper, cursorPath, isSameMark, type CursorKeeper } from './cursor.ts';
 import { createFeed, type Feed } from './feed.ts';
+import { decideGather } from './gathering.ts';
 import { openSinkFiles, type Opened } from './opening.ts';
 import { createProgress, type Progress, type SinkReport } from './progress.ts';
 import { redrive } from './redrive.ts';
@@ -54,6 +55,8 @@ export interface DeliveryLoop {
   /** Says how many records of the ledger are durable. */
   notifyDurable(records: number): void;
   listDeadLetters(limit: number): Promise<readonly DeadLetter[]>;
+  /** Sends what gathers from now on as it comes: the agent is stopping. */
+  flush(): void;
   /** Sends dead letters once, between two batches or while the loop waits. */
   retryDeadLetters(): Promise<DeadLetterRetry>;
   /** Ends what is at the sink, saves the cursor, closes the sink. */
@@ -69,6 +72,7 @@ export async function startLoop(options: LoopOptions): Promise<DeliveryLoop> {
   return {
     report: progress.report,
     notifyDurable: () => undefined,
+    flush: () => undefined,
     listDeadLetters: () => Promise.resolve([]),
     retryDeadLetters: () => Promise.resolve({ delivered: 0, remaining: 0 }),
     stop: () => options.sink.close(),
@@ -132,6 +136,7 @@ function runLoop(
   let durable = options.durable;
   let wake: () => void = () => undefined;
   let isReady = false;
+  let { gatherMs = 0 } = sink;
   progress.change({ cursor: cursor.next, dead_letters: letters.count() });
 
   function noteError(reason: string): void {
@@ -189,6 +194,25 @@ function runLoop(
     }
   }
 
+  /** Waits until a batch is worth its object; false when it is one now. */
+  async function gather(records: readonly DeliveryRecord[]): Promise<boolean> {
+    const { batch_records_max: recordsMax, batch_bytes_max: bytesMax } = exporter;
+    const limits = { gatherMs, recordsMax, bytesMax };
+    const wait = decideGather(records, durable, limits, timing.nowMs());
+    if (wait === null) return false;
+    progress.change({ state: 'idle', oldest_ms: null });
+    await feed.seek(keeper.current().next);
+    let isDue = false;
+    const cancel = timing.after(wait.untilMs - timing.nowMs(), () => {
+      isDue = true;
+      wake();
+    });
+    while (!isDue && durable < wait.durable && gatherMs > 0 && !signal.aborted)
+      await new Promise<void>((resume) => (wake = resume));
+    cancel();
+    return true;
+  }
+
   async function deliverAll(): Promise<void> {
     await insist(() => turn(takePlace));
     const settling = {
@@ -207,6 +231,7 @@ function runLoop(
       const records = await insist(() => feed.read(durable));
       const oldest = records?.[0];
       if (records === null || oldest === undefined) continue;
+      if (gatherMs > 0 && (await gather(records))) continue;
       const receivedAt = oldest.event.chain.received_at;
       progress.change({ state: 'delivering', oldest_ms: Date.parse(receivedAt) });
       const before = letters.count();
@@ -259,6 +284,10 @@ function runLoop(
     stop,
     notifyDurable: (records) => {
       durable = Math.max(durable, records);
+      wake();
+    },
+    flush: () => {
+      gatherMs = 0;
       wake();
     },
     listDeadLetters: (limit) => letters.list(limit),

@@ -26,6 +26,8 @@ export type ToWorker =
   /** What came of the skip with that number. */
   | { readonly kind: 'skip_recorded'; readonly id: number; readonly isRecorded: boolean }
   | ({ readonly kind: 'change'; readonly id: number } & SinkChange)
+  /** Nothing gathers any more. */
+  | { readonly kind: 'flush' }
   | { readonly kind: 'stop' };
 
 export type FromWorker =

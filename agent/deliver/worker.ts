@@ -197,6 +197,9 @@ async function obey(message: ToWorker): Promise<void> {
       });
       return;
     }
+    case 'flush':
+      for (const { loop } of running) loop.flush();
+      return;
     case 'stop':
       await stop();
       return;

@@ -12,7 +12,7 @@ function* leavesOf(start: SchemaNode, path = '', isRequired = false): Generator<
   const node = followReference(start);
   const patterns = Object.entries(node.patternProperties ?? {}).map(
     ([pattern, member]): [string, SchemaNode] => [
-      /^\^([a-z]+)/.exec(pattern)?.[1] ?? 'NAME',
+      /^\^([a-z0-9]+)/.exec(pattern)?.[1] ?? 'NAME',
       member,
     ],
   );

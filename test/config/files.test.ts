@@ -20,6 +20,7 @@ test('there are a default and its examples', () => {
     'examples/kafka.yaml',
     'examples/otlp.yaml',
     'examples/rotating-file.yaml',
+    'examples/s3-archive.yaml',
     'examples/splunk.yaml',
     'examples/syslog.yaml',
     'examples/webhook.yaml',

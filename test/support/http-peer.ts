@@ -21,6 +21,7 @@ export interface PeerRequest {
 export interface PeerAnswer {
   readonly status: number;
   readonly type?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly body: string | Buffer;
 }
 
@@ -140,7 +141,7 @@ export async function startHttpPeer(options: PeerOptions): Promise<HttpPeer> {
 function reply(
   message: IncomingMessage,
   response: ServerResponse,
-  { status, type = 'application/json', body }: PeerAnswer,
+  { status, type = 'application/json', headers = {}, body }: PeerAnswer,
   fault: PeerFault | null,
 ): void {
   const bytes = Buffer.from(body);
@@ -153,7 +154,12 @@ function reply(
     const timer = setInterval(() => response.write(' '), 5);
     response.on('close', () => clearInterval(timer));
   } else {
-    response.writeHead(status, { 'content-type': type });
-    response.end(bytes);
+    // The length of a body that is not sent: HEAD.
+    response.writeHead(status, {
+      'content-type': type,
+      'content-length': bytes.length,
+      ...headers,
+    });
+    response.end(message.method === 'HEAD' ? undefined : bytes);
   }
 }

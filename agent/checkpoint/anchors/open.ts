@@ -5,6 +5,7 @@ import { err, ok, type Result } from '../../../schemas/result.ts';
 import type { Anchor } from './anchor.ts';
 import { comparing } from './compare.ts';
 import { createFileAnchor } from './file.ts';
+import { createObjectAnchor } from './object.ts';
 import { createPostgresqlAnchor } from './postgresql.ts';
 import { createWitnessAnchor } from './witness.ts';
 
@@ -27,6 +28,9 @@ export async function openAnchors(
   const recorders = [
     ...config.postgresql.map((each) =>
       createPostgresqlAnchor(each, { timeoutMs: config.timeout_ms, nowMs }),
+    ),
+    ...config.object.map((each) =>
+      createObjectAnchor(each, { timeoutMs: config.timeout_ms, nowMs }),
     ),
     ...config.file.map((each) => createFileAnchor(each, nowMs)),
   ];

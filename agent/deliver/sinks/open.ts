@@ -8,6 +8,7 @@ import { assertNever } from '../../../schemas/result.ts';
 import type { Vocabulary } from '../../../schemas/vocabulary.ts';
 import type { Logger, Sink } from '../../ports.ts';
 import { documentFormat } from '../documents.ts';
+import { realTiming } from '../timing.ts';
 import { createFileSink } from './file.ts';
 
 export interface SinkContext {
@@ -62,6 +63,10 @@ export async function openSink(exporter: ExporterConfig, context: SinkContext): 
     case 'nats': {
       const { createNatsSink } = await import('./nats.ts');
       return createNatsSink(exporter);
+    }
+    case 's3': {
+      const { createS3Sink } = await import('./s3.ts');
+      return createS3Sink(exporter, { dataDir: context.dataDir, log, timing: realTiming });
     }
     default:
       return assertNever(exporter);

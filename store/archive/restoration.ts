@@ -1,0 +1,107 @@
+/** What came of a restore: its target's answers, its findings, its verdict. Pure. */
+import type { StoredRecord } from '../store.ts';
+import type { PlanFinding } from './plan.ts';
+import type { StreamOutcome, StreamProof } from './stream-proof.ts';
+
+/** Where proven records go. */
+export interface RestoreTarget {
+  /** Takes records in the ledger's order, on disk when it resolves. The error says why it does not go on. */
+  take(records: readonly StoredRecord[]): Promise<TargetOutcome>;
+  /** After the last record; resolves with what is against the end of it. */
+  finish(): Promise<TargetOutcome>;
+}
+
+export type TargetOutcome =
+  | { readonly kind: 'taken'; readonly restored: number; readonly present: number }
+  /** It holds another record in the place of one of these. */
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+export interface RestoreFinding {
+  readonly kind: PlanFinding['kind'] | StreamOutcome['findings'][number]['kind'] | 'refused';
+  /** Key of the object. */
+  readonly object: string;
+  readonly message: string;
+  readonly stream?: string;
+  readonly seq?: number;
+  /** 1-based, in the object. */
+  readonly line?: number;
+}
+
+export interface Restoration {
+  readonly verdict: 'intact' | 'broken' | 'cannot_tell';
+  /** Read and proven, or not. */
+  readonly records: number;
+  readonly restored: number;
+  /** There before. */
+  readonly present: number;
+  readonly objects: number;
+  readonly bytes: number;
+  readonly is_trusted: boolean;
+  readonly streams: readonly Omit<StreamOutcome, 'findings' | 'note'>[];
+  readonly findings: readonly RestoreFinding[];
+  readonly notes: readonly string[];
+}
+
+/** A restore on its way. */
+export interface Run {
+  readonly proofs: Map<string, StreamProof>;
+  readonly findings: RestoreFinding[];
+  readonly notes: string[];
+  readonly opened: Set<string>;
+  /** Its target holds something else: nothing more is written, and the rest is proven all the same. */
+  isRefused: boolean;
+  records: number;
+  restored: number;
+  present: number;
+  bytes: number;
+}
+
+/** Begins a restore. */
+export function createRun(): Run {
+  return {
+    proofs: new Map(),
+    findings: [],
+    notes: [],
+    opened: new Set(),
+    isRefused: false,
+    records: 0,
+    restored: 0,
+    present: 0,
+    bytes: 0,
+  };
+}
+
+/** Draws up the verdict; `obstacle` says why not all could be read or written. */
+export function conclude(run: Run, isTrusted: boolean, obstacle: string | null): Restoration {
+  const outcomes = [...run.proofs.values()].map((proof) => proof.conclude());
+  const findings: RestoreFinding[] = [
+    ...run.findings,
+    // What could not be read to its end cannot be told to be cut off.
+    ...(obstacle === null ? outcomes.flatMap(findingsOf) : []),
+  ];
+  const notes = [...run.notes, ...outcomes.flatMap(({ note }) => note ?? [])];
+  if (obstacle !== null) notes.push(obstacle);
+  if (run.records === 0 && obstacle === null) notes.push('the archive holds no record');
+  const isRead = obstacle === null && run.records > 0;
+  return {
+    verdict: findings.length > 0 ? 'broken' : isRead ? 'intact' : 'cannot_tell',
+    records: run.records,
+    restored: run.restored,
+    present: run.present,
+    objects: run.opened.size,
+    bytes: run.bytes,
+    is_trusted: isTrusted,
+    streams: outcomes.map(({ findings: _findings, note: _note, ...rest }) => rest),
+    findings,
+    notes,
+  };
+}
+
+function findingsOf({ findings }: StreamOutcome): readonly RestoreFinding[] {
+  return findings.map((found) => {
+    const { kind, stream, message } = found;
+    if ('object' in found) return { kind, object: found.object, stream, message };
+    return { kind, object: found.segment, line: found.line, stream, seq: found.seq, message };
+  });
+}
