@@ -4,7 +4,6 @@ import { formatCheckpoint } from '../ledger/checkpoint.ts';
 import { nodeFilesystem } from '../ledger/filesystem.ts';
 import { EMPTY_ROOT } from '../ledger/merkle/hash.ts';
 import { signNote } from '../ledger/note.ts';
-import { createLogSigner, publicBytesOf, signWithKey } from '../ledger/signing.ts';
 import type { Base } from './base.ts';
 import { anchorOrigin, readAnchorTree } from './checkpoint/anchor-log.ts';
 import { parseKeys } from './checkpoint/anchors/begin.ts';
@@ -14,18 +13,14 @@ import { compareAtStart } from './checkpoint/anchors/start-comparison.ts';
 import { readJournal } from './checkpoint/journal.ts';
 import { readPosition } from './checkpoint/position.ts';
 import type { LastIncarnation, StartDoubt } from './ports.ts';
+import { createSigner } from './signing-key.ts';
 
 /** Null: the log may go on, or there is no anchor with a memory. Rejects with the system's error. */
 export async function askAnchors(
-  { config, agent, keys, log }: Pick<Base, 'config' | 'agent' | 'keys' | 'log'>,
+  { config, agent, ring, log }: Pick<Base, 'config' | 'agent' | 'ring' | 'log'>,
   { incarnation, isClean }: LastIncarnation,
 ): Promise<StartDoubt | null> {
-  const signer = createLogSigner(
-    `sealtrail/${agent.name}`,
-    publicBytesOf(keys.signing),
-    signWithKey(keys.signing),
-  );
-  const logKeys = parseKeys([signer.vkey]);
+  const logKeys = parseKeys(ring.vkeys());
   const opened = await openAnchors(config.anchors, { logKeys, nowMs: Date.now });
   if (!opened.ok) throw new Error(opened.error);
   const anchors = opened.value;
@@ -45,7 +40,10 @@ export async function askAnchors(
   const signed = (journal.ok ? journal.value.get(origin) : undefined) ?? {
     ...empty,
     // A folder of checkpoints that was taken away: with nothing signed, whatever anchors hold is more.
-    note: await signNote(formatCheckpoint(empty), [signer]),
+    note: await signNote(
+      formatCheckpoint(empty),
+      ring.signing().map((key) => createSigner(agent.name, key)),
+    ),
   };
   const unread = (): Promise<never> => Promise.reject(new Error(tree.ok ? '' : tree.error));
   try {

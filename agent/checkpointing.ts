@@ -26,6 +26,7 @@ export function beginCheckpoints(
     agent: base.agent.name,
     incarnation: ledger.incarnation,
     keys: base.ring.signing(),
+    vkeys: base.ring.vkeys(),
     settings,
     durable: ledger.append.status().records,
     anchors: base.config.anchors,

@@ -31,6 +31,8 @@ import { createSigner, keyNameOf, vkeyOf, type SigningKey } from './signing-key.
 export interface KeyRing {
   /** Those that sign now: one, or both while one takes over from the other. */
   signing(): readonly SigningKey[];
+  /** Every key that has signed, or signs, as text. */
+  vkeys(): readonly string[];
   /** Base64 of the 32 bytes of the key that new streams name. */
   publicKey(): string;
   /** Whether a rotation was cut off; `rotate` completes it. */
@@ -87,6 +89,8 @@ export async function openKeyRing(options: KeyRingOptions): Promise<Result<KeyRi
     return from === vkey(active) && next !== null && to === vkey(next);
   }
 
+  const signing = (): readonly SigningKey[] =>
+    rotation !== null && next !== null ? [active, next] : [active];
   const current = (): Keys => keys ?? beginKeys(keyNameOf(agent), vkey(active));
 
   async function nextKey(): Promise<SigningKey> {
@@ -174,7 +178,8 @@ export async function openKeyRing(options: KeyRingOptions): Promise<Result<KeyRi
   }
 
   return ok({
-    signing: () => (rotation !== null && next !== null ? [active, next] : [active]),
+    signing,
+    vkeys: () => [...new Set([...keysOf(current()), ...signing().map(vkey)])],
     publicKey: () => Buffer.from(active.publicKey).toString('base64'),
     isInterrupted: () => rotation !== null,
     report: () => running.then(report),

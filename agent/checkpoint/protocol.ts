@@ -13,6 +13,8 @@ export interface CheckpointStart {
   readonly incarnation: string;
   /** The agent's key; both keys while one takes over from the other. */
   readonly keys: readonly SigningKey[];
+  /** Every key that has signed, or signs, as text. */
+  readonly vkeys: readonly string[];
   readonly settings: CheckpointSettings;
   readonly anchors: AnchorsConfig;
   /** Durable records of the ledger. */

@@ -11,7 +11,7 @@ export function statusOf(
     readonly signedAtMs: number | null;
     readonly anchoredAtMs: number | null;
   },
-): CheckpointStatus {
+): Omit<CheckpointStatus, 'anchors'> {
   const all = [...streams.all()];
   const stopped = [...all, anchor].map((tree) => tree.stopped()).filter((one) => one !== null);
   const iso = (ms: number | null): string | null =>

@@ -6,14 +6,14 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
-import type { NoteSigner } from '../../ledger/signing.ts';
+import type { NoteSigner, NoteVerifier } from '../../ledger/signing.ts';
 import { assert, assertNever, messageOf } from '../../schemas/result.ts';
 import { createSigner, type SigningKey } from '../signing-key.ts';
 import type { CheckpointStatus } from '../status-ports.ts';
 import { createThreadLog } from '../thread-log.ts';
 import { anchorOrigin } from './anchor-log.ts';
 import type { CheckpointStart, FromCheckpointThread, ToCheckpointThread } from './protocol.ts';
-import { beginRounds } from './anchors/begin.ts';
+import { beginRounds, parseKeys } from './anchors/begin.ts';
 import { startStage, type Stage, type StageClock } from './stage.ts';
 
 const STATUS_INTERVAL_MS = 250;
@@ -37,6 +37,10 @@ const clock: StageClock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Every key that this agent has signed with: what anchors hold is compared under them. */
+const logKeys: NoteVerifier[] = [];
+addLogKeys(start.vkeys);
 
 let stage: Stage | null = null;
 let { durable, keys, incarnation } = start;
@@ -92,7 +96,7 @@ async function runStage(): Promise<string | null> {
   const own = incarnation;
   const rounds = await beginRounds({
     config: start.anchors,
-    logVkeys: signersOf(keys).map(({ vkey }) => vkey),
+    logKeys,
     dir,
     clock,
     log,
@@ -131,6 +135,10 @@ async function runStage(): Promise<string | null> {
   tellStatus();
   stage = null;
   return reason;
+}
+
+function addLogKeys(vkeys: readonly string[]): void {
+  logKeys.push(...parseKeys(vkeys.filter((vkey) => !logKeys.some((one) => one.vkey === vkey))));
 }
 
 function signersOf(some: readonly SigningKey[]): readonly NoteSigner[] {
@@ -175,6 +183,7 @@ port.on('message', (message: ToCheckpointThread) => {
       return;
     case 'keys':
       ({ keys } = message);
+      addLogKeys(signersOf(keys).map(({ vkey }) => vkey));
       stage?.signWith(signersOf(keys));
       return;
     case 'sign_all':

@@ -76,14 +76,15 @@ export function judgeSubmission(
 }
 
 /** The part of the trust that speaks of a log. */
-function trustOf({ keys, windows }: Trust, origin: string): Trust {
+function trustOf({ keys, windows, revoked }: Trust, origin: string): Trust {
   const nameOf = (vkey: string): string => vkey.slice(0, vkey.indexOf('+'));
   const own = windows.filter((window) =>
     window.origin === '*'
       ? `${origin}/`.startsWith(`${nameOf(window.vkey)}/`)
       : window.origin === origin,
   );
-  return { keys: keys.filter(({ vkey }) => own.some((one) => one.vkey === vkey)), windows: own };
+  const named = keys.filter(({ vkey }) => own.some((one) => one.vkey === vkey));
+  return { keys: named, windows: own, revoked };
 }
 
 function isEmptyTree(text: string): boolean {

@@ -52,7 +52,7 @@ export function createAnchorObjects(
 
   /** The first version of the last key; the newest of a key is listed first. */
   async function findLast(below: string, after?: string): Promise<ObjectVersion | null> {
-    let last: ObjectVersion | null = null;
+    let last = null as ObjectVersion | null;
     for await (const page of listVersions(client, below, after))
       for (const version of page)
         if (!version.isDeleteMarker && /\/[0-9]{20}$/.test(version.key))

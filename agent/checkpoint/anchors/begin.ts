@@ -11,8 +11,8 @@ export interface BeginOptions extends Pick<
   'clock' | 'log' | 'onConflict' | 'onFailed'
 > {
   readonly config: AnchorsConfig;
-  /** Keys that this agent signs with, and has signed with, as text. */
-  readonly logVkeys: readonly string[];
+  /** Keys that this agent signs with, and has signed with; they may become more. */
+  readonly logKeys: readonly NoteVerifier[];
   /** Folder of the checkpoints; exists. */
   readonly dir: string;
 }
@@ -21,7 +21,7 @@ export interface BeginOptions extends Pick<
 export async function beginRounds(options: BeginOptions): Promise<Rounds | null> {
   const { config, dir, clock } = options;
   const anchors = await openAnchors(config, {
-    logKeys: parseKeys(options.logVkeys),
+    logKeys: options.logKeys,
     nowMs: () => clock.nowMs(),
   });
   if (!anchors.ok) throw new Error(anchors.error);
