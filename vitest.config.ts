@@ -23,8 +23,8 @@ const config: ViteUserConfig = defineConfig({
     sequence: { sequencer: LongFirst },
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Two cores: more workers only make servers of different files starve one another.
-    maxWorkers: 2,
+    // Two cores, and half of the tests wait for a disk, a timer or a peer most of the time.
+    maxWorkers: 3,
   },
 });
 
