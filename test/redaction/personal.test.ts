@@ -93,7 +93,20 @@ test('ids of everyday form are left alone', () => {
 });
 
 test('the fast way doubts every text in which the long one finds somebody', () => {
-  const word = fc.constantFrom('Alf', 'Bob', 'x', '+', '4', '12', '345', '6789', ' ', '.', '-', '_');
+  const word = fc.constantFrom(
+    'Alf',
+    'Bob',
+    'x',
+    '+',
+    '4',
+    '12',
+    '345',
+    '6789',
+    ' ',
+    '.',
+    '-',
+    '_',
+  );
   const more = fc.constantFrom('(', ')', '=', ':', 'user', 'tel', 'phone', 'cooper', '/', 'Q');
   const texts = fc.array(fc.oneof(word, more), { maxLength: 12 }).map((parts) => parts.join(''));
   fc.assert(
