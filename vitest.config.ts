@@ -1,8 +1,13 @@
-import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { defineConfig, type TestProjectConfiguration, type ViteUserConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Folders with the tests that take longest; what begins late and takes long keeps one core idle. */
 const LONG_FIRST = ['/test/e2e/crash', '/test/e2e/', '/test/fault/', '/test/store/'];
+
+/** Tests that start programs and servers: more of them at once than cores would only starve one another. */
+const PROCESSES = ['e2e', 'fault', 'store', 'cli', 'examples', 'property'].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+);
 
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -16,15 +21,30 @@ class LongFirst extends BaseSequencer {
   }
 }
 
+interface Group {
+  readonly include: string[];
+  readonly exclude: string[];
+  readonly maxWorkers: number;
+}
+
+function project(name: string, groupOrder: number, group: Group): TestProjectConfiguration {
+  return {
+    test: { name, ...group, testTimeout: 30_000, hookTimeout: 60_000, sequence: { groupOrder } },
+  };
+}
+
 const config: ViteUserConfig = defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/long/**', 'test/acceptance/**'],
     sequence: { sequencer: LongFirst },
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
-    // Two cores, and half of the tests wait for a disk, a timer or a peer most of the time.
-    maxWorkers: 3,
+    projects: [
+      project('processes', 0, { include: PROCESSES, exclude: [], maxWorkers: 2 }),
+      // These wait for a disk, a timer or a peer most of the time.
+      project('rest', 1, {
+        include: ['test/**/*.test.ts'],
+        exclude: ['test/long/**', 'test/acceptance/**', ...PROCESSES],
+        maxWorkers: 4,
+      }),
+    ],
   },
 });
 

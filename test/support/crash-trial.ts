@@ -42,7 +42,7 @@ const LOAD: Load = { burstMax: 150, pauseMs: 40 };
 const UNDER_LOAD_MS_MAX = 250;
 const STARTING_MS_MAX = 900;
 const KILL_WHILE_STARTING = 0.25;
-const KILL_PRODUCER = 0.5;
+const KILL_PRODUCER = 0.8;
 const KILL_DATABASE = 0.1;
 /** Small, so that kills meet the cutting of segments as well. */
 const LEDGER = { segment_bytes: 262_144, batch_bytes_max: 131_072 };
