@@ -76,7 +76,7 @@ export function createS3Sink(config: S3ExporterConfig, context: S3SinkContext): 
       const { foreign } = await writer.archive(records);
       if (foreign.length > 0)
         log.error(
-          { sink: name, objects: foreign.length, first: foreign[0] },
+          { sink: name, count: foreign.length, path: foreign[0] },
           'objects of somebody else stand where these records begin: a clone of this agent, or a forgery; run `sealtrail restore --check`',
         );
       return { kind: 'delivered', retry: [], poison: [] };
