@@ -3,6 +3,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 /** `npm run acceptance`: the tasks and their criteria; `npm test` leaves them out. */
 const config: ViteUserConfig = defineConfig({
   test: {
+    globalSetup: ['test/support/cluster-template.ts'],
     include: ['test/acceptance/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -36,6 +36,7 @@ function project(name: string, groupOrder: number, group: Group): TestProjectCon
 const config: ViteUserConfig = defineConfig({
   test: {
     sequence: { sequencer: LongFirst },
+    globalSetup: ['test/support/cluster-template.ts'],
     projects: [
       project('processes', 0, { include: PROCESSES, exclude: [], maxWorkers: 2 }),
       // These wait for a disk, a timer or a peer most of the time.

@@ -43,7 +43,10 @@ test('keys that are missing are generated at the first start, readable by nobody
 });
 
 test('a first start in order alarms nobody: the sink waits for the database that is being made', async () => {
-  await using agent = await startAgentProcess({ exporters: { postgresql: { embedded: true } } });
+  await using agent = await startAgentProcess({
+    exporters: { postgresql: { embedded: true } },
+    isFirstStart: true,
+  });
   await agent.delivered();
   expect(agent.output()).toContain('the embedded PostgreSQL is being made; records wait');
   expect(agent.output()).not.toMatch(/"level":"(warn|error)"/);
@@ -54,7 +57,7 @@ test('a first start in order alarms nobody: the sink waits for the database that
 
 test('an agent that is told to stop while its database is made for the first time stops, and leaves nothing running', async () => {
   await using temp = await makeTempDir();
-  await using agent = await startAgentProcess({ dir: temp.path });
+  await using agent = await startAgentProcess({ dir: temp.path, isFirstStart: true });
   await expect
     .poll(() => processesOn(agent.dir), { timeout: 10_000, interval: 5 })
     .not.toHaveLength(1);
@@ -66,7 +69,7 @@ test('an agent that is told to stop while its database is made for the first tim
 });
 
 test('an agent that is killed while its database is made for the first time makes it whole at the next start', async () => {
-  await using agent = await startAgentProcess();
+  await using agent = await startAgentProcess({ isFirstStart: true });
   for (const ms of [100, 600, 1200]) {
     await pause(ms);
     await agent.kill();

@@ -14,6 +14,7 @@ import type { AgentStatus } from '../../agent/status-ports.ts';
 import { freePort } from '../../bench/processes.ts';
 import { stopOrphanedPostgres } from '../../store/embedded.ts';
 import { until } from './agent-peer.ts';
+import { seedCluster } from './cluster-template.ts';
 import { findForbiddenIn } from './deny-list.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -26,6 +27,8 @@ export interface AgentProcessOptions {
   /** Laid over the configuration, by top-level member. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly dir?: string;
+  /** The agent makes its database itself. */
+  readonly isFirstStart?: boolean;
   readonly env?: NodeJS.ProcessEnv;
   /** Put before the agent's own command line: `['strace', …]`. */
   readonly wrapper?: readonly string[];
@@ -66,6 +69,10 @@ export const DEFAULT_EXPORTERS: Readonly<Record<string, object>> = {
 export async function startAgentProcess(options: AgentProcessOptions = {}): Promise<AgentProcess> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'sealtrail-agent-')));
   await mkdir(dir, { recursive: true });
+  const exporters = Object.values(options.exporters ?? DEFAULT_EXPORTERS);
+  const isEmbedded = exporters.some((one) => 'embedded' in one && one.embedded === true);
+  if (isEmbedded && options.isFirstStart !== true && !existsSync(join(dir, 'postgres')))
+    await seedCluster(dir);
   const [otlpPort, adminPort] = [await freePort(), await freePort()];
   const configFile = join(dir, 'sealtrail.yaml');
   // JSON is YAML.
