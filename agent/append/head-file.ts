@@ -70,6 +70,7 @@ export function createHeadKeeper(options: HeadKeeperOptions): HeadKeeper {
   const { path, filesystem, state, log } = options;
   let timer: NodeJS.Timeout | null = null;
   let isDue = false;
+  let isNews = false;
   let isFailing = false;
   let writing: Promise<void> = Promise.resolve();
 
@@ -113,6 +114,7 @@ export function createHeadKeeper(options: HeadKeeperOptions): HeadKeeper {
 
   return {
     note: () => {
+      isNews = true;
       if (isDue) save();
       else schedule();
     },
@@ -120,7 +122,8 @@ export function createHeadKeeper(options: HeadKeeperOptions): HeadKeeper {
       if (timer !== null) clearTimeout(timer);
       // From here on a failed write is not tried again.
       timer = setTimeout(() => undefined, 0);
-      save();
+      // An incarnation that has recorded nothing is in no ledger: to name it would be a rollback at the next start.
+      if (isNews) save();
       await writing;
     },
   };
