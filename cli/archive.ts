@@ -38,6 +38,7 @@ Examples:
   $ sealtrail archive status                  the bucket's lock, how much there is, until when, what is held
   $ sealtrail archive list --class health --from 2026-01-01 --json
   $ sealtrail archive hold add --matter case-2026-17 --tenant acme --reason "letter of 3 March"
+  $ sealtrail archive hold list --json
   $ sealtrail archive hold lift --matter case-2026-17 --reason "settled"
 ${CREDENTIALS_HELP} Holds need s3:PutObjectLegalHold, which the agent's user does not.
 Exit codes: 0 done, 1 the answer is no (no Object Lock, no such matter), 2 the server or the configuration does not answer.`;
@@ -81,6 +82,7 @@ function add(
 ): void {
   addArchiveOptions(command)
     .option('--json', 'print the result as JSON')
+    .addHelpText('after', EXAMPLES)
     .action(async (flags: Flags) => {
       process.exitCode = await runArchive(flags, say);
     });

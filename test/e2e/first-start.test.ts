@@ -70,7 +70,7 @@ test('an agent that is told to stop while its database is made for the first tim
 
 test('an agent that is killed while its database is made for the first time makes it whole at the next start', async () => {
   await using agent = await startAgentProcess({ isFirstStart: true });
-  for (const ms of [100, 600, 1200]) {
+  for (const ms of [100, 900]) {
     await pause(ms);
     await agent.kill();
     await agent.start();

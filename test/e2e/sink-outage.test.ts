@@ -39,7 +39,7 @@ test('the embedded PostgreSQL is killed again and again: it comes back, and ever
   await agent.delivered();
   const before = await recordMany(agent, 300);
   const acked = [...before.acked];
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 2; round++) {
     const servers = (await processesOn(agent.dir)).filter(({ name }) => name.includes('postgres'));
     const postmaster = servers.find(({ name }) => name.includes(' -D '));
     expect(postmaster).toBeDefined();

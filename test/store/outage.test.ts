@@ -1,9 +1,10 @@
 /** The server goes away in the middle, stalls, or has no space left: nothing confirmed is lost or doubled. */
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   startEmbeddedPostgres,
@@ -14,6 +15,7 @@ import { embeddedAddress } from '../../store/embedded-address.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import type { Store, StoredRecord } from '../../store/store.ts';
 import { verifyStore } from '../../store/verify-store.ts';
+import { seedCluster } from '../support/cluster-template.ts';
 import { mayMount, testWhere } from '../support/host.ts';
 import { connectTo } from '../support/postgres.ts';
 import { createSealer } from './sealed.ts';
@@ -36,6 +38,7 @@ afterEach(async () => {
 });
 
 async function start(): Promise<EmbeddedPostgres> {
+  if (!existsSync(dir)) await seedCluster(dirname(dir));
   const started = await startEmbeddedPostgres({ dir, port: 0 });
   if (!started.ok) throw new Error(started.error.message);
   return started.value;
