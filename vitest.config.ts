@@ -43,7 +43,7 @@ const config: ViteUserConfig = defineConfig({
       project('rest', 1, {
         include: ['test/**/*.test.ts'],
         exclude: ['test/long/**', 'test/acceptance/**', ...PROCESSES],
-        maxWorkers: 4,
+        maxWorkers: 3,
       }),
     ],
   },

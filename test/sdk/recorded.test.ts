@@ -6,6 +6,8 @@ import type { RefusalKind } from '../../schemas/refusal.ts';
 import { startAgentPeer, type PeerBatch, type PeerScript } from '../support/agent-peer.ts';
 import { createTestAudit, draft } from '../support/sdk-fixture.ts';
 
+/** All of it is waited for: long enough to connect twice on a busy machine. */
+const PATIENCE_MS = 2_000;
 const open: { close(): Promise<void> }[] = [];
 
 afterEach(async () => {
@@ -30,7 +32,7 @@ function refuseAll({ batch, lines }: PeerBatch, kind: RefusalKind): Uint8Array {
 it('an event that was put off and never recorded: no', async () => {
   const outcome = await recordOne(
     { refuse: () => ({ kind: 'disk_full', message: 'no space' }), endsAfterPassing: true },
-    300,
+    PATIENCE_MS,
   );
   expect(outcome).toMatchObject({ code: 'disk_full', recorded: 'no' });
 });
@@ -43,14 +45,17 @@ it.each(['disk_full', 'shutting_down', 'schema_invalid'] as const)(
         onBatch: ({ connection }) => (connection === 0 ? 'lose' : 'ack'),
         garbage: (batch) => refuseAll(batch, kind),
       },
-      300,
+      PATIENCE_MS,
     );
     expect(outcome).toMatchObject({ code: kind, recorded: 'unknown' });
   },
 );
 
 it('an event that the agent could not write for good: unknown, for its disk may have kept it', async () => {
-  const outcome = await recordOne({ garbage: (batch) => refuseAll(batch, 'storage_failed') }, 300);
+  const outcome = await recordOne(
+    { garbage: (batch) => refuseAll(batch, 'storage_failed') },
+    PATIENCE_MS,
+  );
   expect(outcome).toMatchObject({ code: 'storage_failed', recorded: 'unknown' });
 });
 
