@@ -17,7 +17,7 @@ export interface AnchorTable {
   close(): void;
 }
 
-/** What its administrator runs once, as owner: docs/OPERATIONS.md. `ROLE` stands for the agent's role. */
+/** What its administrator runs once, as owner: docs/PROOFS.md. `ROLE` stands for the agent's role. */
 export const ANCHOR_TABLE_SQL = `CREATE SCHEMA sealtrail_anchor;
 CREATE TABLE sealtrail_anchor.checkpoints (
   origin text NOT NULL CHECK (length(origin) BETWEEN 1 AND 512),
