@@ -29,15 +29,7 @@ interface Group {
 
 function project(name: string, groupOrder: number, group: Group): TestProjectConfiguration {
   return {
-    test: {
-      name,
-      ...group,
-      testTimeout: 30_000,
-      hookTimeout: 60_000,
-      sequence: { groupOrder },
-      // A busy machine breaks a bound in time now and then. What was tried twice is shown as such: look at it.
-      retry: 1,
-    },
+    test: { name, ...group, testTimeout: 30_000, hookTimeout: 60_000, sequence: { groupOrder } },
   };
 }
 
