@@ -233,7 +233,8 @@ describe('an agent that refuses', () => {
   it('for now beyond timeoutMs is the reason that events behind hear as well', async () => {
     const { audit } = await start(
       { refuse: () => ({ kind: 'disk_full', message: 'no space' }), endsAfterPassing: true },
-      { timeoutMs: 200 },
+      // Well above the first backoffs, so that the second try comes before the first event ends.
+      { timeoutMs: 2000 },
     );
     const first = recordMany(audit, 1);
     await until(() => audit.stats().reconnects > 1, 'the second try');
