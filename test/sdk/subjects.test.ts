@@ -82,7 +82,8 @@ describe('a marked person', () => {
     await (await open()).record(byAlice());
     expect(last().actor.id).toBe(actor.id);
     const seen = peer.arrivals.map(({ text }) => text).join() + (await vault.dump());
-    expect(seen).not.toMatch(/alice|bob|miller/i);
+    // Three letters may stand in a random token.
+    expect(seen).not.toMatch(/alice|bob[ @]|miller|example\.org/i);
   });
 
   test('has another token as actor than as subject, and another in each tenant', async () => {
