@@ -4,9 +4,11 @@
  * and draws up the verdict. Pure. What it cannot see without a trusted size is a tail that was cut
  * off: the verdict says "verified to seq n", never just "valid".
  */
-import { parseJson } from '../schemas/canonical.ts';
-import type { Json } from '../schemas/event.ts';
+import type { ChainHash } from '../schemas/brand.ts';
+import { memberOf, readChain, type ChainRead } from './chain-place.ts';
 import type { RecordText } from './frame.ts';
+import type { Run } from './verify/summary.ts';
+import type { Cover } from './verify/known.ts';
 import {
   createStreamCheck,
   FINDINGS_LISTED_MAX,
@@ -26,7 +28,7 @@ export interface Verification {
   readonly segments: number;
   /** Read from the segments; in a store, of the events. */
   readonly bytes: number;
-  readonly streams: readonly StreamSummary[];
+  readonly streams: readonly ExaminedStream[];
   /** In the order of the records; at most FINDINGS_LISTED_MAX a stream, and as many of the rest. */
   readonly findings: readonly Finding[];
   /** All findings, listed or not. */
@@ -37,21 +39,17 @@ export interface Verification {
   readonly notes: readonly string[];
 }
 
+export interface ExaminedStream extends StreamSummary {
+  /** How far checkpoints reach into it; null where none were looked at, or it has none. */
+  readonly cover: Cover | null;
+}
+
 export interface ProducerGap {
   readonly producer: string;
   readonly after: number;
   readonly before: number;
   readonly stream: string;
   readonly seq: number;
-}
-
-/** What a record says of itself. */
-export interface ChainPlace {
-  readonly stream: string;
-  readonly seq: number;
-  readonly producer: string;
-  readonly producerSeq: number;
-  readonly refused: number;
 }
 
 export interface Examination {
@@ -63,16 +61,29 @@ export interface Examination {
     record: RecordText | null,
     place: Place,
     where?: { readonly stream: string; readonly seq: number },
-  ): { event: Json; chain: ChainPlace } | null;
+  ): ChainRead | null;
   /** Says that a stream begins behind what was purged of it; before any of its records. */
   begin(stream: string, start: StreamStart): void;
+  /** Whether a run's first record goes on where its stream stands. */
+  isNext(stream: string, seq: number, prev_hash: ChainHash): boolean;
+  /** Takes records whose content and links among each other were checked; isNext MUST hold. */
+  takeRun(run: Run, lastPlace: Place): void;
+  /** Notes what the first record of a stream says of how it began. */
+  noteGenesis(said: ChainRead, place: Place): void;
   /** Takes the next place of a stream of which only the hashes are left. */
   takeStub(stream: string, seq: number, stub: RecordHashes, place: Place): void;
   /** Reports what was found beside the chains. */
   report(finding: Finding): void;
   note(text: string): void;
   /** Draws up the verdict; `obstacle` says why the records could not be read to their end. */
-  conclude(read: ReadSize, obstacle: string | null): Verification;
+  conclude(read: ReadSize, obstacle: string | null, covered?: Covered | null): Verification;
+}
+
+/** What was known of the streams, by name. */
+export interface Covered {
+  readonly covers: ReadonlyMap<string, Cover>;
+  /** Whether keys were given: a stream that they do not vouch for is then not proven. */
+  readonly isJudged: boolean;
 }
 
 /** How much was read. */
@@ -97,7 +108,7 @@ export function createExamination(): Examination {
   }
 
   /** An incarnation that began in doubt breaks no chain, and is what an auditor must hear of first. */
-  function noteBeginning({ event, chain }: { event: Json; chain: ChainPlace }, place: Place): void {
+  function noteGenesis({ event, chain }: ChainRead, place: Place): void {
     const reason = memberOf(memberOf(event, 'metadata'), 'reason');
     const incarnation = chain.stream.split('/')[2] ?? '';
     if (typeof reason !== 'string' || !reason.startsWith('rollback:')) return;
@@ -120,6 +131,12 @@ export function createExamination(): Examination {
       // A row of another stream may have named this one already; what it broke stays broken.
       if (!checks.has(stream)) checks.set(stream, createStreamCheck(stream, start));
     },
+    isNext: (stream, seq, prev_hash) => checkOf(stream).isNext(seq, prev_hash),
+    takeRun: ({ stream, parts }, place) => {
+      const last = parts.at(-1);
+      if (last !== undefined) checkOf(stream).takeRun(last.end, last.head, place);
+    },
+    noteGenesis,
     takeStub: (stream, seq, stub, place) => checkOf(stream).takeStub(seq, stub, place),
     note: (text) => notes.push(text),
     take: (record, place, where = { stream: '', seq: -1 }) => {
@@ -130,18 +147,28 @@ export function createExamination(): Examination {
       }
       const { stream, seq } = said.chain;
       checkOf(stream).take(seq, record, place);
-      if (seq === 0) noteBeginning(said, place);
+      if (seq === 0) noteGenesis(said, place);
       return said;
     },
-    conclude: ({ records, segments, bytes, gaps }, obstacle) => {
+    conclude: ({ records, segments, bytes, gaps }, obstacle, covered = null) => {
       const all = [...checks.values()];
-      const streams = all.map((check) => check.summary());
+      const streams = all.map((check) => examined(check.summary(), covered));
+      const unsigned = covered?.isJudged === true ? streams.filter(isUnsigned) : [];
+      for (const { stream } of unsigned.slice(0, UNSIGNED_NOTED_MAX))
+        notes.push(
+          `no key that is trusted has signed a checkpoint of ${stream} that its records fit`,
+        );
       const findings = [...all.flatMap((check) => check.findings()), ...others].sort((a, b) =>
         a.segment === b.segment ? a.line - b.line : a.segment < b.segment ? -1 : 1,
       );
       const findings_total = streams.reduce((sum, one) => sum + one.findings, othersTotal);
       return {
-        verdict: findings_total > 0 ? 'broken' : obstacle === null ? 'intact' : 'cannot_tell',
+        verdict:
+          findings_total > 0
+            ? 'broken'
+            : obstacle === null && unsigned.length === 0
+              ? 'intact'
+              : 'cannot_tell',
         records,
         segments,
         bytes,
@@ -155,35 +182,18 @@ export function createExamination(): Examination {
   };
 }
 
-/** The event and where it says it belongs; null when it does not say so in the form of sealtrail/1. */
-function readChain(eventText: string): { event: Json; chain: ChainPlace } | null {
-  const event = tryParse(eventText);
-  const chain = memberOf(event, 'chain');
-  const stream = memberOf(chain, 'stream');
-  const seq = memberOf(chain, 'seq');
-  const producer = memberOf(memberOf(chain, 'producer'), 'id');
-  const producerSeq = memberOf(memberOf(chain, 'producer'), 'seq');
-  const refused = memberOf(memberOf(chain, 'producer'), 'refused') ?? 0;
-  if (typeof stream !== 'string' || typeof seq !== 'number' || !Number.isSafeInteger(seq))
-    return null;
-  if (typeof producer !== 'string' || typeof producerSeq !== 'number') return null;
-  if (typeof refused !== 'number') return null;
-  return { event, chain: { stream, seq, producer, producerSeq, refused } };
+const UNSIGNED_NOTED_MAX = 20;
+
+function isUnsigned({ cover }: ExaminedStream): boolean {
+  return (cover?.signed_to ?? null) === null;
 }
 
-function tryParse(text: string): Json {
-  try {
-    return parseJson(text);
-  } catch {
-    // No JSON has no chain either: the caller reports it.
-    return null;
-  }
-}
-
-/** A member of a JSON object; undefined where the value is none or has no such member of its own. */
-export function memberOf(value: Json | undefined, name: string): Json | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  return Object.hasOwn(value, name)
-    ? (value as { readonly [name: string]: Json })[name]
-    : undefined;
+/** What is proven of a stream, given what is known of it besides. */
+function examined(summary: StreamSummary, covered: Covered | null): ExaminedStream {
+  const cover = covered?.covers.get(summary.stream) ?? null;
+  const from = cover?.rewritten_from ?? null;
+  const verified = summary.verified_to ?? -1;
+  if (from === null || from > verified) return { ...summary, cover };
+  const unproven = summary.unproven + verified + 1 - from;
+  return { ...summary, verified_to: from === 0 ? null : from - 1, unproven, cover };
 }

@@ -12,13 +12,13 @@
 import { chainHash, type ChainHash } from '../schemas/brand.ts';
 
 export const HEAD = '{"event":';
-const PREV = ',"prev_hash":"';
-const THIS = '","this_hash":"';
-const TAIL = '"}';
+export const PREV_MARK = ',"prev_hash":"';
+export const THIS_MARK = '","this_hash":"';
+export const TAIL_MARK = '"}';
 const HASH_LENGTH = 64;
 export const ENDS_LENGTH: number =
-  PREV.length + HASH_LENGTH + THIS.length + HASH_LENGTH + TAIL.length;
-const ENDS = new RegExp(`^${PREV}([0-9a-f]{64})${THIS}([0-9a-f]{64})${TAIL}$`);
+  PREV_MARK.length + HASH_LENGTH + THIS_MARK.length + HASH_LENGTH + TAIL_MARK.length;
+const ENDS = new RegExp(`^${PREV_MARK}([0-9a-f]{64})${THIS_MARK}([0-9a-f]{64})${TAIL_MARK}$`);
 
 /** Formats a record as its line, newline included. */
 export function formatRecord(eventText: string, prevHash: ChainHash, thisHash: ChainHash): string {
@@ -27,7 +27,7 @@ export function formatRecord(eventText: string, prevHash: ChainHash, thisHash: C
 
 /** What stands behind the event in its line. */
 export function formatEnd(prevHash: ChainHash, thisHash: ChainHash): string {
-  return PREV + prevHash + THIS + thisHash + TAIL + '\n';
+  return PREV_MARK + prevHash + THIS_MARK + thisHash + TAIL_MARK + '\n';
 }
 
 export interface RecordText {

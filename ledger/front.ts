@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Json } from '../schemas/event.ts';
-import { memberOf } from './examination.ts';
+import { memberOf } from './chain-place.ts';
 import type { Filesystem } from './filesystem.ts';
 import { stateName } from './segment.ts';
 import { parseState, type LedgerState } from './state.ts';

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { isChainHash, type ChainHash } from '../schemas/brand.ts';
 import type { Json } from '../schemas/event.ts';
-import { memberOf } from './examination.ts';
+import { memberOf } from './chain-place.ts';
 import type { TreeHash } from './merkle/hash.ts';
 import { isCompactRange, type CompactRange } from './merkle/range.ts';
 

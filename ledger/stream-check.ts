@@ -34,7 +34,17 @@ export type FindingKind =
   /** A purge took more than its checkpoint covers. */
   | 'purge_beyond_checkpoint'
   /** A record was reduced to its hashes, and no record of a purge says so. */
-  | 'stub_without_purge';
+  | 'stub_without_purge'
+  /** Up to a size that was signed the records have another tree: history was sealed again. */
+  | 'rewritten'
+  /** The stream ends before a size that was signed, or before a record of which somebody has the receipt. */
+  | 'truncated'
+  /** A record has another hash than the receipt of it that somebody kept. */
+  | 'receipt_differs'
+  /** A checkpoint carries a signature that is wrong, or that its key may not have made. */
+  | 'bad_signature'
+  /** A file with checkpoints is damaged. */
+  | 'checkpoint_unreadable';
 
 export interface Place {
   /** File name of the segment; in the store of record the table. */
@@ -89,6 +99,10 @@ export interface StreamSummary {
 export interface StreamCheck {
   /** Takes the stream's next record, in the order in which it stands in ledger or store. */
   take(seq: number, record: RecordText, place: Place): void;
+  /** Whether records that begin so go on where the stream stands, and nothing is left open before them. */
+  isNext(seq: number, prev_hash: ChainHash): boolean;
+  /** Takes records up to `end`, whose content and links were checked; isNext MUST hold of their first. */
+  takeRun(end: number, head: ChainHash, lastPlace: Place): void;
   /** Takes what a purge left of a record: link and order are checked, its content is gone. */
   takeStub(seq: number, stub: RecordHashes, place: Place): void;
   /** Findings so far, in the order in which they were made. */
@@ -133,7 +147,7 @@ export function createStreamCheck(stream: string, start: StreamStart = GENESIS):
   const late = new Set<number>();
   let next = start.seq;
   let head: ChainHash = start.head;
-  let last: Taken | null = null;
+  let last: Omit<Taken, 'prev_hash'> | null = null;
   /** A record that claims a number already taken, until its successor says which one is genuine. */
   let rival: (Taken & { readonly finding: number }) | null = null;
   let records = 0;
@@ -230,6 +244,13 @@ export function createStreamCheck(stream: string, start: StreamStart = GENESIS):
 
   return {
     take: (seq, record, place) => takePlace(seq, record, place, record.eventText),
+    isNext: (seq, prev_hash) => rival === null && seq === next && prev_hash === head,
+    takeRun: (end, runHead, place) => {
+      records += end - next;
+      next = end;
+      head = runHead;
+      last = { seq: end - 1, this_hash: runHead, place };
+    },
     takeStub: (seq, stub, place) => takePlace(seq, stub, place),
     findings: () => [...listed.values()],
     summary: () => {

@@ -1,42 +1,44 @@
 /**
- * Verification of a whole ledger folder: every segment, every stream, every finding. It needs no
- * agent, no key and no database, and hashes with @noble/hashes, not with the hasher that sealed.
+ * Verification of a ledger folder, whole or in part: every segment, every stream, every finding. It needs no agent
+ * and no database. Chunks of the segments are judged side by side, each record in them, and then held together in
+ * their order (verify/chunk.ts); where anything is wrong the records of the chunk are taken one by one. Of each
+ * record that is found wrong, and of one in 64, the hash is @noble/hashes', not that of the hasher that sealed.
  */
 import { join } from 'node:path';
 import { messageOf } from '../schemas/result.ts';
-import {
-  createExamination,
-  type ChainPlace,
-  type Examination,
-  type ProducerGap,
-  type Verification,
-} from './examination.ts';
+import { createExamination, type ProducerGap, type Verification } from './examination.ts';
 import { nodeFilesystem, type Filesystem } from './filesystem.ts';
-import { splitRecord } from './frame.ts';
-import { isRemovalOf, readFront, type Front } from './front.ts';
-import { readLines, type Line } from './lines.ts';
-import { listSegments, segmentName } from './segment.ts';
-import type { Place } from './stream-check.ts';
+import { readFront } from './front.ts';
+import { listSegments, stateName } from './segment.ts';
+import { CHUNK_BYTES_DEFAULT } from './verify/chunk-file.ts';
+import { startChunkThreads } from './verify/chunk-threads.ts';
+import { knownSizes, type Known } from './verify/known.ts';
+import { beginRun, type LedgerRun } from './verify/run.ts';
+import {
+  measureSegments,
+  readSegments,
+  type MeasuredSegment,
+  type TimeRange,
+} from './verify/segments.ts';
 
-export type { ProducerGap, Verification };
+export type { ProducerGap, TimeRange, Verification };
 
 export interface VerifyOptions {
   readonly filesystem?: Filesystem;
-  /** Called about once per megabyte. */
+  /** Called about once per chunk. */
   readonly onProgress?: (bytesDone: number, bytesTotal: number) => void;
+  /** What is known of the streams from elsewhere; default nothing. */
+  readonly known?: Known | null;
+  /** Of which records the segments are read; default all. */
+  readonly range?: TimeRange;
+  /** Threads beside this one; default 0. More than that takes the compiled program, and node's own file system. */
+  readonly threads?: number;
+  /** Read and judged at once; default 4 MiB. */
+  readonly chunkBytes?: number;
 }
 
-interface Run {
-  /** What stands for segments that were removed; null where none were, or it is not to be believed. */
-  readonly front: Front | null;
-  readonly examination: Examination;
-  readonly producers: Map<string, number>;
-  readonly gaps: ProducerGap[];
-  records: number;
-  bytes: number;
-  /** The record of the removal has been seen. */
-  isRemoved: boolean;
-}
+/** Below this a thread takes longer to start than to be of use. */
+const THREADED_BYTES_MIN = 16 * 1024 * 1024;
 
 /** Verifies the ledger in a folder: `<data>/ledger`, or the data folder itself. */
 export async function verifyLedger(
@@ -44,116 +46,68 @@ export async function verifyLedger(
   options: VerifyOptions = {},
 ): Promise<Verification> {
   const filesystem = options.filesystem ?? nodeFilesystem;
-  let run = beginRun(null);
-  const conclude = (segments: number, obstacle: string | null): Verification =>
-    run.examination.conclude({ ...run, segments }, obstacle);
+  const cannotTell = (obstacle: string): Verification =>
+    createExamination().conclude({ records: 0, segments: 0, bytes: 0, gaps: [] }, obstacle);
   try {
     const names = await filesystem.list(dir);
     const folder = names.includes('ledger') ? join(dir, 'ledger') : dir;
-    const segments = listSegments(folder === dir ? names : await filesystem.list(folder));
-    const [first] = segments;
-    if (first === undefined)
-      return conclude(
-        0,
+    const all = listSegments(folder === dir ? names : await filesystem.list(folder));
+    if (all.length === 0)
+      return cannotTell(
         `${dir} holds no ledger segment; name the folder of an agent's data or ledger`,
       );
-    const front = first === 0 ? null : await readFront(filesystem, folder, first);
-    if (front !== null) {
-      run = beginRun(front);
-      await verifySegments(folder, segments, filesystem, run, options.onProgress);
-      if (run.isRemoved) {
-        run.examination.note(
-          `the ledger begins with record ${first}: earlier segments were removed, as the ledger itself records; what they held is in the store`,
-        );
-        return conclude(segments.length, null);
-      }
-      // Nothing in the ledger says so: it is judged as one whose beginning was taken away.
-      run = beginRun(null);
-    }
-    await verifySegments(folder, segments, filesystem, run, options.onProgress);
-    return conclude(segments.length, null);
+    const segments = await measureSegments(filesystem, folder, all, options.range);
+    if (segments.length === 0) return cannotTell('no segment holds records of that time');
+    return await verifySegments(folder, all, segments, options);
   } catch (error) {
-    return conclude(0, `${dir} cannot be read: ${messageOf(error)}`);
+    return cannotTell(`${dir} cannot be read: ${messageOf(error)}`);
   }
-}
-
-function beginRun(front: Front | null): Run {
-  const examination = createExamination();
-  for (const [stream, { next_seq, head_hash }] of front?.state.streams ?? [])
-    examination.begin(stream, { seq: next_seq, head: head_hash });
-  const producers = new Map(front?.state.producers);
-  const records = front?.first ?? 0;
-  return { front, examination, producers, gaps: [], records, bytes: 0, isRemoved: false };
 }
 
 async function verifySegments(
   folder: string,
-  segments: readonly number[],
-  filesystem: Filesystem,
-  run: Run,
-  onProgress: VerifyOptions['onProgress'],
-): Promise<void> {
-  const sizes = await Promise.all(
-    segments.map((first) => sizeOf(filesystem, join(folder, segmentName(first)))),
-  );
-  const bytesTotal = sizes.reduce((sum, size) => sum + size, 0);
-  for (const [index, first] of segments.entries()) {
-    const segment = segmentName(first);
-    if (first !== run.records) {
-      const message = `the segment begins with record ${first}, but ${run.records} records stand before it: records, or a whole segment, were removed or added`;
-      run.examination.report({
-        kind: 'segment_missing',
-        stream: '',
-        seq: -1,
-        segment,
-        line: 1,
-        message,
-      });
-      run.records = first;
-    }
-    const file = await filesystem.openRead(join(folder, segment));
-    try {
-      let line = 0;
-      for await (const lines of readLines(file, 0, sizes[index] ?? 0)) {
-        for (const one of lines)
-          takeLine(one, { segment, line: ++line }, index === segments.length - 1, run);
-        onProgress?.(run.bytes, bytesTotal);
-      }
-    } finally {
-      await file.close();
-    }
-  }
-}
-
-async function sizeOf(filesystem: Filesystem, path: string): Promise<number> {
-  const file = await filesystem.openRead(path);
+  all: readonly number[],
+  segments: readonly MeasuredSegment[],
+  options: VerifyOptions,
+): Promise<Verification> {
+  const { filesystem = nodeFilesystem, known = null, threads = 0, onProgress } = options;
+  const { chunkBytes = CHUNK_BYTES_DEFAULT } = options;
+  const begun = segments[0]?.first ?? 0;
+  const isToEnd = segments.at(-1)?.first === all.at(-1);
+  const sizes = known === null ? null : knownSizes(known);
+  const total = segments.reduce((sum, { bytes }) => sum + bytes, 0);
+  const pool =
+    threads > 0 && total >= THREADED_BYTES_MIN ? startChunkThreads(threads, sizes) : null;
+  const read = async (run: LedgerRun): Promise<void> =>
+    readSegments(segments, run, {
+      filesystem,
+      sizes,
+      pool,
+      isToEnd,
+      total,
+      chunkBytes,
+      onProgress,
+    });
   try {
-    return await file.size();
+    const front = begun === 0 ? null : await readFront(filesystem, folder, begun);
+    if (front !== null) {
+      const run = await beginRun({ front, known, isToEnd });
+      await read(run);
+      const isWhole = begun === all[0];
+      if (!isWhole || run.isRemovalSeen()) {
+        run.examination.note(
+          isWhole
+            ? `the ledger begins with record ${begun}: earlier segments were removed, as the ledger itself records; what they held is in the store`
+            : `records before ${begun} were not read: where the streams stood there is taken from ${stateName(begun)}, which only a checkpoint that fits shows to be right`,
+        );
+        return run.conclude(segments.length, null);
+      }
+    }
+    // From the first record on, or, where nothing in the ledger says so, as one whose beginning was taken away.
+    const run = await beginRun({ front: null, known, isToEnd });
+    await read(run);
+    return run.conclude(segments.length, null);
   } finally {
-    await file.close();
+    await pool?.close();
   }
-}
-
-function takeLine(line: Line, place: Place, isLast: boolean, run: Run): void {
-  run.bytes += line.bytes.length + 1;
-  if (!line.whole && isLast) {
-    run.examination.note(
-      `${place.segment} ends in an unfinished line of ${line.bytes.length} bytes: a torn tail, never acked, that the agent sets aside at its next start`,
-    );
-    return;
-  }
-  run.records += 1;
-  const said = run.examination.take(splitRecord(line.bytes.toString('utf8')), place);
-  if (said === null) return;
-  noteProducer(said.chain, run);
-  if (run.front !== null && isRemovalOf(run.front, said.event)) run.isRemoved = true;
-}
-
-function noteProducer(chain: ChainPlace, run: Run): void {
-  const { producer, producerSeq, refused, stream, seq } = chain;
-  const before = run.producers.get(producer) ?? -1;
-  if (producerSeq > before + 1 + refused) {
-    run.gaps.push({ producer, after: before, before: producerSeq, stream, seq });
-  }
-  if (producerSeq > before) run.producers.set(producer, producerSeq);
 }

@@ -84,3 +84,27 @@ export function joinHashes(hashes: readonly TreeHash[]): TreeHash {
   if (last === undefined) return EMPTY_ROOT;
   return hashes.slice(0, -1).reduceRight((right, left) => hashNode(left, right), last);
 }
+
+/** The range of leaves that begin with number `begin`. */
+export function rangeOfLeaves(begin: bigint, leaves: readonly TreeHash[]): CompactRange {
+  const end = begin + BigInt(leaves.length);
+  let at = 0;
+  const hashes = splitRange({ begin, end }).map(({ level }) => {
+    const from = at;
+    at += 2 ** level;
+    return rootOfPerfect(leaves.slice(from, at));
+  });
+  return { begin, end, hashes };
+}
+
+/** Joins pairs until one is left; there MUST be 2^n of them. */
+function rootOfPerfect(hashes: readonly TreeHash[]): TreeHash {
+  let level = hashes;
+  while (level.length > 1) {
+    const above: TreeHash[] = [];
+    for (let at = 0; at < level.length; at += 2)
+      above.push(hashNode(level[at] ?? EMPTY_ROOT, level[at + 1] ?? EMPTY_ROOT));
+    level = above;
+  }
+  return level[0] ?? EMPTY_ROOT;
+}

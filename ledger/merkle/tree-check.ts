@@ -6,7 +6,7 @@
 import type { ChainHash } from '../../schemas/brand.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import { hashRecordLeaf, isSameHash } from './hash.ts';
-import { createRange } from './range.ts';
+import { createRange, EMPTY_RANGE, type CompactRange } from './range.ts';
 
 export type TreeVerdict =
   /** All checkpoints hold; records from `verifiedTo` on are under none of them. */
@@ -19,19 +19,33 @@ export type TreeVerdict =
 export interface TreeCheck {
   /** Takes the stream's next record. */
   take(thisHash: ChainHash): void;
+  /** Takes the stream's next records; a trusted size among them goes by unseen, so parts MUST end there. */
+  takeRange(range: CompactRange): void;
+  /** Leaves so far. */
+  size(): bigint;
+  /** First trusted size at which the root was another one; null: none. */
+  differsAt(): bigint | null;
   /** After the last record. */
   conclude(): TreeVerdict;
 }
 
-/** Begins the check of one stream at its first record, against verified checkpoints of that stream. */
-export function createTreeCheck(trusted: readonly Checkpoint[]): TreeCheck {
-  const range = createRange();
+/**
+ * Begins the check of one stream, at its first record or behind a range of which the first root will tell whether
+ * it is right, against verified checkpoints of that stream.
+ */
+export function createTreeCheck(
+  trusted: readonly Checkpoint[],
+  base: CompactRange = EMPTY_RANGE,
+): TreeCheck {
+  const range = createRange(base);
   const due = [...trusted].sort((one, other) => (one.size < other.size ? -1 : 1));
   let differs: bigint | null = null;
   let verifiedTo = 0n;
   let at = 0;
 
   function compare(): void {
+    // Behind the base nothing can be said of what lies within it.
+    while ((due[at]?.size ?? range.end()) < range.end()) at += 1;
     for (; due[at]?.size === range.end(); at += 1) {
       const checkpoint = due[at];
       if (checkpoint === undefined) return;
@@ -46,6 +60,12 @@ export function createTreeCheck(trusted: readonly Checkpoint[]): TreeCheck {
       range.append(hashRecordLeaf(thisHash));
       compare();
     },
+    takeRange: (next) => {
+      range.merge(next);
+      compare();
+    },
+    size: () => range.end(),
+    differsAt: () => differs,
     conclude: () => {
       if (differs !== null) return { kind: 'root_differs', trusted: differs };
       const last = due.at(-1);
