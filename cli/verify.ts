@@ -1,24 +1,43 @@
 /** `sealtrail verify`: whether a ledger, or the store, is what was sealed. */
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
+import { availableParallelism } from 'node:os';
+import type { Cover } from '../ledger/verify/known.ts';
 import { verifyLedger, type Verification } from '../ledger/verify.ts';
 import { verifyStore } from '../store/verify-store.ts';
 import { createProgress } from './progress.ts';
+import { readKnownOf, type KnownOptions } from './verify-known.ts';
 
-interface VerifyOptions {
+interface VerifyOptions extends KnownOptions {
   readonly store?: string;
+  readonly stream?: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly threads?: number;
   readonly json?: boolean;
 }
 
 const EXAMPLES = `
 Examples:
-  $ sealtrail verify ./data              every segment and stream of an agent's ledger
+  $ sealtrail verify ./data              every segment and stream of an agent's ledger, and its checkpoints
+  $ sealtrail verify ./data --trust keys.txt --policy policy.txt     and who signed them, and which anchors had them
+  $ sealtrail verify ./data --since 2026-11-01T00:00:00Z             the segments with records from then on
   $ sealtrail verify ./data --json | jq '.findings[]'
   $ sealtrail verify --store "$AUDITOR_URL"    the records of the PostgreSQL store that this login may see
                                          (leave the password out of the URL and in $PGPASSWORD, which other users cannot read)
+  $ sealtrail verify --store "$AUDITOR_URL" --checkpoints ./from-the-agent --trust keys.txt
+  $ sealtrail verify --store "$AUDITOR_URL" --checkpoints witnessed.note --receipts receipts.ndjson --trust keys.txt
 
-Exit codes: 0 intact, 1 broken (each finding is named), 2 cannot tell.
-It needs no agent and no key, and hashes with another implementation than the one that sealed.
-A chain alone cannot show that its end was cut off: the verdict is "verified to seq n", never just "valid".`;
+What it is held against, beside itself:
+  --checkpoints  an agent's data directory or its folder checkpoints; or files with a signed note each, or with a line
+                 of JSON each that has it as \`note\`. Those beside a ledger are taken without asking.
+  --receipts     files with a line of JSON each, as record() gave it: {"stream":…,"seq":…,"this_hash":…}
+  --trust        the keys that may sign, as \`sealtrail check\` takes them; without it no signature is judged
+  --policy       which anchors must have had it, as \`sealtrail check\` takes it
+
+Exit codes: 0 intact, 1 broken (each finding is named), 2 cannot tell (unreadable; or a stream has no checkpoint that a
+key of --trust has signed, or that the anchors of --policy had).
+It needs no agent. A chain alone cannot show that its end was cut off, nor that all of it was sealed again: the verdict
+is "verified to size n, anchored at T", never just "valid".`;
 
 const FINDINGS_SHOWN = 50;
 
@@ -29,6 +48,23 @@ export function addVerifyCommand(program: Command): void {
     .description('check hashes, links, order and bytes of a ledger folder, or of the store')
     .argument('[dir]', "an agent's data or ledger folder")
     .option('--store <url>', 'verify the PostgreSQL store behind this connection URL instead')
+    .option('--stream <name>', 'of the store: this stream only')
+    .option(
+      '--since <time>',
+      'of a ledger: only segments with records received from this time on',
+      parseTime,
+    )
+    .option(
+      '--until <time>',
+      'of a ledger: only segments with records received before this time',
+      parseTime,
+    )
+    .option('--checkpoints <path...>', 'checkpoints from elsewhere to hold it against')
+    .option('--receipts <file...>', 'receipts to hold it against')
+    .option('--trust <keys>', 'file with the keys that you trust, or a keys note')
+    .option('--root <key>', 'public key of the root that signed the keys note, or a file with it')
+    .option('--policy <file>', 'file with the anchors that must have had its checkpoints')
+    .option('--threads <n>', 'threads that read a ledger (default: one a core)', parseThreads)
     .option('--json', 'print the whole verification as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (dir: string | undefined, options: VerifyOptions) => {
@@ -37,20 +73,55 @@ export function addVerifyCommand(program: Command): void {
 }
 
 async function runVerify(dir: string | undefined, options: VerifyOptions): Promise<number> {
-  if ((dir === undefined) === (options.store === undefined)) {
-    console.error('verify: name either a folder or --store URL; see `sealtrail verify --help`');
+  const fault = findFault(dir, options);
+  if (fault !== null) {
+    console.error(`verify: ${fault}`);
+    return 2;
+  }
+  const known = await readKnownOf(options, dir ?? null);
+  if (!known.ok) {
+    console.error(`verify: ${known.error}`);
     return 2;
   }
   const progress = createProgress('verifying', options.store === undefined ? 'B' : 'records');
-  const onProgress = progress.update;
+  const settings = { known: known.value, onProgress: progress.update };
+  const { store, stream, since, until, threads = availableParallelism() } = options;
+  const range =
+    since === undefined && until === undefined
+      ? {}
+      : { range: { since: since ?? null, until: until ?? null } };
   const verification =
-    options.store === undefined
-      ? await verifyLedger(dir ?? '', { onProgress })
-      : await verifyStore({ url: options.store, onProgress });
+    store === undefined
+      ? await verifyLedger(dir ?? '', { ...settings, ...range, threads })
+      : await verifyStore({ ...settings, url: store, ...(stream === undefined ? {} : { stream }) });
   progress.end();
   if (options.json === true) console.log(JSON.stringify(verification, null, 2));
   else print(verification);
   return { intact: 0, broken: 1, cannot_tell: 2 }[verification.verdict];
+}
+
+function findFault(dir: string | undefined, options: VerifyOptions): string | null {
+  const { store, stream, since, until } = options;
+  if ((dir === undefined) === (store === undefined))
+    return 'name either a folder or --store URL; see `sealtrail verify --help`';
+  if (store !== undefined && (since ?? until) !== undefined)
+    return '--since and --until are of a ledger; of a store name a --stream, or verify all of it';
+  if (store === undefined && stream !== undefined)
+    return '--stream is of a store: the records of a ledger have to be read all the same';
+  return null;
+}
+
+function parseTime(text: string): string {
+  if (!/^\d{4}-\d{2}-\d{2}/.test(text) || Number.isNaN(Date.parse(text)))
+    throw new InvalidArgumentError('It is no time like 2026-11-01T00:00:00Z.');
+  return text;
+}
+
+function parseThreads(text: string): number {
+  const threads = Number(text);
+  if (!Number.isInteger(threads) || threads < 0 || threads > 256)
+    throw new InvalidArgumentError('It is no number of threads, 0 to 256.');
+  return threads;
 }
 
 function print(found: Verification): void {
@@ -77,10 +148,22 @@ function print(found: Verification): void {
         ? `${to}, head ${stream.head_hash.slice(0, 16)}…`
         : `${to}; nothing is proven of the ${stream.unproven} records from there on`;
     console.log(`stream  ${stream.stream}  ${proven}`);
+    if (stream.cover !== null) console.log(`        ${describeCover(stream.cover)}`);
   }
   const segments = found.segments === 0 ? '' : `${found.segments} segments, `;
   const size = `${found.records} records, ${segments}${found.bytes} bytes`;
   console.log(`${VERDICTS[found.verdict]}: ${size}`);
+}
+
+function describeCover({ fits_to, signed_to, anchored }: Cover): string {
+  if (fits_to === null) return 'no checkpoint of it fits';
+  const signed =
+    signed_to === null
+      ? `fits its checkpoints up to size ${fits_to}, whose signatures were not judged or are of no trusted key`
+      : `verified to size ${signed_to}`;
+  return anchored === null
+    ? signed
+    : `${signed}, anchored at ${anchored.time} by ${anchored.by.join(', ')} up to size ${anchored.size}`;
 }
 
 const VERDICTS: Readonly<Record<Verification['verdict'], string>> = {

@@ -84,6 +84,8 @@ export interface Covered {
   readonly covers: ReadonlyMap<string, Cover>;
   /** Whether keys were given: a stream that they do not vouch for is then not proven. */
   readonly isJudged: boolean;
+  /** Whether a policy was given: a stream that its anchors did not have is then not proven. */
+  readonly isAnchorAsked: boolean;
 }
 
 /** How much was read. */
@@ -153,11 +155,8 @@ export function createExamination(): Examination {
     conclude: ({ records, segments, bytes, gaps }, obstacle, covered = null) => {
       const all = [...checks.values()];
       const streams = all.map((check) => examined(check.summary(), covered));
-      const unsigned = covered?.isJudged === true ? streams.filter(isUnsigned) : [];
-      for (const { stream } of unsigned.slice(0, UNSIGNED_NOTED_MAX))
-        notes.push(
-          `no key that is trusted has signed a checkpoint of ${stream} that its records fit`,
-        );
+      const doubts = streams.flatMap((stream) => doubtsOf(stream, covered));
+      notes.push(...doubts.slice(0, DOUBTS_NOTED_MAX));
       const findings = [...all.flatMap((check) => check.findings()), ...others].sort((a, b) =>
         a.segment === b.segment ? a.line - b.line : a.segment < b.segment ? -1 : 1,
       );
@@ -166,7 +165,7 @@ export function createExamination(): Examination {
         verdict:
           findings_total > 0
             ? 'broken'
-            : obstacle === null && unsigned.length === 0
+            : obstacle === null && doubts.length === 0
               ? 'intact'
               : 'cannot_tell',
         records,
@@ -182,10 +181,18 @@ export function createExamination(): Examination {
   };
 }
 
-const UNSIGNED_NOTED_MAX = 20;
+const DOUBTS_NOTED_MAX = 20;
 
-function isUnsigned({ cover }: ExaminedStream): boolean {
-  return (cover?.signed_to ?? null) === null;
+/** What was asked for and is not there: reasons why nothing can be told, and none to think that anybody lied. */
+function doubtsOf({ stream, cover }: ExaminedStream, covered: Covered | null): string[] {
+  if (covered === null) return [];
+  if (covered.isJudged && (cover?.signed_to ?? null) === null)
+    return [`no key that is trusted has signed a checkpoint of ${stream} that its records fit`];
+  if (covered.isAnchorAsked && (cover?.anchored ?? null) === null)
+    return [
+      `no checkpoint of ${stream} that its records fit was with the anchors that the policy asks for`,
+    ];
+  return [];
 }
 
 /** What is proven of a stream, given what is known of it besides. */

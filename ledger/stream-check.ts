@@ -11,6 +11,7 @@
  *
  * Whatever the bytes say, it takes memory for the findings it lists and a few words per gap.
  */
+import * as crypto from 'node:crypto';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { GENESIS_PREV_HASH, type ChainHash } from '../schemas/brand.ts';
@@ -71,6 +72,19 @@ export const FINDINGS_LISTED_MAX = 1_000;
 /** The hash of a record, by an implementation independent of the one that sealed it. */
 export function rehash(prevHash: string, eventText: string): string {
   return bytesToHex(sha256(utf8ToBytes(prevHash + eventText)));
+}
+
+/** One record in so many is hashed by the other implementation as well. */
+const SECOND_HASH_EVERY = 64;
+
+/**
+ * Whether the record has the hash that it states. The hasher that sealed says so of most, since it is the fastest;
+ * what it denies, and a share of the rest, the other one judges.
+ */
+function isHashOf(record: RecordText, isSecond: boolean): boolean {
+  const { prev_hash, eventText, this_hash } = record;
+  if (!isSecond && crypto.hash('sha256', prev_hash + eventText, 'hex') === this_hash) return true;
+  return rehash(prev_hash, eventText) === this_hash;
 }
 
 /** Whether the text is the RFC 8785 form of what it says. */
@@ -171,7 +185,7 @@ export function createStreamCheck(stream: string, start: StreamStart = GENESIS):
   }
 
   function checkContent(taken: Taken, eventText: string): void {
-    if (rehash(taken.prev_hash, eventText) !== taken.this_hash) {
+    if (!isHashOf({ ...taken, eventText }, records % SECOND_HASH_EVERY === 0)) {
       report(
         'modified',
         taken,

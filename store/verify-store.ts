@@ -7,7 +7,14 @@
 import type { ClientBase } from 'pg';
 import { createExamination, type Examination, type Verification } from '../ledger/examination.ts';
 import { createPurgeCheck, type SeenPurge } from '../ledger/purge-check.ts';
-import { FINDINGS_LISTED_MAX } from '../ledger/stream-check.ts';
+import { FINDINGS_LISTED_MAX, type Finding } from '../ledger/stream-check.ts';
+import {
+  createKnownCheck,
+  type Cover,
+  type Known,
+  type KnownCheck,
+  type KnownStream,
+} from '../ledger/verify/known.ts';
 import { chainHash, isChainHash } from '../schemas/brand.ts';
 import type { TlsClientConfig } from '../schemas/exporter-config.ts';
 import type { SealedEvent } from '../schemas/record.ts';
@@ -22,6 +29,8 @@ export interface VerifyStoreOptions {
   readonly tls?: TlsClientConfig;
   /** Name of the one stream to verify; default all. */
   readonly stream?: string;
+  /** What is known of the streams from elsewhere; default nothing. */
+  readonly known?: Known | null;
   /** Called once a batch. */
   readonly onProgress?: (recordsDone: number, recordsTotal: number) => void;
 }
@@ -42,6 +51,8 @@ interface Run {
   readonly examination: Examination;
   /** `<stream_id> <seq>` -> how often the event of that record is shown, where that is not once. */
   miscounted: ReadonlyMap<string, number>;
+  readonly known: Known | null;
+  readonly covers: Map<string, Cover>;
   records: number;
   bytes: number;
 }
@@ -57,11 +68,17 @@ export async function verifyStore(options: VerifyStoreOptions): Promise<Verifica
   const run: Run = {
     examination: createExamination(),
     miscounted: new Map(),
+    known: options.known ?? null,
+    covers: new Map(),
     records: 0,
     bytes: 0,
   };
   const conclude = (obstacle: string | null): Verification =>
-    run.examination.conclude({ ...run, segments: 0, gaps: [] }, obstacle);
+    run.examination.conclude(
+      { ...run, segments: 0, gaps: [] },
+      obstacle,
+      run.known === null ? null : { ...run.known, covers: run.covers },
+    );
   try {
     const client = await connection.client();
     // One snapshot: what delivery adds meanwhile is no gap.
@@ -99,6 +116,7 @@ async function verifySnapshot(
     if (places === 0 && !purges.has(stream.stream))
       run.examination.note(`stream ${stream.stream} is known, but has no record`);
   }
+  if (run.known !== null) concludeKnown(run.known, streams, only, run);
   if (total > run.records) {
     const message = `${total - run.records} rows belong to no stream of audit.streams: its row was removed, or they were put there by hand`;
     const place = { segment: TABLE, line: run.records + 1 };
@@ -116,27 +134,83 @@ async function verifyStream(
   onProgress: () => void,
 ): Promise<number> {
   const check = createPurgeCheck(stream.stream, purges);
+  const known = run.known?.streams.get(stream.stream);
+  let knownCheck: KnownCheck | null = null;
   let places = 0;
   for await (const batch of readPlaces(client, stream.stream_id)) {
     for (const one of batch) {
       const { seq, prev_hash, this_hash } = hashesOf(one);
-      if (places === 0) run.examination.begin(stream.stream, check.start({ seq, prev_hash }));
+      if (places === 0) {
+        const start = check.start({ seq, prev_hash });
+        run.examination.begin(stream.stream, start);
+        knownCheck = beginKnown(stream.stream, known, start.seq, purges);
+      }
       places += 1;
       if (one.kind === 'record') {
         takeRow(one.row, stream, places === 1, run);
-        check.take(seq, this_hash, { segment: TABLE, line: run.records }, null);
+        const place = { segment: TABLE, line: run.records };
+        check.take(seq, this_hash, place, null);
+        knownCheck?.take(seq, this_hash, place);
       } else {
         const place = { segment: STUBS, line: places };
         run.examination.takeStub(stream.stream, seq, one.stub, place);
         check.take(seq, this_hash, place, one.stub.purge);
+        knownCheck?.take(seq, this_hash, place);
       }
     }
     onProgress();
   }
   const { findings, notes } = check.conclude();
-  for (const finding of findings) run.examination.report(finding);
+  const unsigned = purges.flatMap((purge) => judgePurge(purge, stream.stream, run));
+  const said = knownCheck?.conclude({ segment: TABLE, line: run.records + 1 });
+  if (said !== undefined) run.covers.set(stream.stream, said.cover);
+  for (const finding of [...findings, ...unsigned, ...(said?.findings ?? [])])
+    run.examination.report(finding);
   for (const note of notes) run.examination.note(note);
   return places;
+}
+
+/** Begins where the stream does: at its genesis, or behind what a purge took, whose tree its record names. */
+function beginKnown(
+  stream: string,
+  known: KnownStream | undefined,
+  seq: number,
+  purges: readonly SeenPurge[],
+): KnownCheck | null {
+  if (known === undefined) return null;
+  if (seq === 0) return createKnownCheck(stream, known);
+  const base = purges.find((purge) => purge.base === seq)?.base_range;
+  return createKnownCheck(stream, known, base ?? BigInt(seq));
+}
+
+/** A purge rests on its checkpoint, which somebody without the key can make up. */
+function judgePurge({ checkpoint, size }: SeenPurge, stream: string, run: Run): Finding[] {
+  const reason = run.known?.judge(checkpoint, stream) ?? null;
+  if (reason === null) return [];
+  const message = `the checkpoint that the record of the purge carries is not to be believed: ${reason}`;
+  return [
+    { kind: 'purge_mismatch', stream, seq: size - 1, segment: TABLE, line: run.records, message },
+  ];
+}
+
+/** What is known of streams that are not there, and of the checkpoints themselves. */
+function concludeKnown(
+  known: Known,
+  streams: readonly Stream[],
+  only: string | undefined,
+  { examination, records }: Run,
+): void {
+  for (const finding of known.findings) examination.report(finding);
+  for (const note of known.notes) examination.note(note);
+  const there = new Set(streams.map(({ stream }) => stream));
+  for (const [stream, said] of known.streams) {
+    if (there.has(stream) || (only !== undefined && stream !== only)) continue;
+    const { findings } = createKnownCheck(stream, said).conclude({
+      segment: TABLE,
+      line: records + 1,
+    });
+    for (const finding of findings) examination.report(finding);
+  }
 }
 
 function hashesOf(one: StoredPlace): Pick<Stub, 'seq' | 'prev_hash' | 'this_hash'> {

@@ -12,9 +12,14 @@ export type TreeVerdict =
   /** All checkpoints hold; records from `verifiedTo` on are under none of them. */
   | { readonly kind: 'ok'; readonly verifiedTo: bigint }
   /** The stream ends at `size`, before a trusted size. */
-  | { readonly kind: 'truncated'; readonly size: bigint; readonly trusted: bigint }
+  | {
+      readonly kind: 'truncated';
+      readonly size: bigint;
+      readonly trusted: bigint;
+      readonly verifiedTo: bigint;
+    }
   /** At this trusted size the tree has another root: what was sealed is not what stands here. */
-  | { readonly kind: 'root_differs'; readonly trusted: bigint };
+  | { readonly kind: 'root_differs'; readonly trusted: bigint; readonly verifiedTo: bigint };
 
 export interface TreeCheck {
   /** Takes the stream's next record. */
@@ -67,10 +72,10 @@ export function createTreeCheck(
     size: () => range.end(),
     differsAt: () => differs,
     conclude: () => {
-      if (differs !== null) return { kind: 'root_differs', trusted: differs };
+      if (differs !== null) return { kind: 'root_differs', trusted: differs, verifiedTo };
       const last = due.at(-1);
       if (last !== undefined && last.size > range.end())
-        return { kind: 'truncated', size: range.end(), trusted: last.size };
+        return { kind: 'truncated', size: range.end(), trusted: last.size, verifiedTo };
       return { kind: 'ok', verifiedTo };
     },
   };

@@ -19,7 +19,7 @@ export interface KnownCheckpoint extends Checkpoint {
 /** A receipt of a record, as `record()` resolves to it. */
 export interface KnownReceipt {
   readonly seq: number;
-  readonly hash: string;
+  readonly this_hash: string;
 }
 
 /** When anchors had a checkpoint of the stream, or one that continues it. */
@@ -42,9 +42,13 @@ export interface Known {
   readonly streams: ReadonlyMap<string, KnownStream>;
   /** Whether keys were given by which checkpoints were judged. */
   readonly isJudged: boolean;
+  /** Whether a policy was given by which anchors were judged. */
+  readonly isAnchorAsked: boolean;
   /** What was found in the files of checkpoints themselves. */
   readonly findings: readonly Finding[];
   readonly notes: readonly string[];
+  /** Why a checkpoint of this origin is not to be believed; null: it is, or no keys were given. */
+  judge(note: string, origin: string): string | null;
   /** The tree of a stream's first records where those were removed, whether right or not; null: not there. */
   readBase(stream: string, size: bigint): Promise<CompactRange | null>;
 }
@@ -53,7 +57,9 @@ export interface Known {
 export interface Cover {
   /** Seq from which on they are others than those that were signed; null: all fit. */
   readonly rewritten_from: number | null;
-  /** Records under the newest checkpoint that is signed and fits; null: there is none. */
+  /** Size of the newest checkpoint that fits; null: none does. */
+  readonly fits_to: string | null;
+  /** Size of the newest that fits and is signed; null: there is none. */
   readonly signed_to: string | null;
   /** Size up to which anchors had the stream, and since when; null: not known. */
   readonly anchored: {
@@ -96,7 +102,7 @@ export function createKnownCheck(
 ): KnownCheck {
   const signed = checkpoints.filter(({ isSigned }) => isSigned);
   let tree: TreeCheck | null = typeof base === 'bigint' ? null : createTreeCheck(checkpoints, base);
-  const hashes = new Map(receipts.map(({ seq, hash }) => [seq, hash]));
+  const hashes = new Map(receipts.map(({ seq, this_hash }) => [seq, this_hash]));
   const findings: Finding[] = [];
   let matched = 0n;
   let isRewritten = false;
@@ -131,12 +137,12 @@ export function createKnownCheck(
     const newest = checkpoints.reduce((most, { size }) => (size > most ? size : most), 0n);
     const missing = newest - BigInt(next);
     if (missing > 0n) {
-      const message = `the stream ends before seq ${next}, and a checkpoint of size ${newest} was signed: ${missing} records at its end were removed`;
+      const message = `the stream ends before seq ${next}, and a checkpoint of size ${newest} was signed: ${missing} records at its end were removed, or never came here`;
       report('truncated', next, end, message);
     }
     const seq = [...hashes.keys()].find((one) => one >= next);
     if (seq !== undefined) {
-      const message = `the stream ends before seq ${next}, and a receipt of seq ${seq} was given: that record was removed`;
+      const message = `the stream ends before seq ${next}, and a receipt of seq ${seq} was given: that record was removed, or never came here`;
       report('truncated', next, end, message);
     }
   }
@@ -171,6 +177,7 @@ export function createKnownCheck(
         findings,
         cover: {
           rewritten_from: isRewritten ? Number(matched) : null,
+          fits_to: matched === 0n ? null : String(matched),
           signed_to: signedTo === null ? null : String(signedTo),
           anchored: isAnchored ? { ...anchoring, size: String(anchoring.size) } : null,
         },

@@ -149,11 +149,7 @@ export async function beginRun({ front, known, isToEnd }: RunOptions): Promise<L
         for (const finding of findings) examination.report(finding);
       }
       const read = { records, segments, bytes, gaps };
-      return examination.conclude(
-        read,
-        obstacle,
-        known === null ? null : { covers, isJudged: known.isJudged },
-      );
+      return examination.conclude(read, obstacle, known === null ? null : { ...known, covers });
     },
   };
 }

@@ -1,0 +1,228 @@
+/**
+ * Anchor logs as the verifier reads them: each is grown from its entries and held against its signed checkpoints, those
+ * in the folder and those that came from elsewhere. Up to where it fits, the streams' checkpoints in it are as good as
+ * signed, and anchored where an anchor had it.
+ */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { AnchorPolicy } from '../../ledger/anchor-policy.ts';
+import { formatStreamHead, streamKey } from '../../ledger/anchor-leaf.ts';
+import { parseCheckpoint, type Checkpoint } from '../../ledger/checkpoint.ts';
+import { nodeFilesystem } from '../../ledger/filesystem.ts';
+import { readLines } from '../../ledger/lines.ts';
+import { hashLeaf } from '../../ledger/merkle/hash.ts';
+import { createTreeCheck } from '../../ledger/merkle/tree-check.ts';
+import { parseNote } from '../../ledger/note.ts';
+import type { FindingKind, Place } from '../../ledger/stream-check.ts';
+import type { Anchoring, KnownCheckpoint } from '../../ledger/verify/known.ts';
+import { anchorPaths, parseAnchorEntry } from './anchor-log.ts';
+import { readEvidence, type AnchoredCheckpoint } from './anchors/evidence-file.ts';
+import { judgeAnchors } from './anchors/judge.ts';
+
+/** A checkpoint, and whether a trusted key has signed it. */
+export interface JudgedNote extends Checkpoint {
+  readonly note: string;
+  readonly isSigned: boolean;
+  readonly place: Place;
+}
+
+export interface AnchorSources {
+  readonly dir: string | null;
+  /** Checkpoints of anchor logs that are known, by origin. */
+  readonly logs: ReadonlyMap<string, readonly JudgedNote[]>;
+  readonly takeNote: (note: string, place: Place) => JudgedNote | null;
+  readonly policy: { readonly policy: AnchorPolicy; readonly path: string } | null;
+  readonly report: (
+    kind: FindingKind,
+    where: { readonly stream: string; readonly seq: number },
+    place: Place,
+    message: string,
+  ) => void;
+  readonly notes: string[];
+}
+
+export interface KnownAnchors {
+  readonly checkpoints: readonly {
+    readonly stream: string;
+    readonly checkpoint: KnownCheckpoint;
+  }[];
+  /** By stream. */
+  readonly anchorings: ReadonlyMap<string, Anchoring>;
+}
+
+interface Entry extends KnownCheckpoint {
+  readonly index: number;
+}
+
+interface Log {
+  /** Checkpoints of streams, in the order of the log. */
+  readonly entries: readonly Entry[];
+  readonly beats: readonly { readonly index: number; readonly time: string }[];
+  /** Up to this size a trusted checkpoint fits. */
+  readonly signedTo: bigint;
+  /** Up to this size any does. */
+  readonly fitsTo: bigint;
+}
+
+const HEARTBEAT = /^sealtrail\/heartbeat\/v1\n([0-9TZ:.-]{20,30})\n$/;
+
+/** Reads the anchor logs of a folder. Rejects with the system's error. */
+export async function readKnownAnchors(sources: AnchorSources): Promise<KnownAnchors> {
+  const { dir, logs, policy } = sources;
+  const checkpoints: { stream: string; checkpoint: KnownCheckpoint }[] = [];
+  const anchorings = new Map<string, Anchoring>();
+  if (dir === null || !(await nodeFilesystem.exists(join(dir, 'anchor'))))
+    return { checkpoints, anchorings };
+  const names = await nodeFilesystem.list(join(dir, 'anchor'));
+  for (const name of names.filter((one) => one.endsWith('.ndjson')).sort()) {
+    const incarnation = name.slice(0, -'.ndjson'.length);
+    const published = await readEvidence(nodeFilesystem, dir, incarnation);
+    for (const { note } of published)
+      sources.takeNote(note, { segment: `anchor/${incarnation}.evidence`, line: 1 });
+    const origin = [...logs.keys()].find((one) => one.endsWith(`/${incarnation}`));
+    const log = await readLog(incarnation, origin ?? `sealtrail/?/${incarnation}`, sources);
+    for (const { index, ...checkpoint } of log.entries)
+      checkpoints.push({
+        stream: checkpoint.origin,
+        checkpoint: { ...checkpoint, isSigned: BigInt(index) < log.signedTo },
+      });
+    if (policy === null) continue;
+    const anchored = await findAnchored(published, log, policy, sources);
+    if (anchored === null) continue;
+    for (const { origin: stream, size, index } of log.entries)
+      if (BigInt(index) < anchored.size)
+        anchorings.set(stream, { size, time: anchored.time, by: anchored.by });
+  }
+  return { checkpoints, anchorings };
+}
+
+async function readLog(
+  incarnation: string,
+  origin: string,
+  { dir, logs, report }: AnchorSources,
+): Promise<Log> {
+  const known = logs.get(origin) ?? [];
+  const tree = createTreeCheck(known);
+  const path = anchorPaths(dir ?? '', incarnation).entries;
+  const blinding = await readBlindingKey(dir ?? '');
+  const segment = `anchor/${incarnation}.ndjson`;
+  const entries: Entry[] = [];
+  const beats: { index: number; time: string }[] = [];
+  const newest = new Map<string, bigint>();
+  let line = 0;
+  const file = await nodeFilesystem.openRead(path);
+  try {
+    reading: for await (const lines of readLines(file, 0, await file.size()))
+      for (const { bytes, whole } of lines) {
+        const index = line++;
+        const place = { segment, line };
+        const entry = whole ? parseAnchorEntry(bytes.toString('utf8')) : null;
+        if (entry === null) {
+          // What was not written whole is written again by the next start.
+          if (whole)
+            report(
+              'checkpoint_unreadable',
+              { stream: origin, seq: index },
+              place,
+              'this is no entry of an anchor log',
+            );
+          break reading;
+        }
+        const begin = BigInt(index);
+        tree.takeRange({ begin, end: begin + 1n, hashes: [hashLeaf(Buffer.from(entry.leaf))] });
+        const [, time] = HEARTBEAT.exec(entry.leaf) ?? [];
+        if (time !== undefined) beats.push({ index, time });
+        if (entry.note === undefined) continue;
+        const parsed = parseNote(entry.note);
+        const text = parsed.ok ? parsed.value.text : '';
+        const checkpoint = parseCheckpoint(text);
+        if (checkpoint === null || !isLeafOf(entry.leaf, checkpoint.origin, text, blinding)) {
+          report(
+            'rewritten',
+            { stream: origin, seq: index },
+            place,
+            'the checkpoint beside this entry of the anchor log is not the one that the entry fixes',
+          );
+          continue;
+        }
+        if (checkpoint.size < (newest.get(checkpoint.origin) ?? 0n))
+          report(
+            'rewritten',
+            { stream: checkpoint.origin, seq: Number(checkpoint.size) },
+            place,
+            'the anchor log holds a smaller checkpoint of the stream behind a larger one',
+          );
+        newest.set(checkpoint.origin, checkpoint.size);
+        entries.push({ ...checkpoint, index, isSigned: false });
+      }
+  } finally {
+    await file.close();
+  }
+  const verdict = tree.conclude();
+  const end = { segment, line: line + 1 };
+  if (verdict.kind === 'root_differs')
+    report(
+      'rewritten',
+      { stream: origin, seq: Number(verdict.verifiedTo) },
+      end,
+      `the anchor log does not have the tree that was signed at size ${verdict.trusted}`,
+    );
+  if (verdict.kind === 'truncated')
+    report(
+      'truncated',
+      { stream: origin, seq: Number(verdict.size) },
+      end,
+      `the anchor log ends with entry ${verdict.size}, and was signed at size ${verdict.trusted}`,
+    );
+  const fitsTo = verdict.verifiedTo;
+  const signedTo = known.reduce(
+    (most, { size, isSigned }) => (isSigned && size <= fitsTo && size > most ? size : most),
+    0n,
+  );
+  return { entries, beats, signedTo, fitsTo };
+}
+
+/** The newest checkpoint of the log that anchors had as the policy asks. */
+async function findAnchored(
+  published: readonly AnchoredCheckpoint[],
+  { beats, fitsTo }: Log,
+  { policy, path }: { readonly policy: AnchorPolicy; readonly path: string },
+  { report }: AnchorSources,
+): Promise<{
+  readonly size: bigint;
+  readonly time: string;
+  readonly by: readonly string[];
+} | null> {
+  for (const { size, note, evidence } of published.toReversed()) {
+    if (size > fitsTo) continue;
+    const roundTime = beats.findLast(({ index }) => BigInt(index) < size)?.time;
+    if (roundTime === undefined) continue;
+    const judged = await judgeAnchors({ note, evidence, policy, policyPath: path, roundTime });
+    if (!judged.ok) {
+      if (judged.error.kind === 'invalid')
+        report(
+          'bad_signature',
+          { stream: note.split('\n')[0] ?? '', seq: Number(size) - 1 },
+          { segment: 'evidence', line: 1 },
+          judged.error.message,
+        );
+      continue;
+    }
+    const { time, by } = judged.value;
+    if (time !== null) return { size, time, by };
+  }
+  return null;
+}
+
+async function readBlindingKey(dir: string): Promise<Buffer | null> {
+  const path = join(dir, 'blinding.key');
+  if (!(await nodeFilesystem.exists(path))) return null;
+  return Buffer.from((await nodeFilesystem.readFile(path)).toString('utf8').trim(), 'hex');
+}
+
+/** Without the key the name of the stream in the leaf cannot be judged, and its checkpoint still can. */
+function isLeafOf(leaf: string, origin: string, text: string, blinding: Buffer | null): boolean {
+  if (blinding !== null)
+    return leaf === formatStreamHead(streamKey(blinding, origin), origin, text);
+  return leaf.split('\n')[2] === createHash('sha256').update(text).digest('hex');
+}
