@@ -5,6 +5,7 @@ import { runDrain } from './drain.ts';
 import { runRecovery, runSlowSink, runSoak } from './endurance.ts';
 import { runIngest } from './ingest.ts';
 import { runMerkle } from './merkle.ts';
+import { runVerify } from './verify.ts';
 
 const USAGE = `npm run bench -- NAME [--seconds N] [--json]
 
@@ -13,6 +14,7 @@ const USAGE = `npm run bench -- NAME [--seconds N] [--json]
   slow-sink  memory and latency beside a sink that is a hundred times too slow
   recovery   time to a start over ledgers of several sizes
   merkle     what a leaf of the tree and a proof cost
+  verify     a ledger verified, beside hashing and parsing the same bytes
   soak       the same load in windows of ten seconds: memory, open files, latency
 
   --seconds N   length of each row (default 5)
@@ -46,6 +48,7 @@ async function main(): Promise<number> {
   else if (name === 'slow-sink') print(values.json, host, await runSlowSink(seconds, say));
   else if (name === 'recovery') print(values.json, host, await runRecovery(say));
   else if (name === 'merkle') print(values.json, host, await runMerkle(seconds, say));
+  else if (name === 'verify') print(values.json, host, await runVerify(say));
   else if (name === 'soak') print(values.json, host, await runSoak(seconds, say));
   else {
     console.error(`no benchmark is named ${name}\n\n${USAGE}`);

@@ -148,7 +148,7 @@ export function createExamination(): Examination {
         return null;
       }
       const { stream, seq } = said.chain;
-      checkOf(stream).take(seq, record, place);
+      checkOf(stream).take(seq, record, place, said.event);
       if (seq === 0) noteGenesis(said, place);
       return said;
     },

@@ -18,7 +18,7 @@ import type { VerifiedCheckpoint } from './checkpoint.ts';
 import { splitRecord } from './frame.ts';
 import { hashLeaf, hashRecordLeaf, type TreeHash } from './merkle/hash.ts';
 import { verifyInclusion } from './merkle/verify-proof.ts';
-import { isCanonical, rehash } from './stream-check.ts';
+import { isCanonical, rehash } from './content-check.ts';
 import { verifyTrusted, type Trust } from './trust.ts';
 
 export const PROOF_VERSION = 'sealtrail/proof/v1';

@@ -11,11 +11,9 @@
  *
  * Whatever the bytes say, it takes memory for the findings it lists and a few words per gap.
  */
-import * as crypto from 'node:crypto';
-import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { GENESIS_PREV_HASH, type ChainHash } from '../schemas/brand.ts';
-import { canonicalize, parseJson } from '../schemas/canonical.ts';
+import type { Json } from '../schemas/event.ts';
+import { isCanonical, isCanonicalOf, isHashOf, SECOND_HASH_EVERY } from './content-check.ts';
 import type { RecordText } from './frame.ts';
 
 export type FindingKind =
@@ -69,34 +67,6 @@ export interface Finding extends Place {
 /** Findings listed for each stream; beyond them they are counted only. */
 export const FINDINGS_LISTED_MAX = 1_000;
 
-/** The hash of a record, by an implementation independent of the one that sealed it. */
-export function rehash(prevHash: string, eventText: string): string {
-  return bytesToHex(sha256(utf8ToBytes(prevHash + eventText)));
-}
-
-/** One record in so many is hashed by the other implementation as well. */
-const SECOND_HASH_EVERY = 64;
-
-/**
- * Whether the record has the hash that it states. The hasher that sealed says so of most, since it is the fastest;
- * what it denies, and a share of the rest, the other one judges.
- */
-function isHashOf(record: RecordText, isSecond: boolean): boolean {
-  const { prev_hash, eventText, this_hash } = record;
-  if (!isSecond && crypto.hash('sha256', prev_hash + eventText, 'hex') === this_hash) return true;
-  return rehash(prev_hash, eventText) === this_hash;
-}
-
-/** Whether the text is the RFC 8785 form of what it says. */
-export function isCanonical(eventText: string): boolean {
-  try {
-    return canonicalize(parseJson(eventText)) === eventText;
-  } catch {
-    // No JSON, or none with a canonical form: either way the answer is no.
-    return false;
-  }
-}
-
 export interface StreamSummary {
   readonly stream: string;
   readonly records: number;
@@ -111,8 +81,8 @@ export interface StreamSummary {
 }
 
 export interface StreamCheck {
-  /** Takes the stream's next record, in the order in which it stands in ledger or store. */
-  take(seq: number, record: RecordText, place: Place): void;
+  /** Takes the stream's next record, in the order in which it stands in ledger or store; `event`: its text, where it is parsed. */
+  take(seq: number, record: RecordText, place: Place, event?: Json): void;
   /** Whether records that begin so go on where the stream stands, and nothing is left open before them. */
   isNext(seq: number, prev_hash: ChainHash): boolean;
   /** Takes records up to `end`, whose content and links were checked; isNext MUST hold of their first. */
@@ -184,14 +154,14 @@ export function createStreamCheck(stream: string, start: StreamStart = GENESIS):
     if (found !== undefined) listed.set(finding, { ...found, kind: 'reordered', message });
   }
 
-  function checkContent(taken: Taken, eventText: string): void {
+  function checkContent(taken: Taken, eventText: string, event?: Json): void {
     if (!isHashOf({ ...taken, eventText }, records % SECOND_HASH_EVERY === 0)) {
       report(
         'modified',
         taken,
         'the event does not have the hash that the record states: it was changed after it was sealed',
       );
-    } else if (!isCanonical(eventText)) {
+    } else if (event === undefined ? !isCanonical(eventText) : !isCanonicalOf(event, eventText)) {
       report(
         'bytes_differ',
         taken,
@@ -247,17 +217,23 @@ export function createStreamCheck(stream: string, start: StreamStart = GENESIS):
     last = taken;
   }
 
-  function takePlace(seq: number, hashes: RecordHashes, place: Place, eventText?: string): void {
+  function takePlace(
+    seq: number,
+    hashes: RecordHashes,
+    place: Place,
+    content?: { readonly eventText: string; readonly event: Json | undefined },
+  ): void {
     settleRival(hashes);
     const taken = { seq, prev_hash: hashes.prev_hash, this_hash: hashes.this_hash, place };
-    if (eventText !== undefined) checkContent(taken, eventText);
+    if (content !== undefined) checkContent(taken, content.eventText, content.event);
     if (seq < next) takeEarlier(taken);
     else takeNext(taken);
     records += 1;
   }
 
   return {
-    take: (seq, record, place) => takePlace(seq, record, place, record.eventText),
+    take: (seq, record, place, event) =>
+      takePlace(seq, record, place, { eventText: record.eventText, event }),
     isNext: (seq, prev_hash) => rival === null && seq === next && prev_hash === head,
     takeRun: (end, runHead, place) => {
       records += end - next;

@@ -11,7 +11,7 @@ import { ENDS_LENGTH, HEAD, PREV_MARK, TAIL_MARK, THIS_MARK } from '../frame.ts'
 import { REMOVAL_ACTION } from '../front.ts';
 import { hashRecordLeaf, type TreeHash } from '../merkle/hash.ts';
 import { rangeOfLeaves } from '../merkle/range.ts';
-import { isCanonical, rehash } from '../stream-check.ts';
+import { isCanonical, rehash, SECOND_HASH_EVERY } from '../content-check.ts';
 import { EventScan } from './event-scan.ts';
 import type { ChunkSummary, KnownSizes, Notable, ProducerStep, RunPart } from './summary.ts';
 
@@ -24,8 +24,6 @@ const HEAD_BYTES = Buffer.from(HEAD);
 const PREV_BYTES = Buffer.from(PREV_MARK);
 const THIS_BYTES = Buffer.from(THIS_MARK);
 const TAIL_BYTES = Buffer.from(TAIL_MARK);
-/** One record in so many is hashed by the other implementation as well: both would have to be wrong. */
-const SECOND_HASH_EVERY = 64;
 
 interface OpenRun {
   readonly first: number;

@@ -15,7 +15,7 @@ import {
   signWithKey,
   type NoteSigner,
 } from '../../ledger/signing.ts';
-import { rehash } from '../../ledger/stream-check.ts';
+import { rehash } from '../../ledger/content-check.ts';
 import { parseTrust, type Trust } from '../../ledger/trust.ts';
 import type { Known } from '../../ledger/verify/known.ts';
 import { chainHash, GENESIS_PREV_HASH } from '../../schemas/brand.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { formatRecord, splitRecord } from '../../ledger/frame.ts';
 import { segmentName } from '../../ledger/segment.ts';
-import { rehash } from '../../ledger/stream-check.ts';
+import { rehash } from '../../ledger/content-check.ts';
 import type { Verification } from '../../ledger/verify.ts';
 import { chainHash } from '../../schemas/brand.ts';
 import { runCli, type Ran } from '../support/agent-process.ts';

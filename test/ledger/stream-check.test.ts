@@ -1,7 +1,8 @@
 /** The check of one stream: what it proves up to a break, and that hostile numbers cost it nothing. */
 import { expect, test } from 'vitest';
 import { chainHash, GENESIS_PREV_HASH } from '../../schemas/brand.ts';
-import { createStreamCheck, FINDINGS_LISTED_MAX, rehash } from '../../ledger/stream-check.ts';
+import { rehash } from '../../ledger/content-check.ts';
+import { createStreamCheck, FINDINGS_LISTED_MAX } from '../../ledger/stream-check.ts';
 
 interface Link {
   readonly seq: number;

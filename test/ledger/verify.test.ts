@@ -6,7 +6,7 @@ import { canonicalize } from '../../schemas/canonical.ts';
 import type { SealedEvent } from '../../schemas/record.ts';
 import { formatRecord, splitRecord } from '../../ledger/frame.ts';
 import { segmentName } from '../../ledger/segment.ts';
-import { rehash } from '../../ledger/stream-check.ts';
+import { rehash } from '../../ledger/content-check.ts';
 import { verifyLedger } from '../../ledger/verify.ts';
 import { makeEvent } from '../support/events.ts';
 import { makeTempDir, openTestLedger } from '../support/ledger.ts';

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { ulid } from 'ulid';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Verification } from '../../ledger/examination.ts';
-import { rehash } from '../../ledger/stream-check.ts';
+import { rehash } from '../../ledger/content-check.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import type { Store, StoredRecord } from '../../store/store.ts';
 import { verifyStore } from '../../store/verify-store.ts';

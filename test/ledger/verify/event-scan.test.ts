@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { EventScan } from '../../../ledger/verify/event-scan.ts';
-import { isCanonical } from '../../../ledger/stream-check.ts';
+import { isCanonical } from '../../../ledger/content-check.ts';
 import { canonicalize } from '../../../schemas/canonical.ts';
 
 const scan = new EventScan();
