@@ -36,7 +36,8 @@ Examples:
 
 Every record, chain and checkpoint is proven on the way. Of a stream against which anything speaks, nothing is
 restored from there on. Stopped in between, it goes on when it is run again. Without --trust no signature is
-verified: the archive is then consistent with itself, and no more is said.
+verified: the archive is then consistent with itself, and no more is said. With it, records that no trusted key has
+signed are named, and nobody can tell whether they are genuine (2).
 ${CREDENTIALS_HELP}
 Exit codes: 0 whole and proven, 1 something was changed, removed or added (each object is named), 2 cannot tell.`;
 

@@ -6,7 +6,7 @@
 import type { ChainHash } from '../../schemas/brand.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import { hashRecordLeaf, isSameHash } from './hash.ts';
-import { createRange } from './range.ts';
+import { createRange, type CompactRange } from './range.ts';
 
 export type TreeVerdict =
   /** All checkpoints hold; records from `verifiedTo` on are under none of them. */
@@ -19,14 +19,21 @@ export type TreeVerdict =
 export interface TreeCheck {
   /** Takes the stream's next record. */
   take(thisHash: ChainHash): void;
+  /** The first trusted size at which the tree has another root, so far; null: none. */
+  differs(): bigint | null;
   /** After the last record. */
   conclude(): TreeVerdict;
 }
 
-/** Begins the check of one stream at its first record, against verified checkpoints of that stream. */
-export function createTreeCheck(trusted: readonly Checkpoint[]): TreeCheck {
-  const range = createRange();
-  const due = [...trusted].sort((one, other) => (one.size < other.size ? -1 : 1));
+/**
+ * Begins the check of one stream against verified checkpoints of that stream: at its first record, or behind those
+ * that a purge took, whose hashes stand in its record.
+ */
+export function createTreeCheck(trusted: readonly Checkpoint[], begin?: CompactRange): TreeCheck {
+  const range = createRange(begin);
+  const due = trusted
+    .filter(({ size }) => size >= range.end())
+    .sort((one, other) => (one.size < other.size ? -1 : 1));
   let differs: bigint | null = null;
   let verifiedTo = 0n;
   let at = 0;
@@ -46,6 +53,7 @@ export function createTreeCheck(trusted: readonly Checkpoint[]): TreeCheck {
       range.append(hashRecordLeaf(thisHash));
       compare();
     },
+    differs: () => differs,
     conclude: () => {
       if (differs !== null) return { kind: 'root_differs', trusted: differs };
       const last = due.at(-1);
