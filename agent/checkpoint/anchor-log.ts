@@ -82,8 +82,9 @@ export async function openAnchorLog(options: AnchorLogOptions): Promise<Result<A
   if (!(await filesystem.exists(paths.entries))) {
     if (size > 0n) return err(`${paths.entries} is missing`);
     await (await filesystem.create(paths.entries)).close();
-    await filesystem.syncDir(dirname(paths.entries));
   }
+  // Also of a file that is there: its folder may not have been synced when it was made.
+  if (size === 0n) await filesystem.syncDir(dirname(paths.entries));
 
   async function write(entries: readonly AnchorEntry[]): Promise<void> {
     if (entries.length === 0) return;

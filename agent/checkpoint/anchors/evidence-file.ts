@@ -44,8 +44,9 @@ export function createEvidenceFile(filesystem: Filesystem, dir: string): Evidenc
     const path = evidencePath(dir, origin.split('/')[2] ?? '');
     if (!(await filesystem.exists(path))) {
       await (await filesystem.create(path)).close();
-      await filesystem.syncDir(dirname(path));
     }
+    // Also of a file that is there: its folder may not have been synced when it was made.
+    if (!noted.has(origin)) await filesystem.syncDir(dirname(path));
     const head = noted.get(origin) === size ? {} : { quorum, note };
     // After a torn line ours begins a new one.
     const begin = noted.has(origin) ? '' : '\n';

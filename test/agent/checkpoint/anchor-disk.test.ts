@@ -5,9 +5,13 @@ import { expect, test } from 'vitest';
 import type { Anchor } from '../../../agent/checkpoint/anchors/anchor.ts';
 import { createFileAnchor } from '../../../agent/checkpoint/anchors/file.ts';
 import { compareAtStart } from '../../../agent/checkpoint/anchors/start-comparison.ts';
+import { createEvidenceFile } from '../../../agent/checkpoint/anchors/evidence-file.ts';
 import { openAnchorLog, type AnchorLog } from '../../../agent/checkpoint/anchor-log.ts';
 import { formatHeartbeat } from '../../../ledger/anchor-leaf.ts';
+import type { AnchorEvidence } from '../../../ledger/anchor-evidence.ts';
 import { nodeFilesystem, type Filesystem } from '../../../ledger/filesystem.ts';
+import { hashLeaf } from '../../../ledger/merkle/hash.ts';
+import { openTreeFile } from '../../../ledger/tree-file.ts';
 import { silentLog } from '../../support/append-stage.ts';
 import { makeTempDir } from '../../support/ledger.ts';
 import { createTestLog } from '../../support/witness.ts';
@@ -96,4 +100,44 @@ test('entries that are signed outlast a disk that is full while they are written
   // A copy that was forgotten is not taken for what followed.
   await again.add([{ leaf: formatHeartbeat(240_000) }]);
   expect((await open(nodeFilesystem)).tree.size()).toBe(4n);
+});
+
+test('a file whose folder could not be synced when it was made is not taken for durable by the next try', async () => {
+  await using folder = await makeTempDir();
+  await mkdir(join(folder.path, 'anchor'));
+  let isFailing = true;
+  const synced: string[] = [];
+  const filesystem: Filesystem = {
+    ...nodeFilesystem,
+    syncDir: (dir) => {
+      if (isFailing) return Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' }));
+      synced.push(dir.slice(folder.path.length));
+      return nodeFilesystem.syncDir(dir);
+    },
+  };
+  const publication = await createTestLog('inc').publication(3);
+  const evidence: AnchorEvidence = { kind: 'copy', anchor: 'a', time: '2026-03-01', place: 'p' };
+  const tries: readonly (() => Promise<unknown>)[] = [
+    () =>
+      openAnchorLog({
+        ...{ dir: folder.path, filesystem, agent: 'test', incarnation: 'inc' },
+        ...{ position: null, newest: new Map() },
+      }),
+    () => createEvidenceFile(filesystem, folder.path).keep(publication, evidence, 1),
+    async () => {
+      const path = join(folder.path, 'a.tree');
+      const tree = await openTreeFile({ filesystem, path, size: 0n });
+      if (!tree.ok) throw new Error(tree.error);
+      tree.value.append(hashLeaf(Buffer.from('a')));
+      await tree.value.save();
+    },
+  ];
+  for (const again of tries) {
+    isFailing = true;
+    await expect(again()).rejects.toThrow('EIO');
+    isFailing = false;
+    synced.length = 0;
+    await again();
+    expect(synced).toHaveLength(1);
+  }
 });
