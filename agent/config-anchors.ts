@@ -112,7 +112,7 @@ export function checkAnchors({ config }: { readonly config: Config }): readonly 
     checkUrl(url, `${field}/url`, true);
   }
   // One key is one witness, whatever it is called.
-  const keyed = anchors.witness.map(({ vkey }, at) => ({ key: vkey.split('+')[2], at }));
+  const keyed = anchors.witness.map(({ vkey }, at) => ({ key: vkey.split('+')[2] ?? '', at }));
   for (const { at } of repeated(keyed, ({ key }) => key))
     fault(
       `${pointerTo('/anchors/witness', at)}/vkey`,

@@ -20,6 +20,8 @@ import { readSubmission } from './decide.ts';
 const BODY_BYTES_MAX = 64 * 1024;
 const REQUEST_TIMEOUT_MS = 10_000;
 const CONNECTIONS_MAX = 256;
+/** A line so often for what anybody can send. */
+const TELL_MS = 1_000;
 /** How often Node looks for those that are too slow; by default twice a minute. */
 const LOOK_MS = 1_000;
 const NEWEST_PATH = /^\/([0-9a-f]{64})\/checkpoint$/;
@@ -43,6 +45,7 @@ interface Answer {
 export function createWitnessServer(options: WitnessServerOptions): Server {
   const { cosigning, readTrust, tls, log } = options;
   let fault: string | null = null;
+  let toldAtMs = 0;
 
   async function cosign(request: IncomingMessage): Promise<Answer> {
     const body = await readBody(request);
@@ -58,7 +61,11 @@ export function createWitnessServer(options: WitnessServerOptions): Server {
     }
     const { status, message } = cosigned.error;
     const stream = submission.ok ? submission.value.checkpoint.origin : null;
-    log.warn({ status, stream, reason: message.trim() }, 'a checkpoint was not cosigned');
+    // What no known log has signed anybody can send: it must not fill the disk with lines.
+    const isTold = submission.ok || Date.now() - toldAtMs >= TELL_MS;
+    if (isTold)
+      log.warn({ status, stream, reason: message.trim() }, 'a checkpoint was not cosigned');
+    if (!submission.ok && isTold) toldAtMs = Date.now();
     return status === 409
       ? { status, body: message, type: SIZE_TYPE }
       : { status, body: `${message}\n` };

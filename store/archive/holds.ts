@@ -48,16 +48,20 @@ export async function addHold(
   hold: Omit<MatterHold, 'at'>,
 ): Promise<Result<{ readonly objects: number }, string>> {
   if (!MATTER.test(hold.matter)) return err('a matter is named in letters, digits, dot, _ and -');
-  const { from, to } = hold.filter;
-  // They are compared as text: another form would hold nothing, and say so nowhere.
-  const wrong = [from, to].find((time) => time !== undefined && !TIME.test(time));
-  if (wrong !== undefined)
-    return err(`${wrong} is no time in UTC, such as 2026-01-01 or 2026-01-01T00:00:00.000Z`);
+  const fault = findFault(hold.filter);
+  if (fault !== null) return err(fault);
   // Written first: a crash in between leaves a hold that is finished by adding it again.
   await write(options, 'add', hold);
   const keys = await selectObjects(options.client, hold.filter);
   for (const key of keys) await setFlag(options.client, key, 'ON');
   return ok({ objects: keys.length });
+}
+
+/** What is wrong with a filter; null for nothing. Times are compared as text: another form would select nothing. */
+export function findFault({ from, to }: ObjectFilter): string | null {
+  const wrong = [from, to].find((time) => time !== undefined && !TIME.test(time));
+  if (wrong === undefined) return null;
+  return `${wrong} is no time in UTC, such as 2026-01-01 or 2026-01-01T00:00:00.000Z`;
 }
 
 /** Lifts a matter's hold; objects that another matter holds stay held. */

@@ -12,6 +12,7 @@ import { createTestLog } from '../../support/witness.ts';
 interface Trial extends AsyncDisposable {
   readonly witness: RunningWitness;
   readonly errors: string[];
+  readonly warnings: string[];
   open(text: string): Promise<Socket>;
 }
 
@@ -19,19 +20,24 @@ async function begin(): Promise<Trial> {
   const folder = await makeTempDir();
   const trustFile = join(folder.path, 'keys.txt');
   await writeFile(trustFile, createTestLog().vkey);
-  const errors: string[] = [];
+  const [errors, warnings]: [string[], string[]] = [[], []];
   const started = await startWitness({
     dataDir: join(folder.path, 'w'),
     listen: '127.0.0.1:0',
     trustFile,
     name: 'w.example',
-    log: { ...silentLog, error: (_, message) => void errors.push(message) },
+    log: {
+      ...silentLog,
+      error: (_, message) => void errors.push(message),
+      warn: (_, message) => void warnings.push(message),
+    },
   });
   if (!started.ok) throw new Error(started.error);
   const { port } = new URL(started.value.url);
   return {
     witness: started.value,
     errors,
+    warnings,
     open: async (text) => {
       const socket = connect(Number(port), '127.0.0.1').on('error', () => undefined);
       await once(socket, 'connect');
@@ -66,3 +72,16 @@ test('a stop does not wait for a client that sends a byte now and then', async (
   await stopped;
   slow.destroy();
 }, 15_000);
+
+test('requests that no known log has signed are refused, and do not fill the log', async () => {
+  await using trial = await begin();
+  const stranger = await createTestLog().body(0, 3);
+  const beganMs = Date.now();
+  for (const body of Array.from({ length: 100 }, (_, at) => (at % 2 === 0 ? 'no' : stranger))) {
+    const answer = await fetch(`${trial.witness.url}/add-checkpoint`, { method: 'POST', body });
+    expect([400, 403]).toContain(answer.status);
+  }
+  expect(trial.warnings.length).toBeGreaterThan(0);
+  expect(trial.warnings.length).toBeLessThanOrEqual((Date.now() - beganMs) / 1_000 + 1);
+  await trial.witness.stop();
+});
