@@ -24,7 +24,14 @@ export async function askAnchors(
   const opened = await openAnchors(config.anchors, { logKeys, nowMs: Date.now });
   if (!opened.ok) throw new Error(opened.error);
   const anchors = opened.value;
-  if (!anchors.some(({ newest }) => newest !== null)) return null;
+  if (!anchors.some(({ newest }) => newest !== null)) {
+    if (anchors.length > 0)
+      log.warn(
+        { component: 'anchor' },
+        'the anchors are time-stamps alone: none can say whether this ledger is the newest, so a rollback or a clone goes unnoticed here',
+      );
+    return null;
+  }
 
   const dir = join(config.data_dir, 'checkpoints');
   const origin = anchorOrigin(agent.name, incarnation);

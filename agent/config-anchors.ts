@@ -111,8 +111,9 @@ export function checkAnchors({ config }: { readonly config: Config }): readonly 
       fault(`${field}/vkey`, 'is no key of a witness; `sealtrail witness` prints its own');
     checkUrl(url, `${field}/url`, true);
   }
-  const keyed = anchors.witness.map(({ vkey }, at) => ({ vkey, at }));
-  for (const { at } of repeated(keyed, ({ vkey }) => vkey))
+  // One key is one witness, whatever it is called.
+  const keyed = anchors.witness.map(({ vkey }, at) => ({ key: vkey.split('+')[2] ?? '', at }));
+  for (const { at } of repeated(keyed, ({ key }) => key))
     fault(
       `${pointerTo('/anchors/witness', at)}/vkey`,
       'is the key of another one as well; a witness counts once',
@@ -122,6 +123,21 @@ export function checkAnchors({ config }: { readonly config: Config }): readonly 
   for (const [at, { endpoint }] of anchors.object.entries())
     if (endpoint !== undefined)
       checkUrl(endpoint, `${pointerTo('/anchors/object', at)}/endpoint`, true);
+  for (const [kind, where] of [
+    ['timestamp', 'url'],
+    ['postgresql', 'url'],
+    ['file', 'path'],
+  ] as const) {
+    const places = anchors[kind].map((one, at) => ({
+      at,
+      place: 'path' in one ? one.path : one.url,
+    }));
+    for (const { at } of repeated(places, ({ place }) => place))
+      fault(
+        `${pointerTo(`/anchors/${kind}`, at)}/${where}`,
+        'is that of another anchor as well; one place counts once',
+      );
+  }
   for (const [at, { path }] of anchors.file.entries())
     if (path.startsWith(data_dir + sep))
       fault(

@@ -23,6 +23,9 @@ import type { Logger } from './ports.ts';
 import { createCosigning } from './witness/cosigning.ts';
 import { createWitnessServer } from './witness/server.ts';
 
+/** What an answer under way gets at a stop. */
+const STOP_MS = 1_000;
+
 export interface WitnessOptions {
   readonly dataDir: string;
   /** host:port; beyond loopback with `tls`. */
@@ -91,7 +94,10 @@ export async function startWitness(
         // Idle connections end at once, an answer under way first.
         const closed = new Promise<void>((done) => server.close(() => done()));
         server.closeIdleConnections();
+        // Not for whoever sends a byte now and then: what was cosigned is stored, answered or not.
+        const giveUp = setTimeout(() => server.closeAllConnections(), STOP_MS);
         await closed;
+        clearTimeout(giveUp);
         await lock.value.release();
       },
     });

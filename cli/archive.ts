@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { S3ExporterConfig } from '../schemas/archive-config.ts';
 import { openObject, readCatalog } from '../store/archive/catalog.ts';
 import { ArchiveError, createArchiveClient, type ArchiveClient } from '../store/archive/client.ts';
-import { addHold, liftHold, listHolds, selectObjects } from '../store/archive/holds.ts';
+import { addHold, findFault, liftHold, listHolds, selectObjects } from '../store/archive/holds.ts';
 import { parseManifest } from '../store/archive/manifest.ts';
 import { headObject, requireObjectLock } from '../store/archive/objects.ts';
 import {
@@ -151,6 +151,8 @@ async function sayList(
   _config: S3ExporterConfig,
   flags: Flags,
 ): Promise<Said> {
+  const fault = findFault(filterOf(flags));
+  if (fault !== null) return no(fault);
   const keys = await selectObjects(client, filterOf(flags));
   const objects: object[] = [];
   const lines: string[] = [];

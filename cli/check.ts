@@ -135,7 +135,7 @@ function print(said: Judged): void {
   console.log(
     anchor === null
       ? 'anchor  none: the checkpoint was not in the anchor log yet'
-      : `anchor  in the agent's anchor log, round of ${anchor.time} by the agent's clock, signed at size ${anchor.size}`,
+      : `anchor  in the agent's anchor log, signed at size ${anchor.size}; by the agent's clock not before ${anchor.time}`,
   );
   for (const place of anchored?.copies ?? [])
     console.log(`copy    said to lie in ${place}: compare it`);

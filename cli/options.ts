@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { join } from 'node:path';
 import { request } from 'node:http';
 import { codeOf, err, messageOf, ok, type Result } from '../schemas/result.ts';
+import { memberOf, readJson } from '../schemas/untrusted-json.ts';
 
 /** Default of --data-dir. */
 export function defaultDataDir(): string {
@@ -52,7 +53,7 @@ export async function askAgentText(
   try {
     const { status, body } = await send(socketPath, method, path, sent);
     if (status === 200) return ok(body);
-    return err(`the agent answered ${status}: ${body.slice(0, 300)}`);
+    return err(faultOf(body) ?? `the agent answered ${status}: ${body.slice(0, 300)}`);
   } catch (error) {
     if (['ENOENT', 'ECONNREFUSED'].includes(codeOf(error)))
       return err(
@@ -60,6 +61,12 @@ export async function askAgentText(
       );
     return err(`cannot ask the agent at ${socketPath}: ${messageOf(error)}`);
   }
+}
+
+/** What an answer of the admin socket says is wrong (agent/observe/admin-answer.ts); null for any other text. */
+function faultOf(body: string): string | null {
+  const message = memberOf(memberOf(readJson(body), 'error'), 'message');
+  return typeof message === 'string' ? message : null;
 }
 
 function send(

@@ -1,9 +1,7 @@
 /** `sealtrail restore`: rebuilds a store of record, or a folder to verify, from the archive alone. */
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { nodeFilesystem } from '../ledger/filesystem.ts';
-import { parseTrust, type Trust } from '../ledger/trust.ts';
-import { err, messageOf, ok, type Result } from '../schemas/result.ts';
+import { ok } from '../schemas/result.ts';
 import { createArchiveClient } from '../store/archive/client.ts';
 import { createFolderTarget, createStoreTarget } from '../store/archive/restore-targets.ts';
 import type { Restoration, RestoreTarget } from '../store/archive/restoration.ts';
@@ -15,6 +13,7 @@ import {
   type ArchiveFlags,
 } from './archive-address.ts';
 import { createProgress } from './progress.ts';
+import { readTrust } from './trust-file.ts';
 
 interface RestoreFlags extends ArchiveFlags {
   readonly store?: string;
@@ -22,6 +21,7 @@ interface RestoreFlags extends ArchiveFlags {
   readonly out?: string;
   readonly check?: boolean;
   readonly trust?: string;
+  readonly root?: string;
   readonly agent?: string;
   readonly json?: boolean;
 }
@@ -36,7 +36,8 @@ Examples:
 
 Every record, chain and checkpoint is proven on the way. Of a stream against which anything speaks, nothing is
 restored from there on. Stopped in between, it goes on when it is run again. Without --trust no signature is
-verified: the archive is then consistent with itself, and no more is said.
+verified: the archive is then consistent with itself, and no more is said. With it, records that no trusted key has
+signed are named, and nobody can tell whether they are genuine (2).
 ${CREDENTIALS_HELP}
 Exit codes: 0 whole and proven, 1 something was changed, removed or added (each object is named), 2 cannot tell.`;
 
@@ -52,7 +53,11 @@ export function addRestoreCommand(program: Command): void {
     .option('--owner-url <url>', 'with --store: migrate it first, as this role')
     .option('--out <dir>', 'into a folder of segments')
     .option('--check', 'nowhere: only prove the archive')
-    .option('--trust <keys>', 'file with the keys that checkpoints must be signed with')
+    .option('--trust <keys>', 'keys that checkpoints must be signed with: a file, or a keys note')
+    .option(
+      '--root <key>',
+      'with a keys note: public key of the root that signed it, or a file with it',
+    )
     .option('--agent <name>', 'only the records of this agent')
     .option('--json', 'print the result as JSON')
     .addHelpText('after', EXAMPLES)
@@ -71,7 +76,7 @@ async function runRestore(flags: RestoreFlags): Promise<number> {
   const { store, ownerUrl, out } = flags;
   if ([store, out, flags.check].filter((one) => one !== undefined).length !== 1)
     return fail('name one of --store URL, --out DIR and --check; see `sealtrail restore --help`');
-  const trust = await readTrust(flags.trust);
+  const trust = flags.trust === undefined ? ok(null) : await readTrust(flags.trust, flags.root);
   if (!trust.ok) return fail(trust.error);
   const archive = await findArchive(flags, process.env);
   if (!archive.ok) return fail(archive.error);
@@ -101,16 +106,6 @@ function targetOf(
   if (url !== undefined)
     return createStoreTarget({ url, ...(ownerUrl !== undefined && { ownerUrl }) });
   return out === undefined ? null : createFolderTarget(nodeFilesystem, out);
-}
-
-async function readTrust(path: string | undefined): Promise<Result<Trust | null, string>> {
-  if (path === undefined) return ok(null);
-  try {
-    const trust = parseTrust(await readFile(path, 'utf8'));
-    return trust.ok ? trust : err(`${path}: ${trust.error}`);
-  } catch (error) {
-    return err(`cannot read ${path}: ${messageOf(error)}`);
-  }
 }
 
 function print(found: Restoration): void {

@@ -4,6 +4,7 @@
  */
 import { createPrivateKey } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { makeKeyText, parseSigningKey } from '../agent/signing-key.ts';
 import { nodeFilesystem } from '../ledger/filesystem.ts';
 import { findBreach, formatKeys, openKeysNote, parseKeys } from '../ledger/keys-note.ts';
@@ -34,6 +35,8 @@ export async function makeRootKey(path: string, name: string): Promise<Result<st
     } finally {
       await file.close();
     }
+    // Who has its public key from here on must find it after a power cut.
+    await nodeFilesystem.syncDir(dirname(path));
     return ok(vkey);
   } catch (error) {
     if (codeOf(error) === 'EEXIST')

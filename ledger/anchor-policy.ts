@@ -24,23 +24,25 @@ export interface AnchorPolicy {
 
 type Rule = (names: ReadonlySet<string>) => boolean;
 
+/** What stands for a number of anchors can be the name of none. */
+const RESERVED = /^(none|any|all|[0-9]+)$/;
+
 /** Reads a policy; the error names the line. */
 export function parsePolicy(text: string): Result<AnchorPolicy, string> {
   const witnesses = new Map<string, NoteVerifier>();
   const authorities = new Map<string, string>();
   const rules = new Map<string, Rule>();
-  let quorum: { readonly rule: Rule; readonly text: string } | null = null;
+  const quorums: { readonly name: string; readonly line: number }[] = [];
 
   /** What is wrong with the line; null: nothing. */
-  function take([word = '', name = '', ...rest]: readonly string[]): string | null {
+  function take([word = '', name = '', ...rest]: readonly string[], line: number): string | null {
     if (word === 'quorum') {
-      if (quorum !== null) return 'a second quorum';
-      const rule = ruleOf(name);
-      if (rule === null || rest.length > 0) return 'no such quorum';
-      quorum = { rule, text: name };
-      return null;
+      if (quorums.length > 0) return 'a second quorum';
+      quorums.push({ name, line });
+      return rest.length > 0 ? 'no such quorum' : null;
     }
-    if (name === '' || name === 'none' || rules.has(name)) return 'a name that is missing or taken';
+    if (name === '' || rules.has(name)) return 'a name that is missing or taken';
+    if (RESERVED.test(name)) return 'a name that means a number of them';
     const anchor: Rule = (names) => names.has(name);
     const [value = ''] = rest;
     switch (word) {
@@ -89,13 +91,15 @@ export function parsePolicy(text: string): Result<AnchorPolicy, string> {
       .trim()
       .split(/\s+/);
     if (words[0] === '') continue;
-    const fault = take(words);
+    const fault = take(words, at + 1);
     if (fault !== null) return err(`line ${at + 1}: ${fault}`);
   }
-  // As assigned in `take`, which the compiler does not follow.
-  const said = quorum as { readonly rule: Rule; readonly text: string } | null;
-  if (said === null) return err('it has no quorum line');
-  return ok({ witnesses, authorities, isEnough: said.rule, rule: said.text });
+  const [quorum] = quorums;
+  if (quorum === undefined) return err('it has no quorum line');
+  // At the end: `all` means those that follow the line as well.
+  const rule = ruleOf(quorum.name);
+  if (rule === null) return err(`line ${quorum.line}: no such quorum`);
+  return ok({ witnesses, authorities, isEnough: rule, rule: quorum.name });
 }
 
 function leastOf(count: string, members: number): number | null {

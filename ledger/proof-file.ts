@@ -11,6 +11,7 @@
 import { err, ok, type Result } from '../schemas/result.ts';
 import type { SealedEvent } from '../schemas/record.ts';
 import { parseJson } from '../schemas/canonical.ts';
+import { memberOf } from '../schemas/untrusted-json.ts';
 import { parseEvidence, type AnchorEvidence } from './anchor-evidence.ts';
 import { formatStreamHead } from './anchor-leaf.ts';
 import { decodeBase64 } from './base64.ts';
@@ -55,6 +56,7 @@ export interface Proven {
   readonly anchor: {
     readonly origin: string;
     readonly size: bigint;
+    /** Of a heartbeat before it in the log: it was not put there earlier. Later it may have been. */
     readonly time: string;
     /** The anchor log's checkpoint, and what anchors gave for it, not judged yet. */
     readonly note: string;
@@ -120,8 +122,12 @@ export function verifyProof(text: string, trust: Trust): Result<Proven, ProofErr
   if (rehash(record.prev_hash, record.eventText) !== record.this_hash)
     return invalid('the record does not have the hash that it states');
   if (!isCanonical(record.eventText)) return invalid('the event is not in canonical form');
-  const event = parseJson(record.eventText) as unknown as SealedEvent;
-  const { stream, seq } = event.chain;
+  const event = parseJson(record.eventText);
+  const chain = memberOf(event, 'chain');
+  const [stream, seq] = [memberOf(chain, 'stream'), memberOf(chain, 'seq')];
+  // Anybody can give any text a hash that fits.
+  if (typeof stream !== 'string' || typeof seq !== 'number' || !Number.isSafeInteger(seq))
+    return err({ kind: 'cannot_tell', message: 'what the file proves is no record of a stream' });
 
   const checkpoint = verifyNote(proof.checkpoint, stream, trust);
   if (!checkpoint.ok) return checkpoint;
@@ -130,9 +136,11 @@ export function verifyProof(text: string, trust: Trust): Result<Proven, ProofErr
   if (!isIncluded(here, leaf, checkpoint.value))
     return invalid('the record is not in the tree that was signed');
   const { size } = checkpoint.value;
-  if (proof.anchor === null) return ok({ event, stream, seq, size, anchor: null });
+  // It is in a tree that the agent has signed, which holds sealed events alone.
+  const proven = { event: event as unknown as SealedEvent, stream, seq, size };
+  if (proof.anchor === null) return ok({ ...proven, anchor: null });
   const anchor = verifyAnchor(proof.anchor, stream, checkpoint.value, trust);
-  return anchor.ok ? ok({ event, stream, seq, size, anchor: anchor.value }) : anchor;
+  return anchor.ok ? ok({ ...proven, anchor: anchor.value }) : anchor;
 }
 
 function verifyAnchor(
@@ -169,7 +177,7 @@ function verifyNote(
   const verified = verifyTrusted(note, origin, trust);
   if (verified.ok) return verified;
   const { kind, message } = verified.error;
-  const isUnknown = kind === 'no_known_key' || kind === 'key_revoked';
+  const isUnknown = ['no_known_key', 'key_revoked', 'ambiguous_key'].includes(kind);
   return err({ kind: isUnknown ? 'cannot_tell' : 'invalid', message });
 }
 

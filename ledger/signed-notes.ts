@@ -39,7 +39,9 @@ export async function readSignedNotes(
     const checkpoint = parsed.ok ? parseCheckpoint(parsed.value.text) : null;
     if (checkpoint === null) continue;
     const { origin, size } = checkpoint;
-    notes.set(origin, [...(notes.get(origin) ?? []), { size, note }]);
+    const known = notes.get(origin) ?? [];
+    notes.set(origin, known);
+    known.push({ size, note });
   }
   return notes;
 }

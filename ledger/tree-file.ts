@@ -78,11 +78,17 @@ export async function openTreeFile(options: TreeFileOptions): Promise<Result<Tre
   const range = createRange({ begin: 0n, end: savedLeaves, hashes: whole });
 
   async function openForSaving(): Promise<LedgerFile> {
-    if (await filesystem.exists(path)) return filesystem.open(path);
-    const created = await filesystem.create(path);
-    // The folder with it: a file of that name counts from here on.
-    await filesystem.syncDir(dirname(path));
-    return created;
+    const isThere = await filesystem.exists(path);
+    const file = await (isThere ? filesystem.open(path) : filesystem.create(path));
+    if (savedLeaves > 0n) return file;
+    try {
+      // The folder with it: a file of that name counts from here on, also one whose folder was not synced when it was made.
+      await filesystem.syncDir(dirname(path));
+      return file;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   return ok({

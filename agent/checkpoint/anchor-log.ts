@@ -82,12 +82,13 @@ export async function openAnchorLog(options: AnchorLogOptions): Promise<Result<A
   if (!(await filesystem.exists(paths.entries))) {
     if (size > 0n) return err(`${paths.entries} is missing`);
     await (await filesystem.create(paths.entries)).close();
-    await filesystem.syncDir(dirname(paths.entries));
   }
+  // Also of a file that is there: its folder may not have been synced when it was made.
+  if (size === 0n) await filesystem.syncDir(dirname(paths.entries));
 
   async function write(entries: readonly AnchorEntry[]): Promise<void> {
     if (entries.length === 0) return;
-    const text = Buffer.from(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+    const text = Buffer.from(entries.map((entry) => `${formatEntry(entry)}\n`).join(''));
     const file = await filesystem.open(paths.entries);
     try {
       await file.append(text);
@@ -99,8 +100,12 @@ export async function openAnchorLog(options: AnchorLogOptions): Promise<Result<A
     for (const { leaf } of entries) signed.append(hashLeaf(Buffer.from(leaf)));
   }
 
-  const late = await readEntries(filesystem, paths.entries, bytes);
-  // After a failed fsync what can be read need not be on disk: it is cut off, and written once more.
+  const late = await readLate(filesystem, paths.entries, bytes);
+  // After a failed fsync what can be read need not be on disk: it is cut off, and written once more. Not before a
+  // copy is there: some of it may be signed, and a disk that is full now would take it.
+  const copy = copyPath(paths.entries);
+  if (late.length > 0)
+    await filesystem.replace(copy, `${[String(bytes), ...late.map(formatEntry)].join('\n')}\n`);
   const file = await filesystem.open(paths.entries);
   try {
     if ((await file.size()) < bytes) return err(`${paths.entries} is shorter than it was`);
@@ -109,6 +114,7 @@ export async function openAnchorLog(options: AnchorLogOptions): Promise<Result<A
     await file.close();
   }
   await write(late);
+  if (late.length > 0) await filesystem.remove(copy);
   const { size: signedSize = 0n } = signed.signed() ?? {};
   if (tree.value.size() < signedSize)
     signed.stop(`${paths.entries} ends before entry ${signedSize}, up to which it was signed`);
@@ -119,6 +125,25 @@ export async function openAnchorLog(options: AnchorLogOptions): Promise<Result<A
     add: write,
     position: () => ({ incarnation, size: tree.value.size(), bytes }),
   });
+}
+
+const formatEntry = (entry: AnchorEntry): string => JSON.stringify(entry);
+const copyPath = (path: string): string => `${path}.late`;
+
+/** Entries behind a position; those of the copy where a second writing was cut off. */
+async function readLate(
+  filesystem: Filesystem,
+  path: string,
+  from: number,
+): Promise<readonly AnchorEntry[]> {
+  const standing = await readEntries(filesystem, path, from);
+  const copy = copyPath(path);
+  if (!(await filesystem.exists(copy))) return standing;
+  const [begin = '', ...lines] = (await filesystem.readFile(copy)).toString('utf8').split('\n');
+  // Of another position it is one that was forgotten.
+  const copied =
+    begin === String(from) ? lines.map(parseAnchorEntry).filter((one) => one !== null) : [];
+  return copied.length > standing.length ? copied : standing;
 }
 
 /** Entries from a byte of the file on; an unfinished or broken last line, and all after it, is left out. */
@@ -155,7 +180,7 @@ export async function readAnchorTree(options: {
   const known = options.position?.incarnation === incarnation ? options.position : null;
   const tree = await openTreeFile({ filesystem, path: paths.tree, size: known?.size ?? 0n });
   if (!tree.ok || !(await filesystem.exists(paths.entries))) return tree;
-  for (const { leaf } of await readEntries(filesystem, paths.entries, known?.bytes ?? 0))
+  for (const { leaf } of await readLate(filesystem, paths.entries, known?.bytes ?? 0))
     tree.value.append(hashLeaf(Buffer.from(leaf)));
   return tree;
 }

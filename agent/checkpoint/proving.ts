@@ -20,7 +20,8 @@ import { openTreeFile, type TreeFile } from '../../ledger/tree-file.ts';
 import { parseJson } from '../../schemas/canonical.ts';
 import type { Chain, SealedEvent } from '../../schemas/record.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
-import { anchorPaths, parseAnchorEntry } from './anchor-log.ts';
+import { anchorPaths } from './anchor-log.ts';
+import { findFirst, findLast, readLeaves, type FoundEntry } from './anchor-search.ts';
 import { readEvidence, type AnchoredCheckpoint } from './anchors/evidence-file.ts';
 import { readJournal, type NewestCheckpoints } from './journal.ts';
 import { readPosition, type Position } from './position.ts';
@@ -49,10 +50,10 @@ export interface Chosen {
     /** Of the anchor log: the earliest that a quorum of anchors has, else the newest. */
     readonly signed: SignedAnchor;
     readonly index: bigint;
-    /** Of the round's heartbeat. */
-    readonly beat: bigint;
-    /** All leaves that are signed. */
-    readonly leaves: readonly string[];
+    /** The round's heartbeat. */
+    readonly beat: FoundEntry['beat'];
+    /** Size up to which its tree has to be grown. */
+    readonly size: bigint;
   } | null;
 }
 
@@ -136,11 +137,15 @@ async function findRecord(
   return null;
 }
 
-/** The newest checkpoint in the anchor log that covers the record, else the newest that was signed; null: none. */
+/**
+ * A checkpoint in the anchor log that covers the record, else the newest that was signed; null: none. `earliest`: of
+ * those in the log the first that anchors have, since it bounds the time best; `newest`: the one that covers most.
+ */
 export async function choose(
   { dir, position, newest }: Sources,
   stream: string,
   seq: bigint,
+  which: 'earliest' | 'newest' = 'earliest',
 ): Promise<Chosen | null> {
   const signed = newest.get(stream);
   if (signed === undefined || signed.size <= seq) return null;
@@ -148,40 +153,27 @@ export async function choose(
   const [, , incarnation = ''] = stream.split('/');
   const anchored = newest.get(anchorOriginOf(stream));
   if (anchored === undefined || position.anchor?.incarnation !== incarnation) return young;
-  const text = (await nodeFilesystem.readFile(anchorPaths(dir, incarnation).entries)).toString();
-  // An entry is a line and a leaf: its number is its index.
-  const lines = text.split('\n').slice(0, Number(anchored.size));
-  const entries = lines.map((line) => parseAnchorEntry(line) ?? { leaf: '' });
-  const covers = ({ note }: { readonly note?: string }): boolean =>
-    note?.startsWith(`${stream}\n`) === true && BigInt(note.split('\n')[1] ?? '0') > seq;
-  const outside = await readEvidence(nodeFilesystem, dir, incarnation);
-  const earliest = choosePublished(outside, BigInt(entries.findIndex(covers)));
-  const toward = earliest ?? { ...anchored, evidence: [] };
-  const at = entries.slice(0, Number(toward.size)).findLastIndex(covers);
-  if (at === -1) return young;
-  const note = entries[at]?.note ?? '';
+  const path = anchorPaths(dir, incarnation).entries;
+  const question = { stream, seq, size: anchored.size };
+  const first = await findFirst(nodeFilesystem, path, question);
+  if (first === null) return young;
+  const outside =
+    which === 'newest' ? [] : await readEvidence(nodeFilesystem, dir, incarnation, first.index);
+  const toward = choosePublished(outside) ?? { ...anchored, evidence: [] };
+  const last = await findLast(nodeFilesystem, path, { ...question, size: toward.size });
+  if (last === null) return young;
+  const { note, index, beat } = last;
   const parsed = parseNote(note);
   const checkpoint = parsed.ok ? parseCheckpoint(parsed.value.text) : null;
   if (checkpoint === null || checkpoint.size <= seq) return young;
-  const beat = entries.findLastIndex((entry, index) => index < at && entry.note === undefined);
-  const leaves = entries.map(({ leaf }) => leaf);
-  return {
-    checkpoint,
-    note,
-    anchor: { signed: toward, index: BigInt(at), beat: BigInt(beat), leaves },
-  };
+  return { checkpoint, note, anchor: { signed: toward, index, beat, size: anchored.size } };
 }
 
 /**
  * Of what anchors have that holds the entry: the earliest that a quorum has, since it bounds the time best; where
  * none has, the one that most have.
  */
-function choosePublished(
-  published: readonly AnchoredCheckpoint[],
-  entry: bigint,
-): SignedAnchor | null {
-  if (entry < 0n) return null;
-  const covering = published.filter(({ size }) => size > entry);
+function choosePublished(covering: readonly AnchoredCheckpoint[]): SignedAnchor | null {
   const reached = covering.find(({ evidence, quorum }) => evidence.length >= quorum);
   const most = [...covering].sort((one, other) => other.evidence.length - one.evidence.length);
   return reached ?? most[0] ?? null;
@@ -227,23 +219,23 @@ async function proveAnchor(
 ): Promise<Result<AnchorProof | null, string>> {
   if (anchor === null || position.anchor === null) return ok(null);
   const { incarnation, size } = position.anchor;
-  const path = anchorPaths(dir, incarnation).tree;
-  const tree = await openTreeFile({ filesystem: nodeFilesystem, path, size });
+  const paths = anchorPaths(dir, incarnation);
+  const tree = await openTreeFile({ filesystem: nodeFilesystem, path: paths.tree, size });
   if (!tree.ok) return tree;
-  for (const leaf of anchor.leaves.slice(Number(size)))
+  const late = { from: size, to: anchor.size };
+  for (const leaf of await readLeaves(nodeFilesystem, paths.entries, late))
     tree.value.append(hashLeaf(Buffer.from(leaf)));
   const secret = await nodeFilesystem.readFile(join(dir, 'blinding.key'));
   const key = streamKey(Buffer.from(secret.toString('utf8').trim(), 'hex'), stream);
-  const { index, beat, leaves, signed } = anchor;
+  const { index, beat, signed } = anchor;
   return ok({
     stream_key: key.toString('hex'),
     index,
     inclusion: await proveLeaf(tree.value, index, signed.size),
     checkpoint: signed.note,
     heartbeat: {
-      leaf: leaves[Number(beat)] ?? '',
-      index: beat,
-      inclusion: await proveLeaf(tree.value, beat, signed.size),
+      ...beat,
+      inclusion: await proveLeaf(tree.value, beat.index, signed.size),
     },
     evidence: signed.evidence,
   });

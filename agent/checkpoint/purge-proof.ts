@@ -20,7 +20,7 @@ export async function signedSizes(sources: Sources, stream: string): Promise<Sig
   const signed = Number(sources.newest.get(stream)?.size ?? 0n);
   const [, , incarnation = ''] = stream.split('/');
   if (sources.position.anchor?.incarnation !== incarnation) return { signed, anchored: signed };
-  const chosen = await choose(sources, stream, 0n);
+  const chosen = await choose(sources, stream, 0n, 'newest');
   const isAnchored = chosen !== null && chosen.anchor !== null;
   return { signed, anchored: isAnchored ? Number(chosen.checkpoint.size) : 0 };
 }

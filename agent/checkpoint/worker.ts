@@ -42,6 +42,9 @@ const clock: StageClock = {
 const logKeys: NoteVerifier[] = [];
 addLogKeys(start.vkeys);
 
+/** Witnesses whose bare claim has ended a log. */
+const heard = new Set<string>();
+
 let stage: Stage | null = null;
 let { durable, keys, incarnation } = start;
 /** Whether somebody waits for all to be signed. */
@@ -100,6 +103,7 @@ async function runStage(): Promise<string | null> {
     dir,
     clock,
     log,
+    heard,
     onConflict: (origin, reason) => {
       stage?.leaveAnchorLog(origin, reason);
       tell({ kind: 'fork', fork: { stream: origin, reason } });

@@ -20,6 +20,10 @@ import { readSubmission } from './decide.ts';
 const BODY_BYTES_MAX = 64 * 1024;
 const REQUEST_TIMEOUT_MS = 10_000;
 const CONNECTIONS_MAX = 256;
+/** A line so often for what anybody can send. */
+const TELL_MS = 1_000;
+/** How often Node looks for those that are too slow; by default twice a minute. */
+const LOOK_MS = 1_000;
 const NEWEST_PATH = /^\/([0-9a-f]{64})\/checkpoint$/;
 
 export interface WitnessServerOptions {
@@ -41,6 +45,7 @@ interface Answer {
 export function createWitnessServer(options: WitnessServerOptions): Server {
   const { cosigning, readTrust, tls, log } = options;
   let fault: string | null = null;
+  let toldAtMs = 0;
 
   async function cosign(request: IncomingMessage): Promise<Answer> {
     const body = await readBody(request);
@@ -49,11 +54,18 @@ export function createWitnessServer(options: WitnessServerOptions): Server {
     if (!trust.ok) throw new Error(trust.error);
     const submission = readSubmission(body, trust.value);
     const cosigned = submission.ok ? await cosigning.cosign(submission.value) : submission;
-    fault = null;
-    if (cosigned.ok) return { status: 200, body: cosigned.value };
+    if (cosigned.ok) {
+      // What is refused says nothing of the disk: anybody can have that.
+      fault = null;
+      return { status: 200, body: cosigned.value };
+    }
     const { status, message } = cosigned.error;
     const stream = submission.ok ? submission.value.checkpoint.origin : null;
-    log.warn({ status, stream, reason: message.trim() }, 'a checkpoint was not cosigned');
+    // What no known log has signed anybody can send: it must not fill the disk with lines.
+    const isTold = submission.ok || Date.now() - toldAtMs >= TELL_MS;
+    if (isTold)
+      log.warn({ status, stream, reason: message.trim() }, 'a checkpoint was not cosigned');
+    if (!submission.ok && isTold) toldAtMs = Date.now();
     return status === 409
       ? { status, body: message, type: SIZE_TYPE }
       : { status, body: `${message}\n` };
@@ -94,21 +106,32 @@ export function createWitnessServer(options: WitnessServerOptions): Server {
       .catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
   }
 
-  const server = tls === undefined ? createServer(handle) : createTlsServer(tls, handle);
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
-  server.headersTimeout = REQUEST_TIMEOUT_MS;
+  const limits = {
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: LOOK_MS,
+  };
+  const server =
+    tls === undefined
+      ? createServer(limits, handle)
+      : createTlsServer({ ...tls, ...limits, handshakeTimeout: REQUEST_TIMEOUT_MS }, handle);
   server.maxConnections = CONNECTIONS_MAX;
   return server;
 }
 
-/** The whole body; null when it is larger than any that is right. Rejects when it does not come. */
+/** The whole body; null when it is larger than any that is right; empty when it did not come. */
 async function readBody(request: IncomingMessage): Promise<string | null> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX) return null;
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > BODY_BYTES_MAX) return null;
+      chunks.push(chunk);
+    }
+  } catch {
+    // Whoever goes away within it, or is too slow, is no fault of this witness.
+    return '';
   }
   return Buffer.concat(chunks).toString('utf8');
 }

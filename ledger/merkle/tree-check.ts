@@ -28,8 +28,8 @@ export interface TreeCheck {
   takeRange(range: CompactRange): void;
   /** Leaves so far. */
   size(): bigint;
-  /** First trusted size at which the root was another one; null: none. */
-  differsAt(): bigint | null;
+  /** The first trusted size at which the tree has another root, so far; null: none. */
+  differs(): bigint | null;
   /** After the last record. */
   conclude(): TreeVerdict;
 }
@@ -43,14 +43,15 @@ export function createTreeCheck(
   base: CompactRange = EMPTY_RANGE,
 ): TreeCheck {
   const range = createRange(base);
-  const due = [...trusted].sort((one, other) => (one.size < other.size ? -1 : 1));
+  // Of sizes within the base nothing can be told.
+  const due = trusted
+    .filter(({ size }) => size >= range.end())
+    .sort((one, other) => (one.size < other.size ? -1 : 1));
   let differs: bigint | null = null;
   let verifiedTo = 0n;
   let at = 0;
 
   function compare(): void {
-    // Behind the base nothing can be said of what lies within it.
-    while ((due[at]?.size ?? range.end()) < range.end()) at += 1;
     for (; due[at]?.size === range.end(); at += 1) {
       const checkpoint = due[at];
       if (checkpoint === undefined) return;
@@ -70,7 +71,7 @@ export function createTreeCheck(
       compare();
     },
     size: () => range.end(),
-    differsAt: () => differs,
+    differs: () => differs,
     conclude: () => {
       if (differs !== null) return { kind: 'root_differs', trusted: differs, verifiedTo };
       const last = due.at(-1);

@@ -114,7 +114,7 @@ export function createKnownCheck(
 
   function compareRoot(place: Place): void {
     if (tree === null || isRewritten) return;
-    const differs = tree.differsAt();
+    const differs = tree.differs();
     if (differs === null) {
       if (checkpoints.some(({ size }) => size === tree?.size())) matched = tree.size();
       return;

@@ -7,9 +7,16 @@
  * was put is told by asking for all versions, and whoever comes second is told what stands there.
  */
 import type { ArchiveLock } from '../../schemas/archive-config.ts';
-import type { ArchiveClient } from './client.ts';
+import { ArchiveError, type ArchiveClient } from './client.ts';
 import { hash } from './digests.ts';
-import { listVersions, putLocked, readVersion, type ObjectVersion } from './objects.ts';
+import {
+  confirmLock,
+  headObject,
+  listVersions,
+  putLocked,
+  readVersion,
+  type ObjectVersion,
+} from './objects.ts';
 
 export interface AnchoredNote {
   readonly size: bigint;
@@ -73,17 +80,24 @@ export function createAnchorObjects(
     },
     insert: async (origin, size, note) => {
       const key = keyOf(origin, size);
+      const retainUntil = new Date(nowMs() + lock.retain_days * DAY_MS);
       const before = await findLast(key);
-      if (before === null)
-        await putLocked(client, lock, {
-          key,
-          body: Buffer.from(note),
-          contentType: 'text/plain; charset=utf-8',
-          retainUntil: new Date(nowMs() + lock.retain_days * DAY_MS),
-        });
+      if (before === null) {
+        const body = Buffer.from(note);
+        const contentType = 'text/plain; charset=utf-8';
+        await putLocked(client, lock, { key, body, contentType, retainUntil });
+      }
       const first = before ?? (await findLast(key));
-      if (first === null) throw new Error(`${key} was put, and is not listed`);
-      return read(first);
+      if (first === null)
+        throw new ArchiveError('NotThere', 0, `${key} was put, and is not listed`);
+      const standing = await read(first);
+      if (before === null || standing.note !== note) return standing;
+      // It may stand there of a try that failed before its lock was confirmed.
+      const head = await headObject(client, key, first.versionId);
+      if (head === null)
+        throw new ArchiveError('NotThere', 0, `${key} has gone since it was listed`);
+      await confirmLock(client, lock, { key, retainUntil }, head);
+      return standing;
     },
   };
 }

@@ -7,7 +7,7 @@ import { err, ok, type Result } from '../../schemas/result.ts';
 import { ArchiveError, type ArchiveClient } from './client.ts';
 import { parseKey, type ManifestKey, type SegmentKey } from './layout.ts';
 import { listVersions, readVersion, type ObjectVersion } from './objects.ts';
-import { unpack } from './segment.ts';
+import { CONTENT_BYTES_MAX, unpack } from './segment.ts';
 
 export interface CatalogObject {
   readonly key: string;
@@ -80,6 +80,12 @@ export async function openObject(
   for (const version of versions) {
     // Put twice, as after a crash: one object.
     if (found?.version.etag === version.etag) continue;
+    if (version.bytes > CONTENT_BYTES_MAX) {
+      const message = `a version of ${version.bytes} bytes: no archive writes one so large`;
+      worst = { kind: 'tampered', object: key, message };
+      others += 1;
+      continue;
+    }
     const unpacked = await unpack(await readWhole(client, version), named.digest);
     if (unpacked.ok) found ??= { content: unpacked.value, version };
     else {

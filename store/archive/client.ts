@@ -101,7 +101,11 @@ export function createArchiveClient(
     close: () => {
       const ending = opened;
       opened = null;
-      void ending?.then(({ client }) => client.destroy());
+      // One that could not be opened has nothing to be let go; who asked for it has been told.
+      void ending?.then(
+        ({ client }) => client.destroy(),
+        () => undefined,
+      );
     },
   };
 }

@@ -5,9 +5,9 @@
  */
 import type { ArchiveLock } from '../../schemas/archive-config.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
-import { readJson } from '../../schemas/untrusted-json.ts';
+import { memberOf, readJson } from '../../schemas/untrusted-json.ts';
 import { openObject, readCatalog, type Catalog } from './catalog.ts';
-import type { ArchiveClient } from './client.ts';
+import { ArchiveError, type ArchiveClient } from './client.ts';
 import { parseManifest, type ManifestSegment } from './manifest.ts';
 import { headObject, listVersions, putLocked, readVersion } from './objects.ts';
 
@@ -39,6 +39,7 @@ export interface HoldOptions {
 }
 
 const MATTER = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{3})?Z)?$/;
 const DAY_MS = 86_400_000;
 
 /** Holds every object of the filter; run again, it holds those that came since. */
@@ -47,11 +48,20 @@ export async function addHold(
   hold: Omit<MatterHold, 'at'>,
 ): Promise<Result<{ readonly objects: number }, string>> {
   if (!MATTER.test(hold.matter)) return err('a matter is named in letters, digits, dot, _ and -');
+  const fault = findFault(hold.filter);
+  if (fault !== null) return err(fault);
   // Written first: a crash in between leaves a hold that is finished by adding it again.
   await write(options, 'add', hold);
   const keys = await selectObjects(options.client, hold.filter);
   for (const key of keys) await setFlag(options.client, key, 'ON');
   return ok({ objects: keys.length });
+}
+
+/** What is wrong with a filter; null for nothing. Times are compared as text: another form would select nothing. */
+export function findFault({ from, to }: ObjectFilter): string | null {
+  const wrong = [from, to].find((time) => time !== undefined && !TIME.test(time));
+  if (wrong === undefined) return null;
+  return `${wrong} is no time in UTC, such as 2026-01-01 or 2026-01-01T00:00:00.000Z`;
 }
 
 /** Lifts a matter's hold; objects that another matter holds stay held. */
@@ -88,10 +98,23 @@ export async function listHolds(client: ArchiveClient): Promise<readonly MatterH
     const [, matter = '', name = ''] = entry.key.split('/');
     if (name.endsWith('-lift.json')) open.delete(matter);
     if (!name.endsWith('-add.json')) continue;
-    const hold = readJson((await readVersion(client, entry)).toString('utf8')) as MatterHold | null;
+    const hold = parseHold((await readVersion(client, entry)).toString('utf8'));
     if (hold !== null) open.set(matter, [...(open.get(matter) ?? []), hold]);
   }
   return [...open.values()].flat().sort((one, other) => (one.at < other.at ? -1 : 1));
+}
+
+/** Whoever may put objects may put anything there. */
+function parseHold(text: string): MatterHold | null {
+  const value = readJson(text);
+  const names = ['matter', 'reason', 'by', 'at'];
+  const filter = memberOf(value, 'filter');
+  const isHold =
+    names.every((name) => typeof memberOf(value, name) === 'string') &&
+    typeof filter === 'object' &&
+    filter !== null &&
+    Object.values(filter).every((one) => typeof one === 'string');
+  return isHold ? (value as MatterHold) : null;
 }
 
 /** Keys of the segments that hold a record which the filter is about. */
@@ -140,7 +163,11 @@ async function setFlag(client: ArchiveClient, key: string, status: 'ON' | 'OFF')
       );
       const head = await headObject(client, key, versionId);
       if (head?.isHeld !== (status === 'ON'))
-        throw new Error(`${key}: the server did not turn the legal hold ${status}`);
+        throw new ArchiveError(
+          'NotHeld',
+          0,
+          `${key}: the server did not turn the legal hold ${status}`,
+        );
     }
 }
 

@@ -57,7 +57,17 @@ export function parseManifest(text: string): Manifest | null {
     run.length === 2 &&
     run.every(isCount) &&
     Number(run[0]) < segments.length;
-  return isListOf(order, isRun) ? (value as Manifest) : null;
+  if (!isListOf(order, isRun)) return null;
+  const manifest = value as Manifest;
+  return isWhole(manifest) ? manifest : null;
+}
+
+/** Whether it places every record that it claims, once: one that hides some must not stand for a batch. */
+function isWhole({ from, to, segments, order }: Manifest): boolean {
+  const placed = segments.map(() => 0);
+  for (const [at, count] of order) placed[at] = (placed[at] ?? 0) + count;
+  const total = placed.reduce((sum, count) => sum + count, 0);
+  return total === to - from && segments.every(({ records }, at) => records === placed[at]);
 }
 
 function isSegment(value: unknown): boolean {

@@ -1,26 +1,34 @@
-/** The batches of an archive in the order in which they are restored, and the checkpoints they carry. */
+/**
+ * The batches of an archive in the order in which they are restored, and the checkpoints they carry. Of each
+ * manifest a line is kept and not the whole: there may be a million of them.
+ */
 import { parseCheckpoint, type Checkpoint } from '../../ledger/checkpoint.ts';
 import { parseNote } from '../../ledger/note.ts';
 import { verifyTrusted, type Trust } from '../../ledger/trust.ts';
-import { ok, type Result } from '../../schemas/result.ts';
-import { openObject, type Catalog, type ObjectFinding } from './catalog.ts';
+import { err, ok, type Result } from '../../schemas/result.ts';
+import { openObject, type Catalog, type CatalogObject, type ObjectFinding } from './catalog.ts';
 import type { ArchiveClient } from './client.ts';
-import { parseManifest, type Manifest } from './manifest.ts';
+import { parseManifest, type Manifest, type ManifestSegment } from './manifest.ts';
 import type { CarriedCheckpoint } from './stream-proof.ts';
 
-export interface PlannedBatch {
+export interface PlannedBatch extends Pick<Manifest, 'from' | 'to'> {
   readonly object: string;
   readonly agent: string;
-  readonly manifest: Manifest;
+  readonly segments: readonly Pick<ManifestSegment, 'key' | 'records'>[];
+  /** When the first of its segments may go. */
+  readonly endsMs: number;
 }
 
 export interface Plan {
   readonly batches: readonly PlannedBatch[];
   /** Of streams, by origin. */
   readonly checkpoints: ReadonlyMap<string, readonly CarriedCheckpoint[]>;
+  /** Streams whose first record is in no segment that is there: perhaps a purge took it. */
+  readonly beheaded: readonly string[];
   /** Segments that no manifest names, in their order. */
   readonly loose: readonly string[];
   readonly findings: readonly PlanFinding[];
+  readonly notes: readonly string[];
 }
 
 export interface PlanFinding {
@@ -33,7 +41,7 @@ export interface PlanFinding {
 export async function planRestore(
   client: ArchiveClient,
   { objects, strangers }: Catalog,
-  trust: Trust | null,
+  { trust, nowMs }: { readonly trust: Trust | null; readonly nowMs: () => number },
 ): Promise<Plan> {
   const findings: PlanFinding[] = strangers.map((object) => ({
     kind: 'extra',
@@ -41,20 +49,29 @@ export async function planRestore(
     message: 'no archive writes an object of that name',
   }));
   const read: PlannedBatch[] = [];
+  const notes: { readonly batch: PlannedBatch; readonly note: string }[] = [];
+  const begins = new Map<string, number>();
   for (const object of objects.values()) {
     if (object.named.kind !== 'manifest') continue;
-    const opened = await openObject(client, object);
+    const opened = await openManifest(client, object);
     findings.push(...(opened.ok ? opened.value.findings : [opened.error]));
     if (!opened.ok) continue;
-    const manifest = parseManifest(opened.value.content.toString('utf8'));
-    if (manifest === null)
-      findings.push({ kind: 'tampered', object: object.key, message: 'it is no manifest' });
-    else read.push({ object: object.key, agent: object.named.agent, manifest });
+    const { from, to, segments, checkpoints } = opened.value.manifest;
+    const { agent } = object.named;
+    const named = segments.map(({ key, records }) => ({ key, records }));
+    const endsMs = Math.min(...segments.map(({ retain_until }) => Date.parse(retain_until)));
+    const batch = { object: object.key, agent, from, to, segments: named, endsMs };
+    read.push(batch);
+    notes.push(...checkpoints.map((note) => ({ batch, note })));
+    for (const { key, streams } of segments)
+      for (const { stream, from: seq } of objects.has(key) ? streams : [])
+        begins.set(stream, Math.min(seq, begins.get(stream) ?? seq));
   }
   const batches = dropRepeated(read.sort(inOrder));
-  findings.push(...findHoles(batches));
-  const signed = gatherCheckpoints(batches, trust);
-  const named = new Set(read.flatMap(({ manifest }) => manifest.segments.map(({ key }) => key)));
+  const holes = findHoles(batches, nowMs());
+  findings.push(...holes.findings);
+  const signed = gatherCheckpoints(notes, batches, trust);
+  const named = new Set(read.flatMap(({ segments }) => segments.map(({ key }) => key)));
   const loose = [...objects.values()]
     .filter(({ key, named: { kind } }) => kind === 'segment' && !named.has(key))
     .sort((one, other) => one.named.first - other.named.first)
@@ -62,68 +79,97 @@ export async function planRestore(
   return {
     batches,
     loose,
+    beheaded: [...begins].filter(([, seq]) => seq > 0).map(([stream]) => stream),
     checkpoints: signed.checkpoints,
     findings: [...findings, ...signed.findings],
+    notes: holes.notes,
   };
+}
+
+export interface OpenedManifest {
+  readonly manifest: Manifest;
+  readonly findings: readonly ObjectFinding[];
+}
+
+/** Reads a manifest; the error is the finding where no version of it is one. Rejects with ArchiveError. */
+export async function openManifest(
+  client: ArchiveClient,
+  object: CatalogObject,
+): Promise<Result<OpenedManifest, ObjectFinding>> {
+  const opened = await openObject(client, object);
+  if (!opened.ok) return opened;
+  const manifest = parseManifest(opened.value.content.toString('utf8'));
+  if (manifest !== null) return ok({ manifest, findings: opened.value.findings });
+  const message = 'it is no manifest, or none that places each of its records once';
+  return err({ kind: 'tampered', object: object.key, message });
 }
 
 /** By agent, then by the first record; of two that begin with the same one, the longer comes first. */
 function inOrder(one: PlannedBatch, other: PlannedBatch): number {
   if (one.agent !== other.agent) return one.agent < other.agent ? -1 : 1;
-  return one.manifest.from - other.manifest.from || other.manifest.to - one.manifest.to;
+  return one.from - other.from || other.to - one.to;
 }
 
 /** A batch that was put again after a crash has a second manifest, over the same segments or fewer. */
 function dropRepeated(batches: readonly PlannedBatch[]): readonly PlannedBatch[] {
   const taken = new Map<string, number>();
-  return batches.filter(({ manifest: { segments } }) => {
+  return batches.filter(({ segments }) => {
     const isNew = segments.some(({ key, records }) => records > (taken.get(key) ?? 0));
     for (const { key, records } of segments) taken.set(key, Math.max(records, taken.get(key) ?? 0));
     return isNew;
   });
 }
 
-/** Numbers of an agent's ledger that stand in no batch: a manifest, and perhaps more, is missing. */
-function findHoles(batches: readonly PlannedBatch[]): readonly PlanFinding[] {
+/**
+ * Numbers of an agent's ledger that stand in no batch: a manifest, and perhaps more, is missing. Behind one whose
+ * retention is over, its own may have been as well; what the streams lack is then for their chains to say.
+ */
+function findHoles(
+  batches: readonly PlannedBatch[],
+  nowMs: number,
+): Pick<Plan, 'findings' | 'notes'> {
   const findings: PlanFinding[] = [];
-  const ends = new Map<string, number>();
-  for (const { object, agent, manifest } of batches) {
-    const end = ends.get(agent) ?? manifest.from;
-    if (manifest.from > end)
-      findings.push({
-        kind: 'missing',
-        object,
-        message: `records ${end} to ${manifest.from - 1} of ${agent} are in no manifest before this one: a manifest is missing`,
-      });
-    ends.set(agent, Math.max(end, manifest.to));
+  const notes: string[] = [];
+  const lasts = new Map<string, Pick<PlannedBatch, 'to' | 'endsMs'>>();
+  for (const { object, agent, from, to, endsMs } of batches) {
+    // Of what was before the first one there is no manifest left that could end later.
+    const last = lasts.get(agent) ?? { to: 0, endsMs: -Infinity };
+    const message = `records ${last.to} to ${from - 1} of ${agent} are in no manifest before this one`;
+    if (from > last.to && last.endsMs <= nowMs)
+      notes.push(`${object}: ${message}; they expired, or were never archived`);
+    else if (from > last.to)
+      findings.push({ kind: 'missing', object, message: `${message}: a manifest is missing` });
+    lasts.set(agent, { to: Math.max(last.to, to), endsMs });
   }
-  return findings;
+  return { findings, notes };
 }
 
+/** Those of repeated batches as well: each was signed, and whoever adds a manifest takes none away. */
 function gatherCheckpoints(
+  notes: readonly { readonly batch: PlannedBatch; readonly note: string }[],
   batches: readonly PlannedBatch[],
   trust: Trust | null,
 ): Pick<Plan, 'checkpoints' | 'findings'> {
   const findings: PlanFinding[] = [];
   const checkpoints = new Map<string, CarriedCheckpoint[]>();
-  const newest = new Map(batches.map(({ agent, object }) => [agent, object]));
-  for (const { object, agent, manifest } of batches)
-    for (const note of manifest.checkpoints) {
-      const read = readNote(note, trust);
-      if (!read.ok) {
-        findings.push({ kind: 'signature', object, message: read.error });
-        continue;
-      }
-      const { origin } = read.value;
-      const known = checkpoints.get(origin) ?? [];
-      checkpoints.set(origin, known);
-      known.push({ ...read.value, object, isNewest: newest.get(agent) === object });
+  const newest = new Map(batches.map(({ agent, from }) => [agent, from]));
+  for (const { batch, note } of notes) {
+    const { object, agent, to } = batch;
+    const read = readNote(note, trust);
+    if (!read.ok) {
+      findings.push({ kind: 'signature', object, message: read.error });
+      continue;
     }
+    const { origin } = read.value;
+    const known = checkpoints.get(origin) ?? [];
+    checkpoints.set(origin, known);
+    known.push({ ...read.value, object, isNewest: to > (newest.get(agent) ?? 0) });
+  }
   return { checkpoints, findings };
 }
 
 /** With trust, only what a trusted key has signed; without, what stands there. */
-function readNote(note: string, trust: Trust | null): Result<Checkpoint, string> {
+export function readNote(note: string, trust: Trust | null): Result<Checkpoint, string> {
   const parsed = parseNote(note);
   const checkpoint = parsed.ok ? parseCheckpoint(parsed.value.text) : null;
   if (checkpoint === null) return { ok: false, error: 'a checkpoint in it is none' };

@@ -7,8 +7,10 @@ import type { StreamOutcome, StreamProof } from './stream-proof.ts';
 export interface RestoreTarget {
   /** Takes records in the ledger's order, on disk when it resolves. The error says why it does not go on. */
   take(records: readonly StoredRecord[]): Promise<TargetOutcome>;
-  /** After the last record; resolves with what is against the end of it. */
-  finish(): Promise<TargetOutcome>;
+  /** After the last record; resolves with what is against the end of it. `isAll`: there was no obstacle. */
+  finish(isAll: boolean): Promise<TargetOutcome>;
+  /** Lets go of it, whatever came of the restore. */
+  close(): Promise<void>;
 }
 
 export type TargetOutcome =
@@ -38,7 +40,7 @@ export interface Restoration {
   readonly objects: number;
   readonly bytes: number;
   readonly is_trusted: boolean;
-  readonly streams: readonly Omit<StreamOutcome, 'findings' | 'note'>[];
+  readonly streams: readonly Omit<StreamOutcome, 'findings' | 'notes'>[];
   readonly findings: readonly RestoreFinding[];
   readonly notes: readonly string[];
 }
@@ -78,12 +80,19 @@ export function conclude(run: Run, isTrusted: boolean, obstacle: string | null):
   const findings: RestoreFinding[] = [
     ...run.findings,
     // What could not be read to its end cannot be told to be cut off.
-    ...(obstacle === null ? outcomes.flatMap(findingsOf) : []),
+    ...outcomes.flatMap(findingsOf).filter(({ kind }) => obstacle === null || kind !== 'cut_off'),
   ];
-  const notes = [...run.notes, ...outcomes.flatMap(({ note }) => note ?? [])];
+  const unsigned = outcomes.filter(({ records, checkpointed }) => checkpointed < records);
+  const notes = [...run.notes];
   if (obstacle !== null) notes.push(obstacle);
-  if (run.records === 0 && obstacle === null) notes.push('the archive holds no record');
-  const isRead = obstacle === null && run.records > 0;
+  else {
+    notes.push(...outcomes.flatMap((outcome) => outcome.notes));
+    if (isTrusted) notes.push(...unsigned.map(describeUnsigned));
+    if (run.records === 0) notes.push('the archive holds no record');
+  }
+  // Whoever asks for signatures is not told that what nobody has signed is whole.
+  const isProven = run.records > 0 && !(isTrusted && unsigned.length > 0);
+  const isRead = obstacle === null && isProven;
   return {
     verdict: findings.length > 0 ? 'broken' : isRead ? 'intact' : 'cannot_tell',
     records: run.records,
@@ -92,10 +101,14 @@ export function conclude(run: Run, isTrusted: boolean, obstacle: string | null):
     objects: run.opened.size,
     bytes: run.bytes,
     is_trusted: isTrusted,
-    streams: outcomes.map(({ findings: _findings, note: _note, ...rest }) => rest),
+    streams: outcomes.map(({ findings: _findings, notes: _notes, ...rest }) => rest),
     findings,
     notes,
   };
+}
+
+function describeUnsigned({ stream, records, checkpointed }: StreamOutcome): string {
+  return `${stream}: ${records - checkpointed} of ${records} records are under no checkpoint that a trusted key has signed: whether they are genuine cannot be told`;
 }
 
 function findingsOf({ findings }: StreamOutcome): readonly RestoreFinding[] {

@@ -1,68 +1,38 @@
 /** Where an archive is restored to: a store of record, or a folder that `sealtrail verify` reads. */
 import { join } from 'node:path';
 import type { Filesystem } from '../../ledger/filesystem.ts';
-import { SEGMENT_BYTES_DEFAULT, segmentName } from '../../ledger/segment.ts';
+import { listSegments, SEGMENT_BYTES_DEFAULT, segmentName } from '../../ledger/segment.ts';
 import { codeOf, messageOf } from '../../schemas/result.ts';
-import { readStreamHeads, type StoredHead } from '../heads.ts';
 import { createPostgresStore, type PostgresStoreOptions } from '../postgres.ts';
-import type { StoredRecord } from '../store.ts';
 import type { RestoreTarget, TargetOutcome } from './restoration.ts';
 import { linesOf } from './segment.ts';
 
-const HEADS_TIMEOUT_MS = 60_000;
 const NOTHING: TargetOutcome = { kind: 'taken', restored: 0, present: 0 };
 
-/** A PostgreSQL; migrated where the owner's URL is given. What it has is compared at the end of each stream. */
-export function createStoreTarget(
-  options: PostgresStoreOptions & { readonly url: string },
-): RestoreTarget {
+/** A PostgreSQL; migrated where the owner's URL is given. What it has is compared record by record. */
+export function createStoreTarget(options: PostgresStoreOptions): RestoreTarget {
   const store = createPostgresStore(options);
-  let heads: ReadonlyMap<string, StoredHead> | null = null;
-
-  async function open(): Promise<string | null> {
-    if (options.ownerUrl !== undefined) {
-      const migrated = await store.migrate();
-      if (!migrated.ok) return `the store: ${migrated.error.message}`;
-    }
-    const { url, tls } = options;
-    const address = { url, timeoutMs: HEADS_TIMEOUT_MS, ...(tls !== undefined && { tls }) };
-    const read = await readStreamHeads(address, '');
-    if (!read.ok) return `the store: ${read.error}`;
-    heads = new Map(read.value.map((head) => [head.stream, head]));
-    return null;
-  }
+  let isMigrated = options.ownerUrl === undefined;
 
   return {
     take: async (records): Promise<TargetOutcome> => {
-      const obstacle = heads === null ? await open() : null;
-      if (obstacle !== null || heads === null) return { kind: 'failed', reason: obstacle ?? '' };
-      const fresh: StoredRecord[] = [];
-      for (const record of records) {
-        const { stream, seq } = record.event.chain;
-        const head = heads.get(stream);
-        if (head === undefined || seq >= head.next_seq) fresh.push(record);
-        else if (seq === head.next_seq - 1 && head.head_hash !== record.this_hash)
-          return { kind: 'refused', reason: `the store holds another record at ${stream} ${seq}` };
-      }
-      const appended = await store.appendRecords(fresh);
+      const migrated = isMigrated ? null : await store.migrate();
+      if (migrated?.ok === false)
+        return { kind: 'failed', reason: `the store: ${migrated.error.message}` };
+      isMigrated = true;
+      const appended = await store.appendRecords(records);
       if (!appended.ok) return { kind: 'failed', reason: `the store: ${appended.error.message}` };
       const { stored, repeated, refused } = appended.value;
       const [first] = refused;
       if (first !== undefined) return { kind: 'refused', reason: first.reason };
-      return {
-        kind: 'taken',
-        restored: stored,
-        present: repeated + records.length - fresh.length,
-      };
+      return { kind: 'taken', restored: stored, present: repeated };
     },
-    finish: async () => {
-      await store.close();
-      return NOTHING;
-    },
+    finish: () => Promise.resolve(NOTHING),
+    close: () => store.close(),
   };
 }
 
-/** A folder of segments. A segment that stands there must have the same bytes; others are not touched. */
+/** A folder of segments. One that stands there must have the same bytes, and none may that the archive does not have. */
 export function createFolderTarget(
   filesystem: Filesystem,
   dir: string,
@@ -72,6 +42,7 @@ export function createFolderTarget(
   let bytes = 0;
   let first = 0;
   let count = 0;
+  const own = new Set<number>();
 
   /** Whole segments only: after a crash the unfinished one is written again. */
   async function cut(): Promise<string | null> {
@@ -84,11 +55,20 @@ export function createFolderTarget(
       return `${path} holds other records`;
     if (standing === null || standing.length < content.length)
       await filesystem.replace(path, content);
+    own.add(first);
     first += count;
     parts = [];
     bytes = 0;
     count = 0;
     return null;
+  }
+
+  async function findStranger(): Promise<string | null> {
+    if (!(await filesystem.exists(dir))) return null;
+    const stranger = listSegments(await filesystem.list(dir)).find((one) => !own.has(one));
+    return stranger === undefined
+      ? null
+      : `${join(dir, segmentName(stranger))} is no segment of this archive`;
   }
 
   async function guard(work: () => Promise<TargetOutcome>): Promise<TargetOutcome> {
@@ -115,10 +95,11 @@ export function createFolderTarget(
         }
         return { kind: 'taken', restored: records.length, present: 0 };
       }),
-    finish: () =>
+    finish: (isAll) =>
       guard(async () => {
-        const refused = await cut();
+        const refused = (await cut()) ?? (isAll ? await findStranger() : null);
         return refused === null ? NOTHING : { kind: 'refused', reason: refused };
       }),
+    close: () => Promise.resolve(),
   };
 }

@@ -4,15 +4,18 @@
  * before that. Run again, it goes on: what a target has is proven once more and not written again.
  */
 import { splitRecord } from '../../ledger/frame.ts';
+import type { SeenPurge } from '../../ledger/purge-check.ts';
+import { parsePurge, PURGE_ACTION } from '../../ledger/purge-record.ts';
 import type { Trust } from '../../ledger/trust.ts';
+import type { Json } from '../../schemas/event.ts';
 import type { SealedEvent } from '../../schemas/record.ts';
 import { messageOf } from '../../schemas/result.ts';
 import { readJson } from '../../schemas/untrusted-json.ts';
 import type { StoredRecord } from '../store.ts';
 import { openObject, readCatalog, type Catalog } from './catalog.ts';
 import { ArchiveError, type ArchiveClient } from './client.ts';
-import type { Manifest } from './manifest.ts';
-import { planRestore, type Plan } from './plan.ts';
+import { groupOf } from './layout.ts';
+import { openManifest, planRestore, readNote, type Plan, type PlannedBatch } from './plan.ts';
 import {
   conclude,
   createRun,
@@ -24,6 +27,8 @@ import {
 } from './restoration.ts';
 import { splitLines } from './segment.ts';
 import { createStreamProof } from './stream-proof.ts';
+
+type ReadOptions = Pick<RestoreOptions, 'client' | 'nowMs'>;
 
 export interface RestoreOptions {
   readonly client: ArchiveClient;
@@ -43,37 +48,47 @@ export async function restoreArchive(options: RestoreOptions): Promise<Restorati
   const isTrusted = options.trust !== null;
   try {
     const catalog = await readCatalog(options.client, options.agent);
-    const plan = await planRestore(options.client, catalog, options.trust);
+    const plan = await planRestore(options.client, catalog, options);
     run.findings.push(...plan.findings);
-    const unread = await restoreAll(options, catalog, plan, run);
-    const end = run.isRefused ? undefined : await options.target?.finish();
+    run.notes.push(...plan.notes);
+    const archive = { catalog, plan, purges: await findPurges(options, catalog, plan) };
+    const unread = await restoreAll(options, archive, run);
+    const end = run.isRefused ? undefined : await options.target?.finish(unread === null);
     const obstacle = unread ?? note(run, end, '');
     return conclude(run, isTrusted, obstacle);
   } catch (error) {
     if (!(error instanceof ArchiveError)) throw error;
     return conclude(run, isTrusted, `${messageOf(error)}; run it again, and it goes on`);
+  } finally {
+    await options.target?.close();
   }
+}
+
+interface Archive {
+  readonly catalog: Catalog;
+  readonly plan: Plan;
+  readonly purges: Purges;
 }
 
 async function restoreAll(
   options: RestoreOptions,
-  catalog: Catalog,
-  plan: Plan,
+  archive: Archive,
   run: Run,
 ): Promise<string | null> {
+  const { catalog, plan } = archive;
   const total = [...catalog.objects.values()].reduce(
     (sum, { versions }) => sum + (versions[0]?.bytes ?? 0),
     0,
   );
-  for (const { manifest } of plan.batches) {
-    const lines = await readBatch(options, catalog, manifest, run);
-    const obstacle = await takeLines(options, plan, lines, run);
+  for (const batch of plan.batches) {
+    const lines = await readBatch(options, catalog, batch, run);
+    const obstacle = await takeLines(options, archive, lines, run);
     if (obstacle !== null) return obstacle;
     options.onProgress?.(run.bytes, total);
   }
   for (const key of plan.loose) {
     const lines = await readLoose(options, catalog, key, run);
-    const obstacle = await takeLines(options, plan, lines, run);
+    const obstacle = await takeLines(options, archive, lines, run);
     if (obstacle !== null) return obstacle;
   }
   return null;
@@ -88,11 +103,19 @@ interface PlacedLine {
 
 /** The lines of a batch in the ledger's order, out of its segments. */
 async function readBatch(
-  options: RestoreOptions,
+  options: ReadOptions,
   catalog: Catalog,
-  manifest: Manifest,
+  { object: name }: PlannedBatch,
   run: Run,
 ): Promise<readonly PlacedLine[]> {
+  const object = catalog.objects.get(name);
+  const opened = object && (await openManifest(options.client, object));
+  // It was one when the plan was made.
+  if (opened?.ok !== true) {
+    run.findings.push(opened?.error ?? missing(name));
+    return [];
+  }
+  const { manifest } = opened.value;
   const contents: (readonly string[])[] = [];
   for (const { key, retain_until } of manifest.segments) {
     const isOver = Date.parse(retain_until) <= options.nowMs();
@@ -110,7 +133,7 @@ async function readBatch(
 }
 
 async function readSegment(
-  { client }: RestoreOptions,
+  { client }: ReadOptions,
   catalog: Catalog,
   key: string,
   isOver: boolean,
@@ -148,7 +171,7 @@ async function readLoose(
   if (content === null) return [];
   const lines = splitLines(content).map((text, at) => ({ text, object: key, line: at + 1 }));
   const isBehind = ({ text }: PlacedLine): boolean => {
-    const { stream, seq } = chainOf(text) ?? { stream: '', seq: -1 };
+    const { stream, seq } = eventOf(text)?.chain ?? { stream: '', seq: -1 };
     return (run.proofs.get(stream)?.next() ?? 0) <= seq;
   };
   if (!lines.every(isBehind)) {
@@ -163,7 +186,7 @@ async function readLoose(
 /** Proves records, and hands on those of streams against which nothing speaks. */
 async function takeLines(
   { target }: RestoreOptions,
-  plan: Plan,
+  { plan, purges }: Archive,
   lines: readonly PlacedLine[],
   run: Run,
 ): Promise<string | null> {
@@ -178,7 +201,11 @@ async function takeLines(
     }
     const { stream, seq } = event.chain;
     const proof =
-      run.proofs.get(stream) ?? createStreamProof(stream, plan.checkpoints.get(stream) ?? []);
+      run.proofs.get(stream) ??
+      createStreamProof(stream, plan.checkpoints.get(stream) ?? [], {
+        first: { seq, prev_hash: record.prev_hash },
+        purge: purges.get(stream) ?? null,
+      });
     run.proofs.set(stream, proof);
     proof.take(seq, record, { segment: object, line });
     records.push({ event, ...record });
@@ -204,6 +231,34 @@ function note(run: Run, outcome: TargetOutcome | undefined, object: string): str
   return null;
 }
 
+type Purges = ReadonlyMap<string, SeenPurge>;
+
+/**
+ * The newest purge of each stream that does not begin with its first record: it is told later in the ledger than
+ * what it explains, so the archive is read once more. With trust, its checkpoint must be one that is trusted.
+ */
+async function findPurges(
+  options: RestoreOptions,
+  catalog: Catalog,
+  { batches, beheaded }: Plan,
+): Promise<Purges> {
+  const purges = new Map<string, SeenPurge>();
+  const first = createRun();
+  for (const batch of beheaded.length === 0 ? [] : batches)
+    for (const { text } of await readBatch(options, catalog, batch, first)) {
+      if (!text.includes(PURGE_ACTION)) continue;
+      const event = eventOf(text);
+      const purge = event === null ? null : parsePurge(event as unknown as Json);
+      if (event === null || purge === null || !beheaded.includes(purge.stream)) continue;
+      const { stream, seq } = event.chain;
+      const isOwn = groupOf(stream)?.agent === groupOf(purge.stream)?.agent;
+      const isNewer = purge.size > (purges.get(purge.stream)?.size ?? 0);
+      if (isOwn && isNewer && readNote(purge.checkpoint, options.trust).ok)
+        purges.set(purge.stream, { ...purge, record: { stream, seq } });
+    }
+  return purges;
+}
+
 /** The event where it says its place in the chain; what else is wrong with it shows in its hash. */
 function sealedEventOf(eventText: string): SealedEvent | null {
   const event = readJson(eventText) as Partial<SealedEvent> | null;
@@ -212,7 +267,7 @@ function sealedEventOf(eventText: string): SealedEvent | null {
   return event as SealedEvent;
 }
 
-function chainOf(text: string): SealedEvent['chain'] | null {
+function eventOf(text: string): SealedEvent | null {
   const record = splitRecord(text);
-  return record === null ? null : (sealedEventOf(record.eventText)?.chain ?? null);
+  return record === null ? null : sealedEventOf(record.eventText);
 }

@@ -10,7 +10,7 @@ const zip = promisify(gzip);
 const unzip = promisify(gunzip);
 
 /** Nothing that an archive holds is larger; what claims to be is a bomb. */
-const CONTENT_BYTES_MAX = 256 * 1024 * 1024;
+export const CONTENT_BYTES_MAX: number = 256 * 1024 * 1024;
 
 /** The lines of records, newlines included. */
 export function linesOf(records: readonly StoredRecord[]): Buffer {

@@ -63,12 +63,18 @@ export function writerPolicyOf({ bucket, prefix }: Pick<ArchiveAddress, 'bucket'
     Version: '2012-10-17',
     Statement: [
       {
-        Sid: 'SealtrailObjects',
+        Sid: 'SealtrailWrite',
+        Effect: 'Allow',
+        Action: ['s3:PutObject', 's3:PutObjectRetention', 's3:AbortMultipartUpload'],
+        // Not holds/: a host that was taken over must not be able to say that a matter is settled.
+        Resource: ['segments', 'manifests', 'anchors'].map(
+          (folder) => `arn:aws:s3:::${bucket}/${prefix}${folder}/*`,
+        ),
+      },
+      {
+        Sid: 'SealtrailRead',
         Effect: 'Allow',
         Action: [
-          's3:PutObject',
-          's3:PutObjectRetention',
-          's3:AbortMultipartUpload',
           's3:GetObject',
           's3:GetObjectVersion',
           's3:GetObjectRetention',

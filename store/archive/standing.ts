@@ -5,7 +5,7 @@
 import type { ArchiveClient } from './client.ts';
 import { parseKey, segmentPrefix, type Group } from './layout.ts';
 import { listVersions, readVersion, type ObjectVersion } from './objects.ts';
-import { splitLines, unpack } from './segment.ts';
+import { CONTENT_BYTES_MAX, splitLines, unpack } from './segment.ts';
 
 export interface StandingSegment {
   readonly key: string;
@@ -39,6 +39,8 @@ export async function findStanding(
 
 /** Its content; null where that is not what its key names. */
 async function open(client: ArchiveClient, version: ObjectVersion): Promise<Buffer | null> {
+  // Whoever puts a huge one there must not fill this process.
+  if (version.bytes > CONTENT_BYTES_MAX) return null;
   const unpacked = await unpack(
     await readVersion(client, version),
     parseKey(version.key)?.digest ?? '',

@@ -5,7 +5,7 @@
  */
 import type { ArchiveLock } from '../../schemas/archive-config.ts';
 import type { StoredRecord } from '../store.ts';
-import type { ArchiveClient } from './client.ts';
+import { ArchiveError, type ArchiveClient } from './client.ts';
 import { digestOf, groupOf, manifestKey, segmentKey, type Group } from './layout.ts';
 import {
   ARCHIVE_VERSION,
@@ -51,7 +51,8 @@ export function createArchiveWriter(options: ArchiveWriterOptions): ArchiveWrite
   /** Until the class of its newest record lets it go, and a day at least: a lock is never in the past. */
   function retainUntil(label: string, records: readonly NumberedRecord[]): Date {
     const days = options.retainDays[label] ?? Math.max(...Object.values(options.retainDays));
-    const newestMs = Math.max(...records.map(receivedMs));
+    // Not as arguments of Math.max: a batch may have a hundred thousand.
+    const newestMs = records.reduce((newest, one) => Math.max(newest, receivedMs(one)), 0);
     return new Date(Math.max(newestMs + days * DAY_MS, options.nowMs() + DAY_MS));
   }
 
@@ -79,7 +80,9 @@ export function createArchiveWriter(options: ArchiveWriterOptions): ArchiveWrite
   ): Promise<ManifestSegment> {
     const until = retainUntil(group.label, records);
     const head = await headObject(client, key, versionId);
-    if (head !== null) await confirmLock(client, lock, { key, retainUntil: until }, head);
+    if (head === null)
+      throw new ArchiveError('NotThere', 0, `${key} stood there, and has gone since: put again`);
+    await confirmLock(client, lock, { key, retainUntil: until }, head);
     return describe(key, records, until);
   }
 

@@ -11,14 +11,8 @@ import { afterAll, beforeAll, expect, vi } from 'vitest';
 import type { StreamPlan } from '../../agent/retain/plan.ts';
 import type { Config } from '../../schemas/config.ts';
 import { REGIMES } from '../../schemas/regimes.ts';
-import { createAudit } from '../../sdk/index.ts';
-import {
-  CLI,
-  runCli,
-  startAgentProcess,
-  VOCABULARY,
-  type AgentProcess,
-} from '../support/agent-process.ts';
+import { CLI, runCli, startAgentProcess, type AgentProcess } from '../support/agent-process.ts';
+import { customerRead, recordEvents } from '../support/record-one-event.ts';
 import { describeTask } from './criterion.ts';
 
 const CLOCK = join(import.meta.dirname, '../support/long-ago.mjs');
@@ -39,7 +33,12 @@ beforeAll(async () => {
     config: { checkpoints: { interval_ms: 20, anchor_interval_ms: 1_000 } },
     env,
   });
-  for (const tenant of TENANTS) await recordEvents(tenant);
+  for (const tenant of TENANTS)
+    await recordEvents(
+      agent,
+      tenant,
+      Array.from({ length: EVENTS }, (_, at) => customerRead(`c-${at}`, `u-${at}`)),
+    );
   await agent.delivered(120_000);
   expect(await agent.stop()).toBe(0);
   // From here on it is today.
@@ -93,28 +92,6 @@ afterAll(async () => {
   await blocker.end();
   await agent[Symbol.asyncDispose]();
 });
-
-async function recordEvents(tenant: string): Promise<void> {
-  const audit = createAudit({
-    service: 'shop',
-    vocabulary: VOCABULARY,
-    socketPath: agent.socketPath,
-    redactionKey: await agent.redactionKey(),
-    timeoutMs: 30_000,
-    tenant,
-  });
-  await Promise.all(
-    Array.from({ length: EVENTS }, (_, at) =>
-      audit.record({
-        action: 'customer.read',
-        outcome: 'success',
-        actor: { type: 'user', id: `u-${at}`, name: 'Ada' },
-        resource: { type: 'customer', id: `c-${at}` },
-      }),
-    ),
-  );
-  await audit.close();
-}
 
 async function connect(): Promise<pg.Client> {
   const client = new pg.Client(await agent.databaseUrl('admin'));

@@ -14,6 +14,7 @@ const files = readdirSync(CONFIG, { recursive: true, withFileTypes: true })
 
 test('there are a default and its examples', () => {
   expect(files.toSorted()).toEqual([
+    'examples/anchors.yaml',
     'examples/elasticsearch.yaml',
     'examples/external-postgresql.yaml',
     'examples/gateway-tls.yaml',

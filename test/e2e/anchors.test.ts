@@ -3,13 +3,8 @@ import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { startWitness, type RunningWitness } from '../../agent/witness.ts';
-import { createAudit } from '../../sdk/index.ts';
-import {
-  runCli,
-  startAgentProcess,
-  VOCABULARY,
-  type AgentProcess,
-} from '../support/agent-process.ts';
+import { runCli, startAgentProcess, type AgentProcess } from '../support/agent-process.ts';
+import { recordOneEvent } from '../support/record-one-event.ts';
 import { silentLog } from '../support/append-stage.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { readRecords } from '../support/outcome.ts';
@@ -58,24 +53,6 @@ const anchorsOf = (file: string): object => ({
 });
 const DEAD = 'dead+70c262a8+BFvzYbwX+fp6U+93H8x3PbwuahYNKacDlroNbVeRQKQp';
 
-async function record(agent: AgentProcess): Promise<string> {
-  const audit = createAudit({
-    service: 'shop',
-    vocabulary: VOCABULARY,
-    socketPath: agent.socketPath,
-    redactionKey: await agent.redactionKey(),
-    timeoutMs: 30_000,
-  });
-  const { event_id } = await audit.record({
-    action: 'customer.read',
-    outcome: 'success',
-    actor: { type: 'user', id: 'u-1', name: 'Ada' },
-    resource: { type: 'customer', id: 'c-1', tenant_id: 'acme' },
-  });
-  await audit.close();
-  return event_id;
-}
-
 /** Lets the witnesses know the agent's key, and waits until a quorum has something newer than before. */
 async function anchored(agent: AgentProcess): Promise<void> {
   const { stdout } = await runCli(['keys', 'list', '--data-dir', agent.dir]);
@@ -118,7 +95,7 @@ test('a proof says by when and by whom it was anchored, one dead anchor aside; a
       anchors: { ...anchorsOf(join(outside.path, 'proven.ndjson')), quorum: 3 },
     },
   });
-  const id = await record(agent);
+  const id = await recordOneEvent(agent);
   await anchored(agent);
   await anchored(agent);
   const { checkpoints } = await agent.status();
@@ -183,7 +160,7 @@ test('a data directory that is put back to an older copy is noticed by its ancho
     exporters: {},
     config: { checkpoints: FAST, anchors: anchorsOf(path) },
   });
-  await record(agent);
+  await recordOneEvent(agent);
   await anchored(agent);
   await agent.stop();
   await using copy = await makeTempDir();
@@ -191,7 +168,7 @@ test('a data directory that is put back to an older copy is noticed by its ancho
   // Untouched, it goes on.
   await agent.start();
   const first = await incarnationOf(agent);
-  await record(agent);
+  await recordOneEvent(agent);
   await anchored(agent);
   expect((await agent.status()).rollback).toBeNull();
   await agent.stop();
@@ -206,7 +183,7 @@ test('a data directory that is put back to an older copy is noticed by its ancho
   );
   expect(rollback).toContain(first);
   expect(await incarnationOf(agent)).not.toBe(first);
-  await record(agent);
+  await recordOneEvent(agent);
   await anchored(agent);
   expect((await reasonsOf(agent.dir)).at(-1)).toBe(rollback);
   await agent.stop();
@@ -245,7 +222,7 @@ test('after an unclean stop with no anchor in reach a new incarnation begins; af
   await agent.start();
   expect(await incarnationOf(agent), 'stopped, and nobody answers').toBe(first);
   // Ingest and signing go on while no anchor answers.
-  await record(agent);
+  await recordOneEvent(agent);
   const signed = (await agent.status()).checkpoints?.anchor_size ?? 0;
   await vi.waitFor(async () => {
     expect((await agent.status()).checkpoints?.anchor_size).toBeGreaterThan(signed);
@@ -264,7 +241,7 @@ test('of two that live on one copy the witness stops the second, while it runs',
   const anchors = anchorsOf(join(outside.path, 'cloned.ndjson'));
   const config = { checkpoints: FAST, anchors };
   await using agent = await startAgentProcess({ exporters: {}, config });
-  await record(agent);
+  await recordOneEvent(agent);
   await anchored(agent);
   await agent.stop();
   await using place = await makeTempDir();
@@ -281,6 +258,6 @@ test('of two that live on one copy the witness stops the second, while it runs',
     /^(rollback|fork): .*it holds size \d+ of sealtrail\/test\//,
   );
   expect(loser.output()).toContain('the ledger is older than what has left it, or lives twice');
-  await record(loser);
-  await record(other);
+  await recordOneEvent(loser);
+  await recordOneEvent(other);
 });

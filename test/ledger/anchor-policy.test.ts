@@ -26,7 +26,7 @@ function witness(name: string): {
       return {
         kind: 'cosignature',
         anchor: `witness/${name}`,
-        time: new Date(ms).toISOString(),
+        time: new Date(Math.min(ms, NOW)).toISOString(),
         line,
       };
     },
@@ -73,6 +73,17 @@ test('a minority that colludes on an old time, or repeats itself, moves nothing'
   expect(await judge('1', [stale])).toMatchObject({ ok: false, error: { kind: 'cannot_tell' } });
   const other = await a.sign(text.replace('\n4\n', '\n5\n'), NOW);
   expect(await judge('1', [other, right])).toMatchObject({ ok: false, error: { kind: 'invalid' } });
+  const never = await a.sign(text, 2 ** 63);
+  expect(await judge('1', [never]), 'a time that no date is').toMatchObject({
+    ok: false,
+    error: { kind: 'cannot_tell' },
+  });
+  const more = await a.sign(`${text}\nmore\n`, NOW);
+  const line = more.kind === 'cosignature' ? `more\n\n${more.line}` : '';
+  expect(await judge('1', [{ ...more, line } as AnchorEvidence])).toMatchObject({
+    ok: false,
+    error: { kind: 'invalid' },
+  });
   const stranger = await witness('d').sign(text, NOW);
   expect(await judge('1', [stranger])).toMatchObject({ ok: false, error: { kind: 'cannot_tell' } });
   expect(await judge('1', [stranger, right])).toMatchObject({ ok: true, value: { by: ['b'] } });
@@ -91,12 +102,17 @@ test('a policy with a fault is refused by its line', () => {
     [`witness a ${a}\ngroup g 1 z\nquorum g`, 'line 2'],
     [`witness a ${a}\nquorum 1\nquorum 1`, 'line 3'],
     ['log x', 'line 1'],
+    [`quorum 2\nwitness a ${a}`, 'line 1: no such quorum'],
+    [`witness 2 ${a}\nwitness b ${b}\nquorum 2`, 'line 1: a name that means a number'],
   ];
   for (const [text, message] of faults)
     expect(parsePolicy(text), text).toMatchObject({
       ok: false,
       error: expect.stringContaining(message) as string,
     });
+  const early = parsePolicy(`witness a ${a}\nquorum all\nwitness b ${b}\n`);
+  if (!early.ok) throw new Error(early.error);
+  expect(early.value.isEnough(new Set(['a'])), 'all are those behind the line as well').toBe(false);
   const groups = parsePolicy(
     `# who\nwitness a ${a}\nwitness b ${b}\ngroup g any a b\ngroup h all g a\nquorum h\n`,
   );

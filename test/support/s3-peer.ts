@@ -10,6 +10,10 @@ export interface S3Peer extends HttpPeer {
   readonly stored: ReadonlyMap<string, Buffer>;
   /** Answers every request with this error of S3; null: none. */
   setError(error: { readonly code: string; readonly status: number } | null): void;
+  /** Puts an object, or takes one away, behind the agent's back. */
+  put(key: string, body: Buffer | null): void;
+  /** Lists objects whose key has this in it, and says that none of them is there. */
+  conceal(part: string): void;
   /** Takes objects and locks none of them, whatever it is asked. */
   dropLocks(): void;
 }
@@ -32,6 +36,12 @@ export async function startS3Peer(): Promise<S3Peer> {
   const kept = new Map<string, Kept>();
   let error: { readonly code: string; readonly status: number } | null = null;
   let isLocking = true;
+  let concealed: string | null = null;
+
+  function keep(key: string, body: Buffer, mode: string | null, until: string | null): void {
+    const etag = `"${createHash('md5').update(body).digest('hex')}"`;
+    kept.set(key, { body, etag, mode, until });
+  }
 
   function handle({ method, url, headers, body }: PeerRequest): PeerAnswer | string {
     if (error !== null)
@@ -66,18 +76,14 @@ export async function startS3Peer(): Promise<S3Peer> {
     }
     if (method === 'PUT') {
       const md5 = createHash('md5').update(body);
-      if (headers['content-md5'] !== md5.copy().digest('base64')) return 'Content-MD5 is wrong';
+      if (headers['content-md5'] !== md5.digest('base64')) return 'Content-MD5 is wrong';
       const header = (name: string): string | null =>
         isLocking ? String(headers[`x-amz-object-lock-${name}`] ?? '') : null;
-      kept.set(key, {
-        body,
-        etag: `"${md5.digest('hex')}"`,
-        mode: header('mode'),
-        until: header('retain-until-date'),
-      });
+      keep(key, body, header('mode'), header('retain-until-date'));
       return { status: 200, body: '' };
     }
-    if (standing === undefined) return { status: 404, body: '' };
+    const isConcealed = method === 'HEAD' && concealed !== null && key.includes(concealed);
+    if (standing === undefined || isConcealed) return { status: 404, body: '' };
     if (method === 'GET') return { status: 200, type: 'application/gzip', body: standing.body };
     const { mode, until, etag } = standing;
     return {
@@ -101,6 +107,11 @@ export async function startS3Peer(): Promise<S3Peer> {
     get stored() {
       return new Map([...kept].map(([key, { body }]) => [key, body]));
     },
+    put: (key, body) => {
+      if (body === null) kept.delete(key);
+      else keep(key, body, null, null);
+    },
+    conceal: (part) => (concealed = part),
     setError: (next) => (error = next),
     dropLocks: () => (isLocking = false),
   };

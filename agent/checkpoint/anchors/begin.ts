@@ -8,7 +8,7 @@ import { createRounds, type Rounds, type RoundsOptions } from './rounds.ts';
 
 export interface BeginOptions extends Pick<
   RoundsOptions,
-  'clock' | 'log' | 'onConflict' | 'onFailed'
+  'clock' | 'log' | 'heard' | 'onConflict' | 'onFailed'
 > {
   readonly config: AnchorsConfig;
   /** Keys that this agent signs with, and has signed with; they may become more. */

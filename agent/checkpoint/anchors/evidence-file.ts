@@ -44,8 +44,9 @@ export function createEvidenceFile(filesystem: Filesystem, dir: string): Evidenc
     const path = evidencePath(dir, origin.split('/')[2] ?? '');
     if (!(await filesystem.exists(path))) {
       await (await filesystem.create(path)).close();
-      await filesystem.syncDir(dirname(path));
     }
+    // Also of a file that is there: its folder may not have been synced when it was made.
+    if (!noted.has(origin)) await filesystem.syncDir(dirname(path));
     const head = noted.get(origin) === size ? {} : { quorum, note };
     // After a torn line ours begins a new one.
     const begin = noted.has(origin) ? '' : '\n';
@@ -69,30 +70,44 @@ export function createEvidenceFile(filesystem: Filesystem, dir: string): Evidenc
   };
 }
 
-/** Reads the evidence of an incarnation, checkpoints in the order in which they were published. */
+/**
+ * Reads the evidence of an incarnation, checkpoints in the order in which they were published. With `above`, which is
+ * of a log of years: only of checkpoints that are larger, and none beyond the first that a quorum has.
+ */
 export async function readEvidence(
   filesystem: Filesystem,
   dir: string,
   incarnation: string,
+  above?: bigint,
 ): Promise<readonly AnchoredCheckpoint[]> {
   const path = evidencePath(dir, incarnation);
   const found = new Map<string, { head: Head; evidence: AnchorEvidence[] }>();
+  let reached: bigint | null = null;
+  const isWanted = (size: bigint): boolean =>
+    above === undefined || (size > above && (reached === null || size <= reached));
   if (!(await filesystem.exists(path))) return [];
   const file = await filesystem.openRead(path);
   try {
     for await (const lines of readLines(file, 0, await file.size()))
       for (const { bytes, whole } of lines) {
+        // A time-stamp is 5 KB of it, and most are of other checkpoints.
+        const [, stated] = SIZE.exec(bytes.toString('latin1', 0, SIZE_END)) ?? [];
+        if (stated !== undefined && !isWanted(BigInt(stated))) continue;
         const line = whole ? parseLine(bytes.toString('utf8')) : null;
         if (line === null) continue;
-        const known = found.get(line.size);
-        if (known !== undefined) known.evidence.push(line.evidence);
-        else if (line.head !== null)
-          found.set(line.size, { head: line.head, evidence: [line.evidence] });
+        const known = found.get(line.size) ?? (line.head && { head: line.head, evidence: [] });
+        if (known === null) continue;
+        known.evidence.push(line.evidence);
+        found.set(line.size, known);
+        const anchors = new Set(known.evidence.map(({ anchor }) => anchor)).size;
+        if (anchors >= known.head.quorum && isWanted(BigInt(line.size)))
+          reached = BigInt(line.size);
       }
   } finally {
     await file.close();
   }
-  return [...found].map(([size, { head, evidence }]) => ({
+  const chosen = [...found].filter(([size]) => isWanted(BigInt(size)));
+  return chosen.map(([size, { head, evidence }]) => ({
     size: BigInt(size),
     ...head,
     // Of an anchor that was asked twice the first answer counts: its time is the earlier one.
@@ -101,6 +116,10 @@ export async function readEvidence(
     ),
   }));
 }
+
+/** How each of our lines begins, and within how many bytes. */
+const SIZE = /^\{"size":"([0-9]{1,20})"/;
+const SIZE_END = 40;
 
 interface Head {
   readonly quorum: number;

@@ -6,8 +6,10 @@
  */
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { parseCheckpoint } from '../../../ledger/checkpoint.ts';
 import { isSameHash } from '../../../ledger/merkle/hash.ts';
+import { nodeFilesystem } from '../../../ledger/filesystem.ts';
 import { parseNote } from '../../../ledger/note.ts';
 import type { FileAnchorConfig } from '../../../schemas/anchor-config.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../../../schemas/result.ts';
@@ -17,13 +19,32 @@ import type { Anchor, AnchorFailure, HeldCheckpoint } from './anchor.ts';
 const READ_BYTES = 1024 * 1024;
 const NEWLINE = 0x0a;
 
+/** What makes a line last, so that a test can fail it. */
+export interface FileAnchorDisk {
+  sync(file: FileHandle): Promise<void>;
+  syncDir(dir: string): Promise<void>;
+}
+
+const DISK: FileAnchorDisk = {
+  sync: (file) => file.datasync(),
+  syncDir: (dir) => nodeFilesystem.syncDir(dir),
+};
+
 /** Creates the anchor of a file. Nothing is opened between two calls: the mount may come and go. */
-export function createFileAnchor(config: FileAnchorConfig, nowMs: () => number): Anchor {
+export function createFileAnchor(
+  config: FileAnchorConfig,
+  nowMs: () => number,
+  disk: FileAnchorDisk = DISK,
+): Anchor {
   const { path } = config;
   const name = `file/${config.name}`;
+  /** The largest checkpoint of each log that this process has seen on the disk, not only in the file. */
+  const durable = new Map<string, bigint>();
   /** The largest checkpoint of each log in the first `readBytes` of the file. */
   const newest = new Map<string, HeldCheckpoint>();
   let readBytes = 0;
+  /** Whether its entry in the folder is on the disk as well. */
+  let isNamed = false;
 
   function take(line: string): void {
     const value = readJson(line);
@@ -41,6 +62,8 @@ export function createFileAnchor(config: FileAnchorConfig, nowMs: () => number):
     const { size } = await file.stat();
     if (size < readBytes) {
       newest.clear();
+      durable.clear();
+      isNamed = false;
       readBytes = 0;
     }
     let rest = Buffer.alloc(0);
@@ -78,13 +101,21 @@ export function createFileAnchor(config: FileAnchorConfig, nowMs: () => number):
       const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT;
       const stored = await withFile(flags, async (file): Promise<HeldCheckpoint | null> => {
         await catchUp(file);
-        const held = newest.get(checkpoint.origin);
-        if (held?.size === checkpoint.size) return held;
+        const { origin, root } = checkpoint;
+        const held = newest.get(origin);
+        if (held?.size === checkpoint.size) {
+          const isOther = held.root !== null && !isSameHash(held.root, root);
+          if (isOther || durable.get(origin) === held.size) return held;
+          // After a failed fsync it can be read and need not be on the disk: it is written once more.
+        }
         const { size } = await file.stat();
         // After a torn line ours begins a new one.
         const begin = size === readBytes ? '' : '\n';
         await file.appendFile(`${begin}${JSON.stringify({ note })}\n`);
-        await file.datasync();
+        await disk.sync(file);
+        if (!isNamed) await disk.syncDir(dirname(path));
+        isNamed = true;
+        durable.set(origin, checkpoint.size);
         return null;
       });
       if (!stored.ok) return stored;

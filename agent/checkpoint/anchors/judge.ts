@@ -33,12 +33,14 @@ export interface JudgeInput {
   readonly policy: AnchorPolicy;
   /** File of the policy: paths in it are relative to it. */
   readonly policyPath: string;
-  /** When the newest round in the checkpoint was, by the agent's clock. */
+  /** Of a heartbeat in the checkpoint, by the agent's clock: it was signed no earlier. */
   readonly roundTime: string;
 }
 
 /** How far clocks may be apart before a time is no longer believed. */
 const CLOCK_MS_MAX = 600_000;
+/** No date is later: a witness that states a later time states none. */
+const SECONDS_MAX = 8_640_000_000_000n;
 
 /** Judges; rejects with nothing. */
 export async function judgeAnchors(input: JudgeInput): Promise<Result<Anchored, JudgeError>> {
@@ -80,6 +82,7 @@ async function timesOf(
   const { verifyToken } = await import('./timestamp-token.ts');
   const token = Buffer.from(evidence.token, 'base64');
   const found: [string, number][] = [];
+  // Which authority it is of nothing says but its chain: one that fails may be another's.
   for (const [name, path] of input.policy.authorities) {
     let authorities: string;
     try {
@@ -88,10 +91,12 @@ async function timesOf(
       return err({ kind: 'cannot_tell', message: messageOf(error) });
     }
     const time = await verifyToken(token, Buffer.from(input.note), authorities);
-    // Of which authority it is nothing says but its chain: one that fails may be another's.
     if (time.ok) found.push([name, time.value.getTime()]);
   }
-  return ok(found);
+  if (found.length < 2) return ok(found);
+  const names = found.map(([name]) => name).join(' and ');
+  const message = `one time-stamp is of ${names}: in the policy they are one authority, which counts once`;
+  return err({ kind: 'cannot_tell', message });
 }
 
 function cosignatureTimes(
@@ -105,10 +110,13 @@ function cosignatureTimes(
     if (opened.error.kind === 'no_known_key') return ok([]);
     return err({ kind: 'invalid', message: `a cosignature is wrong: ${opened.error.message}` });
   }
+  const { text: signed, verified } = opened.value;
+  // With an empty line in it, it would be a signature over more than the checkpoint.
+  if (signed !== text) return err({ kind: 'invalid', message: 'a cosignature is over other text' });
   return ok(
-    opened.value.verified.flatMap(({ key, bytes }) =>
+    verified.flatMap(({ key, bytes }) =>
       [...policy.witnesses]
-        .filter(([, witness]) => witness === key)
+        .filter(([, witness]) => witness === key && readTime(bytes) <= SECONDS_MAX)
         .map(([name]) => [name, Number(readTime(bytes)) * 1000] as const),
     ),
   );

@@ -30,6 +30,11 @@ export interface RoundsOptions {
   /** From [0, 1). */
   readonly random: () => number;
   readonly log: Logger;
+  /**
+   * Anchors whose claim without proof was heard. Once in the life of a process, whatever rounds there are in it: a
+   * witness that lies would else end one log after the other, each as soon as it is begun.
+   */
+  readonly heard: Set<string>;
   /** Another agent lives on a copy of this log, or it was put back: nothing more goes to it. */
   readonly onConflict: (origin: string, reason: string) => void;
   /** What was given could not be kept. */
@@ -44,8 +49,6 @@ interface Member {
   failures: number;
   failuresTotal: number;
   lastError: AnchorFailure | null;
-  /** A conflict without proof is heard once: a witness that lies must not end one log after the other. */
-  isHeard: boolean;
   isBusy: boolean;
   cancelRetry: () => void;
 }
@@ -65,7 +68,6 @@ export function createRounds(options: RoundsOptions): Rounds {
     failures: 0,
     failuresTotal: 0,
     lastError: null,
-    isHeard: false,
     isBusy: false,
     cancelRetry: () => undefined,
   }));
@@ -129,8 +131,8 @@ export function createRounds(options: RoundsOptions): Rounds {
     member.lastError = failure;
     if (!('held' in failure)) return;
     const isProven = failure.held.note !== null;
-    if (!isProven && member.isHeard) return;
-    member.isHeard ||= !isProven;
+    if (!isProven && options.heard.has(anchor.name)) return;
+    if (!isProven) options.heard.add(anchor.name);
     const { origin } = checkpoint;
     if (left.has(origin)) return;
     left.add(origin);

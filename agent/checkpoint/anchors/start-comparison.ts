@@ -4,7 +4,7 @@
  * this ledger must not go on where it ends.
  */
 import type { NoteVerifier } from '../../../ledger/signing.ts';
-import { messageOf } from '../../../schemas/result.ts';
+import { err, messageOf, type Result } from '../../../schemas/result.ts';
 import type { Logger, StartDoubt } from '../../ports.ts';
 import type { Anchor, AnchorFailure, Publication } from './anchor.ts';
 import { compareHeld } from './compare.ts';
@@ -59,8 +59,14 @@ async function askOne(
   signal: AbortSignal,
 ): Promise<AnchorFailure | null> {
   if (newest === null) return null;
+  // A mount that hangs hears of no signal.
+  const late = new Promise<Result<never, AnchorFailure>>((settle) =>
+    signal.addEventListener('abort', () =>
+      settle(err({ kind: 'unreachable', message: 'no answer in time' })),
+    ),
+  );
   try {
-    const held = await newest(own, signal);
+    const held = await Promise.race([newest(own, signal), late]);
     if (!held.ok) return held.error;
     const compared = await compareHeld(held.value, own, logKeys);
     return compared.ok ? null : compared.error;

@@ -79,7 +79,9 @@ export function createWitnessAnchor(
   function readCosignature(note: string, lines: string): Result<AnchorEvidence, AnchorFailure> {
     const opened = openNote(note + lines, [witnessKey]);
     const signature = opened.ok ? opened.value.verified[0] : undefined;
-    if (signature === undefined)
+    // With an empty line in its answer, the text would be another one: kept, it would refute every proof.
+    const isOver = opened.ok && note.startsWith(`${opened.value.text}\n`);
+    if (signature === undefined || !isOver)
       return refused('what it answers is no cosignature of its key over this checkpoint');
     const time = readTime(signature.bytes);
     const ahead = time - BigInt(Math.floor(nowMs() / 1000));

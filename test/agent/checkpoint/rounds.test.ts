@@ -57,7 +57,11 @@ interface Run extends AsyncDisposable {
   offer(size: number): Promise<void>;
 }
 
-async function begin(anchors: readonly Anchor[], quorum: number): Promise<Run> {
+async function begin(
+  anchors: readonly Anchor[],
+  quorum: number,
+  heard = new Set<string>(),
+): Promise<Run> {
   const folder = await makeTempDir();
   await mkdir(join(folder.path, 'anchor'));
   const clock = createFakeClock();
@@ -70,6 +74,7 @@ async function begin(anchors: readonly Anchor[], quorum: number): Promise<Run> {
     clock,
     random: () => 0.999,
     log: silentLog,
+    heard,
     onConflict: (_, reason) => void conflicts.push(reason),
     onFailed: (reason) => {
       throw new Error(reason);
@@ -157,10 +162,18 @@ test('a log that lives elsewhere is left at once; a claim without a note is hear
   const liar = scripted('liar');
   const held = { size: 99n, root: null, note: null };
   liar.failure = { kind: 'conflict_size', message: 'it holds size 99', held };
-  await using run = await begin([liar], 1);
+  const heard = new Set<string>();
+  await using run = await begin([liar], 1, heard);
   await run.offer(2);
   await run.rounds.settled();
   expect(run.conflicts).toEqual(['liar: it holds size 99']);
+  {
+    // The agent goes on in a new incarnation, whose rounds are others.
+    await using other = await begin([liar], 1, heard);
+    await other.offer(1);
+    await other.rounds.settled();
+    expect(other.conflicts, 'nor those of rounds that are begun anew').toEqual([]);
+  }
   expect(run.rounds.status().members[0]?.state).toBe('conflict');
   const published = liar.sizes.length;
   await run.offer(3);

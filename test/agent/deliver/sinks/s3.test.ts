@@ -100,7 +100,7 @@ test.each(FAULTS)(
     await whenDelivered(trial.loop, trial.durable);
     expect(trial.loop.report().dead_letters).toBe(0);
     expect(peer.violations).toEqual([]);
-    using client = archiveClient(configOf(peer));
+    using client = archiveClient({ ...configOf(peer), timeout_ms: 20_000 });
     expect(
       await restoreArchive({ client, trust: null, target: null, nowMs: Date.now }),
     ).toMatchObject({
