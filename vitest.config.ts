@@ -1,5 +1,6 @@
 import { defineConfig, type TestProjectConfiguration, type ViteUserConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { DEADLINE_MS } from './test/support/eventually.ts';
 
 /** Folders with the tests that take longest; what begins late and takes long keeps one core idle. */
 const LONG_FIRST = ['/test/e2e/crash', '/test/e2e/', '/test/fault/', '/test/store/'];
@@ -29,7 +30,15 @@ interface Group {
 
 function project(name: string, groupOrder: number, group: Group): TestProjectConfiguration {
   return {
-    test: { name, ...group, testTimeout: 30_000, hookTimeout: 60_000, sequence: { groupOrder } },
+    test: {
+      name,
+      ...group,
+      // Far above what a slow machine takes: only a failure waits that long.
+      testTimeout: 180_000,
+      hookTimeout: 180_000,
+      expect: { poll: { timeout: DEADLINE_MS } },
+      sequence: { groupOrder },
+    },
   };
 }
 

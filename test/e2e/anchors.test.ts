@@ -39,7 +39,7 @@ beforeAll(async () => {
   // A key that is nobody's: the agents' come in as they start.
   await writeFile(join(outside.path, 'keys.txt'), createTestLog().vkey);
   witnesses.push(await startOne('w1'), await startOne('w2'));
-}, 60_000);
+});
 afterAll(async () => {
   for (const witness of witnesses) await witness.stop();
   await outside[Symbol.asyncDispose]();

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { afterAll, beforeAll, expect, vi } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { createNatsSink } from '../../agent/deliver/sinks/nats.ts';
 import { subjectOf, tenantToken } from '../../agent/nats-subject.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
+import { eventually } from '../support/eventually.ts';
 import { startGatewayProcess, type GatewayProcess } from '../support/gateway-process.ts';
 import { whenShared } from '../support/gateway-trial.ts';
 import { testWhere } from '../support/host.ts';
@@ -91,10 +92,10 @@ test("a tenant's agent delivers its own records, through the gateway into the st
     const [own, foreign] = [createSealer(undefined, user), createSealer(undefined, other)];
     const record = { ...own.seal(), number: 0 };
     expect(await sink.deliver([record], signal)).toMatchObject({ kind: 'delivered', retry: [] });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const hashes = (await readStore(postgres.url('auditor'))).map(({ this_hash }) => this_hash);
       expect(hashes).toContain(record.this_hash);
-    }, 10_000);
+    });
     const refused = await sink.deliver([{ ...foreign.seal(), number: 1 }], signal);
     expect(refused).toMatchObject({
       kind: 'failed',

@@ -17,6 +17,7 @@ import {
   VOCABULARY,
   type AgentProcess,
 } from '../support/agent-process.ts';
+import { eventually } from '../support/eventually.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { readRecords } from '../support/outcome.ts';
 import { writeSigner } from '../support/signer.ts';
@@ -32,7 +33,7 @@ beforeAll(async () => {
     config: { checkpoints: { interval_ms: 20, anchor_interval_ms: 1_000 } },
   });
   vault = await makeTempDir();
-}, 60_000);
+});
 afterAll(async () => {
   await agent[Symbol.asyncDispose]();
   await vault[Symbol.asyncDispose]();
@@ -63,15 +64,12 @@ async function proveOne(name: string): Promise<void> {
     resource: { type: 'customer', id: name, tenant_id: 'acme' },
   });
   await audit.close();
-  await vi.waitFor(
-    async () => {
-      const proof = await proveEvent(agent.dir, event_id);
-      if (!proof.ok) throw new Error(proof.error);
-      expect((JSON.parse(proof.value) as { anchor: unknown }).anchor).not.toBeNull();
-      await writeFile(at(name), proof.value);
-    },
-    { timeout: 30_000, interval: 50 },
-  );
+  await eventually(async () => {
+    const proof = await proveEvent(agent.dir, event_id);
+    if (!proof.ok) throw new Error(proof.error);
+    expect((JSON.parse(proof.value) as { anchor: unknown }).anchor).not.toBeNull();
+    await writeFile(at(name), proof.value);
+  });
 }
 
 /** What `sealtrail check` does, without the process. */
@@ -180,15 +178,13 @@ test('a rotation of a stopped agent, and those that kill -9 cuts off, are comple
     const asked = runCli(['keys', 'rotate', '-d', agent.dir]);
     // As soon as it has begun, and a little later.
     await expect
-      .poll(() => readdir(join(agent.dir, 'keys')), { interval: 1, timeout: 30_000 })
+      .poll(() => readdir(join(agent.dir, 'keys')), { interval: 1 })
       .toContain('signing.key.next');
     await new Promise((resume) => setTimeout(resume, waitMs));
     await agent.kill();
     await asked;
     await agent.start();
-    await expect
-      .poll(async () => readdir(join(agent.dir, 'keys')), { timeout: 30_000 })
-      .not.toContain('rotation.json');
+    await expect.poll(async () => readdir(join(agent.dir, 'keys'))).not.toContain('rotation.json');
     // Killed before it had begun it is begun by asking again, under the key that lies there.
     const prepared = (await readdir(join(agent.dir, 'keys'))).includes('signing.key.next');
     if (prepared) await rotate();
@@ -249,7 +245,7 @@ test('a key behind a command takes over; when the command fails nothing is signe
   await writeFile(at('away'), '');
   const before = await agent.status();
   await expect
-    .poll(async () => (await agent.status()).checkpoints?.last_error ?? '', { timeout: 30_000 })
+    .poll(async () => (await agent.status()).checkpoints?.last_error ?? '')
     .toContain('code 7');
   expect((await agent.status()).append.records).toBeGreaterThanOrEqual(before.append.records);
   expect((await agent.status()).checkpoints?.state).toBe('retrying');

@@ -44,7 +44,7 @@ async function hangUp(
   const count = (): number => agent.output().split(text).length;
   const before = count();
   process.kill(agent.pid(), 'SIGHUP');
-  await until(() => count() > before, `"${text}" in the log`, 20_000);
+  await until(() => count() > before, `"${text}" in the log`);
 }
 
 async function send(agent: AgentProcess, tenant: string, id: string): Promise<string> {

@@ -88,7 +88,7 @@ describe('a connection that breaks', () => {
       open.length = 0;
     });
     await fc.assert(property, { seed: 20_260, numRuns: 40 });
-  }, 60_000);
+  });
 
   it('while the agent also puts events off still records each event once', async () => {
     const scenario = fc.record({
@@ -117,7 +117,7 @@ describe('a connection that breaks', () => {
       open.length = 0;
     });
     await fc.assert(property, { seed: 20_261, numRuns: 20 });
-  }, 60_000);
+  });
 
   it('is not noticed by the caller while the agent restarts on the same path', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'sealtrail-restart-'));

@@ -28,7 +28,7 @@ beforeAll(async () => {
   await run('npm', ['pack', '--workspace', 'sdk', '--pack-destination', dir], { cwd: ROOT });
   const tarball = readdirSync(dir).find((name) => name.endsWith('.tgz')) ?? '';
   await run('npm', ['install', '--no-audit', '--no-fund', join(dir, tarball)], { cwd: app });
-}, 120_000);
+});
 
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
@@ -114,7 +114,7 @@ it('has types that hold in a strict program, for all the examples of its README 
     (failed: { stdout: string }) => failed,
   );
   expect(checked.stdout).toBe('');
-}, 120_000);
+});
 
 const BODY = `
   const { auditContext } = await import('@sealtrail/sdk/express');

@@ -23,8 +23,7 @@ import { makeEvent } from '../support/events.ts';
 import { draft, TEST_KEY, TEST_VOCABULARY } from '../support/sdk-fixture.ts';
 
 const LOGIN = draft({ action: 'user.login' });
-const eventually = <T>(look: () => T): ReturnType<typeof expect.poll<T>> =>
-  expect.poll(look, { timeout: 10_000 });
+const eventually = <T>(look: () => T): ReturnType<typeof expect.poll<T>> => expect.poll(look);
 
 let dir = '';
 let spoolDir = '';

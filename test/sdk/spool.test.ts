@@ -23,7 +23,7 @@ const LOGIN = draft({ action: 'user.login' });
 const testMount = testWhere(mayMount, 'ENOSPC of the spool on a tmpfs: only root may mount one');
 
 /** Waits for a condition, for as long as a busy machine may need. */
-const eventually = <T>(look: () => T): Eventually<T> => expect.poll(look, { timeout: 10_000 });
+const eventually = <T>(look: () => T): Eventually<T> => expect.poll(look);
 type Eventually<T> = ReturnType<typeof expect.poll<T>>;
 
 let dir = '';

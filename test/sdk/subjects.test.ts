@@ -23,7 +23,7 @@ let audits: Audit<unknown>[] = [];
 beforeAll(async () => {
   server = await startPostgres();
   vault = await openVault(server.url('admin'));
-}, 60_000);
+});
 afterAll(async () => {
   await vault[Symbol.asyncDispose]();
   await server.stop();

@@ -132,9 +132,7 @@ test('after a kill -9 of the server itself what was confirmed is there', async (
   expect(second).toMatchObject({ adopted: false, port: first.port });
   expect(await ask(second.ownerUrl, 'SELECT count(*)::int FROM audit.events')).toBe(1_500);
   // The same store object connects again by itself; a first failure may tell it to.
-  await expect
-    .poll(async () => (await store.appendRecords([sealer.seal()])).ok, { timeout: 10_000 })
-    .toBe(true);
+  await expect.poll(async () => (await store.appendRecords([sealer.seal()])).ok).toBe(true);
   await store.close();
 });
 

@@ -1,5 +1,5 @@
 /** Events that are sent again, and what clients say of numbers: nobody else pays, nothing is acked wrongly. */
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { ulid } from 'ulid';
 import { createNumbering } from '../../../agent/append/numbering.ts';
 import { createOriginWindow } from '../../../agent/append/origin-window.ts';
@@ -12,6 +12,7 @@ import { canonicalize } from '../../../schemas/canonical.ts';
 import { canonicalEvent } from '../../../schemas/canonical-event.ts';
 import { admitted, openTestStage } from '../../support/append-stage.ts';
 import { makeEvent } from '../../support/events.ts';
+import { eventually } from '../../support/eventually.ts';
 import { makeTempDir, TEST_AGENT } from '../../support/ledger.ts';
 
 test('a number that was recorded with another event is refused, not acked with the wrong receipt', async () => {
@@ -54,7 +55,7 @@ test('who sends something new never waits for the receipts of what others send a
   searches = 0;
   const resent = producers.map(send);
   expect(await send(ulid())).toMatchObject([{ kind: 'appended' }]);
-  await vi.waitFor(() => expect(searches).toBe(1));
+  await eventually(() => expect(searches).toBe(1));
   release();
   expect((await Promise.all(resent)).flat()).toEqual(
     receipts.map((outcome) => ({ ...outcome, kind: 'duplicate' })),

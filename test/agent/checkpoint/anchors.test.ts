@@ -55,7 +55,7 @@ beforeAll(async () => {
   });
   if (!started.ok) throw new Error(started.error);
   witness = started.value;
-}, 60_000);
+});
 afterAll(async () => {
   await witness.stop();
   await dir[Symbol.asyncDispose]();

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { documentFormat } from '../../../agent/deliver/documents.ts';
 import { createElasticsearchSink } from '../../../agent/deliver/sinks/elasticsearch.ts';
 import type { DeliveryLoop } from '../../../agent/deliver/loop.ts';
@@ -13,6 +13,7 @@ import {
   type FakeElasticsearch,
 } from '../../support/elasticsearch.ts';
 import { startTestLoop, whenDelivered, writeLedger } from '../../support/delivery.ts';
+import { eventually } from '../../support/eventually.ts';
 import { makeMemoryDir } from '../../support/ledger.ts';
 
 const vocabulary = { version: 1, actions: new Map() } as const;
@@ -157,10 +158,7 @@ test('whatever the server does, every record arrives once or is a dead letter, a
           // A restart in the middle of a request, or none when all is done before.
           let isDue = false;
           crash = () => (isDue = true);
-          await vi.waitFor(() => expect(isDue || loop.report().cursor === durable).toBe(true), {
-            timeout: 20_000,
-            interval: 1,
-          });
+          await eventually(() => expect(isDue || loop.report().cursor === durable).toBe(true), 1);
           await loop.stop();
           loop = await start();
         }
@@ -184,7 +182,7 @@ test('whatever the server does, every record arrives once or is a dead letter, a
     ),
     { numRuns: 40 },
   );
-}, 120_000);
+});
 
 test('dead letters sent again leave when the sink takes them; refused again they stay, with the new reason', async () => {
   await using temp = await makeMemoryDir();

@@ -4,7 +4,7 @@ import { request, type IncomingHttpHeaders } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
   createAdminServer,
   type AdminOptions,
@@ -15,6 +15,7 @@ import { createTap } from '../../../agent/observe/tap.ts';
 import type { DeadLetter } from '../../../agent/ports.ts';
 import type { AgentStatus } from '../../../agent/status-ports.ts';
 import { agentStatus, appendStatus, createKeptLog, parseMetrics } from './support.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const LETTER: DeadLetter = {
   at: '2026-03-01T09:00:00.000Z',
@@ -323,5 +324,5 @@ test('close does not wait for clients that keep their connection, nor for those 
   expect(performance.now() - startedMs).toBeLessThan(2_000);
   await ended;
   await admin.close();
-  await vi.waitFor(() => expect(stat(socketPath)).rejects.toThrow('ENOENT'));
+  await eventually(() => expect(stat(socketPath)).rejects.toThrow('ENOENT'));
 });

@@ -1,12 +1,13 @@
 /** The socket receiver and clients that misbehave: each costs only itself, and acks still go out. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Appender } from '../../../agent/ports.ts';
 import { verifyLedger } from '../../../ledger/verify.ts';
 import { encodeFrame } from '../../../schemas/wire-codec.ts';
 import { FrameType } from '../../../schemas/wire.ts';
 import { makeEvent } from '../../support/events.ts';
+import { eventually } from '../../support/eventually.ts';
 import { batchFrame, connectRaw, helloFrame } from '../../support/raw-client.ts';
 import { startSocketReceiver } from '../../support/socket-receiver.ts';
 
@@ -67,16 +68,16 @@ test('a client that does not read its ACKs is not read either, so that they neve
   const nonsense = Array<string>(4096).fill('x');
   for (let batch = 1; batch <= 40; batch++)
     deaf.write(batchFrame(nonsense, { batch, first_seq: batch * 4096 }));
-  await vi.waitFor(() => expect(batches).toBeGreaterThan(3));
+  await eventually(() => expect(batches).toBeGreaterThan(3));
   using other = await connectRaw(receiver.socketPath);
   await other.greet();
   // Rounds of another client: time enough for the agent to have read on.
   for (let seq = 0; seq < 100; seq++) await other.batch([line()], seq);
   expect(batches - 100).toBeLessThan(20);
   deaf.resume();
-  await vi.waitFor(() => expect(batches).toBe(140), { timeout: 30_000 });
+  await eventually(() => expect(batches).toBe(140));
   deaf.destroy();
-}, 60_000);
+});
 
 test('batches of one client that wait for their answer are bounded', async () => {
   let batches = 0;
@@ -94,7 +95,7 @@ test('batches of one client that wait for their answer are bounded', async () =>
   await client.greet();
   for (let batch = 1; batch <= 500; batch++)
     client.send(batchFrame([line()], { batch, first_seq: batch - 1 }));
-  await vi.waitFor(() => expect(batches).toBeGreaterThanOrEqual(16));
+  await eventually(() => expect(batches).toBeGreaterThanOrEqual(16));
   using other = await connectRaw(receiver.socketPath);
   for (let round = 0; round < 20; round++) await new Promise((resolve) => setImmediate(resolve));
   expect(batches).toBeLessThan(100);
@@ -132,13 +133,10 @@ test('a client that is cut off, or leaves without reading, gives its place back,
   for (let batch = 1; batch <= 20; batch++)
     leaver.write(batchFrame(Array<string>(4096).fill('x'), { batch, first_seq: batch * 4096 }));
   leaver.end();
-  await vi.waitFor(
-    async () => {
-      using next = await connectRaw(receiver.socketPath);
-      await next.greet();
-    },
-    { timeout: 10_000 },
-  );
+  await eventually(async () => {
+    using next = await connectRaw(receiver.socketPath);
+    await next.greet();
+  });
   stubborn.destroy();
   leaver.destroy();
 });
@@ -147,16 +145,13 @@ test('who says no HELLO is told, and gives its place back though it stays on the
   const limits = { helloMs: 50, lingerMs: 50 };
   await using receiver = await startSocketReceiver({ connectionsMax: 1, limits });
   const deaf = await connectDeaf(receiver.socketPath);
-  await vi.waitFor(
-    async () => {
-      using silent = await connectRaw(receiver.socketPath);
-      expect(await silent.next()).toMatchObject({
-        value: { message: expect.stringContaining('no HELLO') as string },
-      });
-    },
-    { timeout: 10_000 },
-  );
-  await vi.waitFor(async () => {
+  await eventually(async () => {
+    using silent = await connectRaw(receiver.socketPath);
+    expect(await silent.next()).toMatchObject({
+      value: { message: expect.stringContaining('no HELLO') as string },
+    });
+  });
+  await eventually(async () => {
     using client = await connectRaw(receiver.socketPath);
     await client.greet();
     await client.batch([line()], 0);
@@ -183,9 +178,9 @@ test('after a refusal that may pass nothing more of the connection is taken, ans
   using client = await connectRaw(receiver.socketPath);
   await client.greet();
   client.send(batchFrame([line()], { batch: 1, first_seq: 0 }));
-  await vi.waitFor(() => expect(taken).toEqual([0]));
+  await eventually(() => expect(taken).toEqual([0]));
   client.send(batchFrame([line()], { batch: 2, first_seq: 1 }));
-  await vi.waitFor(() => expect(taken).toEqual([0, 1]));
+  await eventually(() => expect(taken).toEqual([0, 1]));
   client.send(batchFrame([line()], { batch: 3, first_seq: 2 }));
   using other = await connectRaw(receiver.socketPath);
   await other.greet();

@@ -14,6 +14,7 @@ import { parseTrust } from '../../../ledger/trust.ts';
 import { parseCheckpoint } from '../../../ledger/checkpoint.ts';
 import { CLI } from '../../support/agent-process.ts';
 import { silentLog } from '../../support/append-stage.ts';
+import { eventually } from '../../support/eventually.ts';
 import { makeTempDir } from '../../support/ledger.ts';
 import { createTestLog, originHash, type TestLog } from '../../support/witness.ts';
 
@@ -41,10 +42,7 @@ async function startProcess(): Promise<Process> {
   let output = '';
   child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  await vi.waitFor(() => expect(output).toMatch(/^witness\.example\/w1\+/m), {
-    timeout: 30_000,
-    interval: 20,
-  });
+  await eventually(() => expect(output).toMatch(/^witness\.example\/w1\+/m));
   const [, url = ''] = /ready at (\S+)/.exec(output) ?? [];
   const key = parseVkey(/^witness\.example\/w1\+\S+/m.exec(output)?.[0] ?? '');
   if (!key.ok) throw new Error(key.error);
@@ -78,7 +76,7 @@ beforeAll(async () => {
   dir = await makeTempDir();
   await createKnownLog();
   witness = await startProcess();
-}, 60_000);
+});
 afterAll(async () => {
   await witness.stop();
   await dir[Symbol.asyncDispose]();
@@ -182,10 +180,7 @@ test('what it has cosigned it remembers, whenever it is killed', async () => {
         known = answer.status === 200 ? known + 1 : Number(await answer.text());
       }
     })().catch((error: unknown) => error);
-    await vi.waitFor(() => expect(known).toBeGreaterThan(round * 4), {
-      timeout: 30_000,
-      interval: 1,
-    });
+    await eventually(() => expect(known).toBeGreaterThan(round * 4), 1);
     await witness.kill();
     await posts;
     const { key } = witness;
@@ -200,7 +195,7 @@ test('what it has cosigned it remembers, whenever it is killed', async () => {
     known = kept;
     expect((await post(await log.fork(0).body(known, known + 1))).status).toBe(422);
   }
-}, 120_000);
+});
 
 test('the answer waits for the disk: while storing fails nothing is cosigned and the last stays', async () => {
   await using folder = await makeTempDir();
