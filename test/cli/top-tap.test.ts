@@ -213,7 +213,7 @@ test('who looks on without reading loses records, is told how many, and holds up
   const [answer] = (await once(slow, 'response')) as [IncomingMessage];
   answer.pause();
   answer.on('error', () => undefined);
-  const client = await startGoodClient(agent, { inFlight: 512, timeoutMs: 60_000 });
+  const client = await startGoodClient(agent, { inFlight: 512 });
   await client.reached(40_000);
   const { failed } = await client.stop();
   expect(failed).toEqual([]);

@@ -15,8 +15,6 @@ import { makeTempDir } from '../support/ledger.ts';
 import { readRecords } from '../support/outcome.ts';
 import { createTestLog } from '../support/witness.ts';
 
-vi.setConfig({ testTimeout: 180_000 });
-
 let outside: Awaited<ReturnType<typeof makeTempDir>>;
 const witnesses: RunningWitness[] = [];
 const FAST = { interval_ms: 20, anchor_interval_ms: 1_000 };

@@ -34,7 +34,7 @@ test('after kill -9 at any moment no size has a second root, and at the end all 
     config: { checkpoints: { interval_ms: 20, records_max: 16, anchor_interval_ms: 1_000 } },
   });
   const seen: Awaited<ReturnType<typeof journalOf>>[number][] = [];
-  const client = await startGoodClient(agent, { inFlight: 4, timeoutMs: 60_000 });
+  const client = await startGoodClient(agent, { inFlight: 4 });
   for (let kill = 0; kill < KILLS; kill += 1) {
     const signed = (await journalOf(agent.dir)).length;
     await eventually(

@@ -4,15 +4,13 @@ import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { CLI, runCli, startAgentProcess } from '../support/agent-process.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { expectEachOnce } from '../support/outcome.ts';
 import { processesOn, signalAgent } from '../support/processes.ts';
 
 /** Servers start in every test, and the machine may be busy. */
-vi.setConfig({ testTimeout: 60_000 });
-
 const SHUTDOWN_MS_MAX = 10_000;
 const FILE_ONLY = { 'file/ecs': { path: 'siem/ecs.ndjson', format: 'ecs' } };
 const DRAFT = {

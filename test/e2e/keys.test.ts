@@ -2,7 +2,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { proveEvent } from '../../agent/checkpoint/proving.ts';
 import type { PrintedReport } from '../../agent/key-routes.ts';
 import { readRootKey, signKeysNote } from '../../cli/root-key.ts';
@@ -21,8 +21,6 @@ import { eventually } from '../support/eventually.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { readRecords } from '../support/outcome.ts';
 import { writeSigner } from '../support/signer.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 let agent: AgentProcess;
 /** A machine of its own: the root key, the keys notes, the proofs. */

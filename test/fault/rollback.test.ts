@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../../bench/processes.ts';
 import {
   runCli,
@@ -20,8 +20,6 @@ import { startGoodClient } from '../support/good-client.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { readLines, readRecords, readStore, type Acked } from '../support/outcome.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -337,7 +335,7 @@ test('no kill is taken for a rollback: the head file never leads what is on disk
   await using elsewhere = await makeTempDir();
   const head_file = join(elsewhere.path, 'head.json');
   await using agent = await startAgentProcess({ exporters: {}, config: { ledger: { head_file } } });
-  const client = await startGoodClient(agent, { inFlight: 64, timeoutMs: 60_000 });
+  const client = await startGoodClient(agent, { inFlight: 64 });
   for (let kill = 1; kill <= 3; kill++) {
     const written = await readFile(head_file, 'utf8').catch(() => 'none yet');
     // Killed while the file is kept up to date under load, not before.

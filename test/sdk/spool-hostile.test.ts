@@ -47,7 +47,7 @@ function open(): Audit<unknown> {
     vocabulary: TEST_VOCABULARY,
     redactionKey: TEST_KEY,
     socketPath: peer.socketPath,
-    timeoutMs: 1000,
+    timeoutMs: 5000,
     spool: { dir: spoolDir, afterMs: 30 },
   });
   closing.push(() => audit.close());
@@ -202,7 +202,7 @@ it('an event of a fail-open action for which the queue has no room is spooled, n
     vocabulary: TEST_VOCABULARY,
     redactionKey: TEST_KEY,
     socketPath: peer.socketPath,
-    timeoutMs: 3000,
+    timeoutMs: 30_000,
     queueEventsMax: 2,
     spool: { dir: spoolDir, afterMs: 30 },
   });

@@ -328,7 +328,7 @@ it('repeated failures open the breaker, and the first ack closes it', async () =
     redactionKey: TEST_KEY,
     socketPath,
     timeoutMs: 50,
-    breaker: { failures: 3, forMs: 0, coolDownMs: 1000 },
+    breaker: { failures: 3, forMs: 0, coolDownMs: 3000 },
   });
   closing.push(() => audit.close());
   for (let n = 0; n < 3; n++) await expect(audit.record(draft())).rejects.toThrow('no ack');

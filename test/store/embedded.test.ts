@@ -13,6 +13,7 @@ import {
   type EmbeddedPostgres,
 } from '../../store/embedded.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
+import { seedCluster } from '../support/cluster-template.ts';
 import { testWhere } from '../support/host.ts';
 import { createSealer } from './sealed.ts';
 
@@ -91,6 +92,7 @@ test('it listens on loopback only, wants passwords, and is durable', async () =>
 });
 
 test('the owner is no superuser', async () => {
+  await seedCluster(root);
   const server = await start();
   const sql = `SELECT count(*)::int FROM pg_roles WHERE rolsuper AND rolname LIKE 'sealtrail%'
     AND rolname <> 'sealtrail_admin'`;
@@ -98,6 +100,7 @@ test('the owner is no superuser', async () => {
 });
 
 test('it runs in a process group of its own, so Ctrl-C does not reach it', async () => {
+  await seedCluster(root);
   const server = await start();
   const stat = await readFile(`/proc/${server.pid}/stat`, 'utf8');
   const group = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
@@ -105,6 +108,7 @@ test('it runs in a process group of its own, so Ctrl-C does not reach it', async
 });
 
 test('a server whose agent was killed before it wrote down the port is adopted, and its port is written down', async () => {
+  await seedCluster(root);
   const first = await start();
   const portFile = join(dir, 'port');
   await rm(portFile);
@@ -113,6 +117,7 @@ test('a server whose agent was killed before it wrote down the port is adopted, 
 });
 
 test('a server left running by a killed agent is adopted, with its data', async () => {
+  await seedCluster(root);
   const first = await start();
   const second = await start();
   expect(second).toMatchObject({ adopted: true, pid: first.pid, port: first.port });
@@ -121,6 +126,7 @@ test('a server left running by a killed agent is adopted, with its data', async 
 });
 
 test('after a kill -9 of the server itself what was confirmed is there', async () => {
+  await seedCluster(root);
   const first = await start();
   const store = createPostgresStore({ url: first.writerUrl, ownerUrl: first.ownerUrl });
   await store.migrate();
@@ -137,6 +143,7 @@ test('after a kill -9 of the server itself what was confirmed is there', async (
 });
 
 test('an orphan can be stopped without starting anything', async () => {
+  await seedCluster(root);
   const server = await start();
   expect(await stopOrphanedPostgres(dir)).toBe(true);
   expect(isRunning(server.pid)).toBe(false);
@@ -144,6 +151,7 @@ test('an orphan can be stopped without starting anything', async () => {
 });
 
 test('the port is kept over restarts, and given up when somebody else has it', async () => {
+  await seedCluster(root);
   const first = await start();
   await first.stop();
   const again = await start();
@@ -158,6 +166,7 @@ test('the port is kept over restarts, and given up when somebody else has it', a
 });
 
 test('a pid file that names a stranger is no server of ours', async () => {
+  await seedCluster(root);
   const first = await start();
   await first.stop();
   const stranger = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
@@ -180,6 +189,7 @@ test('a first start that was killed half-way is made good', async () => {
 });
 
 test('with the password file lost, the next start sets new passwords', async () => {
+  await seedCluster(root);
   const first = await start();
   await first.stop();
   await rm(join(root, 'keys'), { recursive: true });

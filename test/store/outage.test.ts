@@ -5,7 +5,7 @@ import { chmod, mkdir, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   startEmbeddedPostgres,
   stopOrphanedPostgres,
@@ -21,8 +21,6 @@ import { connectTo } from '../support/postgres.ts';
 import { createSealer } from './sealed.ts';
 
 // Servers are started, killed and recovered: that takes its time on a busy machine.
-vi.setConfig({ testTimeout: 120_000 });
-
 let root: string;
 let dir: string;
 

@@ -34,7 +34,7 @@ export async function startGoodClient(
     vocabulary: VOCABULARY,
     socketPath: agent.socketPath,
     redactionKey: await agent.redactionKey(),
-    timeoutMs: options.timeoutMs ?? 20_000,
+    timeoutMs: options.timeoutMs ?? 60_000,
   });
   const acked: Acked[] = [];
   const latenciesMs: number[] = [];

@@ -321,7 +321,8 @@ test('close does not wait for clients that keep their connection, nor for those 
   half.resume();
   const startedMs = performance.now();
   await admin.close();
-  expect(performance.now() - startedMs).toBeLessThan(2_000);
+  // Left alone, either may stay for a minute.
+  expect(performance.now() - startedMs).toBeLessThan(20_000);
   await ended;
   await admin.close();
   await eventually(() => expect(stat(socketPath)).rejects.toThrow('ENOENT'));

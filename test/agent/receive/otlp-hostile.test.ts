@@ -8,8 +8,10 @@ import { describe, expect, test } from 'vitest';
 import { createBodyBudget } from '../../../agent/receive/otlp-body.ts';
 import { decodeJsonRequest, parseLogsRequest } from '../../../agent/receive/otlp-parse.ts';
 import { decodeLogsRequest } from '../../../agent/receive/otlp-protobuf.ts';
+import { until } from '../../support/agent-peer.ts';
 import { eventually } from '../../support/eventually.ts';
 import { logRecord, logsRequest, startReceiver, type TestReceiver } from '../../support/otlp.ts';
+import { cpuMs } from '../../support/cpu.ts';
 
 const records = (count: number): object[] =>
   Array.from({ length: count }, (_, n) =>
@@ -47,12 +49,12 @@ describe('a resource is read once, however many records it has', () => {
     ['with a very long host name', { 'host.name': 'h'.repeat(50_000) }, /host.name.* may take/],
   ])('%s', async (_, resource, answer) => {
     await using receiver = await startReceiver(large);
-    const startedMs = performance.now();
+    const tookMs = cpuMs();
     const response = await receiver.post('/v1/logs', logsRequest(records(600), resource));
     expect(response.status).toBe(200);
     expect(await response.text()).toMatch(answer);
     // Read for each record again, each of these took five seconds and more.
-    expect(performance.now() - startedMs).toBeLessThan(2_500);
+    expect(tookMs()).toBeLessThan(2_500);
   });
 });
 
@@ -150,10 +152,14 @@ test('pipelined requests are answered in order, and only so many are under way',
   expect(most).toBe(1024);
   // A client that goes away in the middle leaves no trace of its own in the count.
   socket.destroy();
-  const { socket: other, text: answer } = await open(receiver);
-  for (let n = 0; n < 200; n++) other.write(request(`s-${n}.`));
-  await eventually(() => expect(answer()).toContain('"record_id":"s-199."'));
-  other.destroy();
+  // What it had sent is still being let go.
+  await eventually(async () => {
+    const { socket: other, text: answer } = await open(receiver);
+    for (let n = 0; n < 200; n++) other.write(request(`s-${n}.`));
+    await until(() => /"record_id":"s-199\."|HTTP\/1\.1 429/.test(answer()), 'the last answer');
+    other.destroy();
+    expect(answer()).not.toContain('HTTP/1.1 429');
+  });
 });
 
 test('other methods, paths and expectations are answered, and the connection lives on', async () => {

@@ -10,6 +10,7 @@ import { makeEvent } from '../../support/events.ts';
 import { eventually } from '../../support/eventually.ts';
 import { batchFrame, connectRaw, helloFrame } from '../../support/raw-client.ts';
 import { startSocketReceiver } from '../../support/socket-receiver.ts';
+import { cpuMs } from '../../support/cpu.ts';
 
 const line = (): string =>
   JSON.stringify(
@@ -50,13 +51,13 @@ test('a frame of millions of empty lines is refused by their number, before one 
   await hostile.greet();
   await other.greet();
   const header = Buffer.from('{"batch":1,"first_seq":0}\n');
-  const startedMs = performance.now();
+  const tookMs = cpuMs();
   hostile.send(
     encodeFrame(FrameType.batch, Buffer.concat([header, Buffer.alloc(4_000_000, '\n')])),
   );
   expect(await hostile.next()).toMatchObject({ value: { kind: 'protocol_error' } });
   await other.batch([line()], 0);
-  expect(performance.now() - startedMs).toBeLessThan(1_000);
+  expect(tookMs()).toBeLessThan(1_000);
 });
 
 test('a client that does not read its ACKs is not read either, so that they never pile up', async () => {
@@ -107,7 +108,10 @@ test('batches of one client that wait for their answer are bounded', async () =>
 });
 
 test('clients beyond the limit are told and let go, though they stay on the line', async () => {
-  await using receiver = await startSocketReceiver({ connectionsMax: 2 });
+  await using receiver = await startSocketReceiver({
+    connectionsMax: 2,
+    limits: { lingerMs: 60_000 },
+  });
   const inside = [await connectRaw(receiver.socketPath), await connectRaw(receiver.socketPath)];
   for (const client of inside) await client.greet();
   // Neither reads nor closes.
@@ -119,7 +123,7 @@ test('clients beyond the limit are told and let go, though they stay on the line
   expect(await told.next(), 'closed').toBeNull();
   const startedMs = performance.now();
   await receiver.close(200);
-  expect(performance.now() - startedMs).toBeLessThan(1_500);
+  expect(performance.now() - startedMs).toBeLessThan(30_000);
   outside.destroy();
 });
 

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startWitness } from '../../../agent/witness.ts';
 import { createCosigning } from '../../../agent/witness/cosigning.ts';
 import { readSubmission } from '../../../agent/witness/decide.ts';
@@ -17,8 +17,6 @@ import { silentLog } from '../../support/append-stage.ts';
 import { eventually } from '../../support/eventually.ts';
 import { makeTempDir } from '../../support/ledger.ts';
 import { createTestLog, originHash, type TestLog } from '../../support/witness.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 interface Process {
   readonly url: string;
