@@ -45,7 +45,7 @@ afterAll(async () => {
 
 const anchorsOf = (file: string): object => ({
   quorum: 2,
-  start_timeout_ms: 2_000,
+  start_timeout_ms: 10_000,
   retry: { initial_ms: 100, max_ms: 500 },
   witness: [
     ...witnesses.map(({ url, vkey }, at) => ({ name: `w${at + 1}`, url, vkey })),
@@ -62,7 +62,7 @@ async function record(agent: AgentProcess): Promise<string> {
     vocabulary: VOCABULARY,
     socketPath: agent.socketPath,
     redactionKey: await agent.redactionKey(),
-    timeoutMs: 30_000,
+    timeoutMs: 60_000,
   });
   const { event_id } = await audit.record({
     action: 'customer.read',
