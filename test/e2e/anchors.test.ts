@@ -223,7 +223,7 @@ test('after an unclean stop with no anchor in reach a new incarnation begins; af
   const lonely = await startOne('w3');
   const anchors = {
     quorum: 1,
-    start_timeout_ms: 500,
+    start_timeout_ms: 10_000,
     retry: { initial_ms: 100, max_ms: 500 },
     witness: [{ name: 'w3', url: lonely.url, vkey: lonely.vkey }],
   };

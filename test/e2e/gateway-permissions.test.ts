@@ -71,7 +71,7 @@ const sinkOf = (user: string): ReturnType<typeof createNatsSink> =>
     subject_prefix: 'sealtrail',
     batch_records_max: 1_000,
     batch_bytes_max: 1 << 22,
-    timeout_ms: 1_000,
+    timeout_ms: 10_000,
     retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
     required: true,
     ...loginOf(user),
@@ -124,7 +124,7 @@ test("a tenant's user reads nothing: not by subject, not by another's inbox, not
     expect([subject, await denied]).toEqual([subject, 'PermissionViolationError']);
   }
   await using acme = await connectAs('acme');
-  const manager = await jetstreamManager(acme, { checkAPI: false, timeout: 1_000 });
+  const manager = await jetstreamManager(acme, { checkAPI: false, timeout: 10_000 });
   await expect(manager.streams.info('SEALTRAIL')).rejects.toThrow(/[Pp]ermission/);
   await expect(manager.streams.getMessage('SEALTRAIL', { seq: 1 })).rejects.toThrow(
     /[Pp]ermission/,
@@ -140,7 +140,7 @@ test("a tenant's user reads nothing: not by subject, not by another's inbox, not
 /** The gateways' user takes records out; it can neither delete the stream nor put a record in. */
 async function whatGatewayMayDo(): Promise<object> {
   await using connection = await connectAs('gateway');
-  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 1_000 });
+  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 10_000 });
   const outcome = (work: Promise<unknown>): Promise<string> =>
     work.then(
       () => 'ok',
@@ -150,6 +150,6 @@ async function whatGatewayMayDo(): Promise<object> {
   return {
     info: await outcome(manager.streams.info('SEALTRAIL')),
     delete: await outcome(manager.streams.delete('SEALTRAIL')),
-    publish: await outcome(jetstream(connection, { timeout: 1_000 }).publish(subject, 'x')),
+    publish: await outcome(jetstream(connection, { timeout: 10_000 }).publish(subject, 'x')),
   };
 }

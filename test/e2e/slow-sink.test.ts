@@ -57,7 +57,7 @@ test('a SIEM a hundred times too slow costs disk: memory stays flat, acks and ot
     `MiB: ${resident.map((bytes) => Math.round(bytes / MIB)).join(', ')}`,
   ).toBeLessThan(24);
   expect(during.failed).toEqual([]);
-  expect(quantile(during.latenciesMs, 0.5)).toBeLessThan(quantile(usual.latenciesMs, 0.5) * 3 + 5);
+  expect(quantile(during.latenciesMs, 0.5)).toBeLessThan(quantile(usual.latenciesMs, 0.5) * 3 + 40);
 
   delete siem.options.delayMs;
   await agent.delivered(60_000);

@@ -27,7 +27,8 @@ beforeAll(async () => {
   await mkdir(app);
   await run('npm', ['pack', '--workspace', 'sdk', '--pack-destination', dir], { cwd: ROOT });
   const tarball = readdirSync(dir).find((name) => name.endsWith('.tgz')) ?? '';
-  await run('npm', ['install', '--no-audit', '--no-fund', join(dir, tarball)], { cwd: app });
+  const options = ['--no-audit', '--no-fund', '--prefer-offline'];
+  await run('npm', ['install', ...options, join(dir, tarball)], { cwd: app });
 });
 
 afterAll(() => rm(dir, { recursive: true, force: true }));

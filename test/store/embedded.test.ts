@@ -15,6 +15,7 @@ import {
 import { createPostgresStore } from '../../store/postgres.ts';
 import { seedCluster } from '../support/cluster-template.ts';
 import { testWhere } from '../support/host.ts';
+import { processesOn } from '../support/processes.ts';
 import { createSealer } from './sealed.ts';
 
 let root: string;
@@ -186,6 +187,17 @@ test('a first start that was killed half-way is made good', async () => {
   await writeFile(join(dir, 'data.new', 'PG_VERSION'), '18\n');
   const server = await start();
   expect(await ask(server.ownerUrl, 'SELECT 1')).toBe(1);
+});
+
+test('a first start that is called off ends with all that it runs, and the next one makes it good', async () => {
+  const off = new AbortController();
+  const started = startEmbeddedPostgres({ dir, port: 0, signal: off.signal });
+  await expect.poll(() => existsSync(join(dir, 'data.new', 'base')), { interval: 1 }).toBe(true);
+  off.abort();
+  expect(await started).toMatchObject({ ok: false, error: { kind: 'init' } });
+  expect(await processesOn(dir)).toEqual([]);
+  expect(existsSync(join(dir, 'data'))).toBe(false);
+  expect(await ask((await start()).ownerUrl, 'SELECT 1')).toBe(1);
 });
 
 test('with the password file lost, the next start sets new passwords', async () => {

@@ -278,7 +278,7 @@ describe.each(KINDS)('$name', (kind) => {
     },
   );
 
-  test.each([
+  test.concurrent.each([
     ['seconds', () => '1'],
     // A date has whole seconds: two of them are more than one from now.
     ['an HTTP date', () => new Date(Date.now() + 2_000).toUTCString()],
