@@ -1,4 +1,5 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { DEADLINE_MS } from './test/support/eventually.ts';
 
 /** `npm run acceptance`: the tasks and their criteria; `npm test` leaves them out. */
 const config: ViteUserConfig = defineConfig({
@@ -6,7 +7,8 @@ const config: ViteUserConfig = defineConfig({
     globalSetup: ['test/support/cluster-template.ts'],
     include: ['test/acceptance/**/*.test.ts'],
     testTimeout: 60_000,
-    hookTimeout: 60_000,
+    hookTimeout: 180_000,
+    expect: { poll: { timeout: DEADLINE_MS } },
     maxWorkers: 2,
     // What is built runs as it is.
     server: { deps: { external: [/\/dist\//] } },

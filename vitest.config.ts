@@ -1,13 +1,20 @@
 import { defineConfig, type TestProjectConfiguration, type ViteUserConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { DEADLINE_MS } from './test/support/eventually.ts';
 
-/** Folders with the tests that take longest; what begins late and takes long keeps one core idle. */
-const LONG_FIRST = ['/test/e2e/crash', '/test/e2e/', '/test/fault/', '/test/store/'];
+/** What takes longest; begun late, it would keep one core idle at the end. */
+const LONG_FIRST = [
+  ...['/test/e2e/crash', '/test/fault/rollback', '/test/e2e/', '/test/sdk/outbox', '/test/fault/'],
+  ...['/test/sdk/package', '/test/sdk/spool-hang', '/test/store/', '/test/agent/deliver/'],
+];
 
-/** Tests that start programs and servers: more of them at once than cores would only starve one another. */
-const PROCESSES = ['e2e', 'fault', 'store', 'cli', 'examples', 'property'].map(
-  (folder) => `test/${folder}/**/*.test.ts`,
-);
+/** Tests within one process that change nothing global, nor measure its memory: they share it, and what it has loaded. */
+const SHARING = [
+  ...['redaction', 'ledger', 'config', 'conformance'].map((name) => `test/${name}/**/*.test.ts`),
+  ...['test/schemas/!(byte-gatherer).test.ts', 'test/agent/append/!(failure).test.ts'],
+  ...['test/agent/*.test.ts', 'test/agent/deliver/*.test.ts'],
+];
+const OTHERWISE = ['test/long/**', 'test/acceptance/**'];
 
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -21,15 +28,23 @@ class LongFirst extends BaseSequencer {
   }
 }
 
-interface Group {
-  readonly include: string[];
-  readonly exclude: string[];
-  readonly maxWorkers: number;
-}
-
-function project(name: string, groupOrder: number, group: Group): TestProjectConfiguration {
+function project(
+  name: string,
+  groupOrder: number,
+  group: Pick<NonNullable<ViteUserConfig['test']>, 'include' | 'exclude' | 'isolate'>,
+): TestProjectConfiguration {
   return {
-    test: { name, ...group, testTimeout: 30_000, hookTimeout: 60_000, sequence: { groupOrder } },
+    test: {
+      name,
+      ...group,
+      // One more than cores: each test waits now and then for a disk, a timer or a peer.
+      maxWorkers: 3,
+      // Far above what a slow machine takes: only a failure waits that long.
+      testTimeout: 180_000,
+      hookTimeout: 180_000,
+      expect: { poll: { timeout: DEADLINE_MS } },
+      sequence: { groupOrder },
+    },
   };
 }
 
@@ -38,13 +53,11 @@ const config: ViteUserConfig = defineConfig({
     sequence: { sequencer: LongFirst },
     globalSetup: ['test/support/cluster-template.ts'],
     projects: [
-      project('processes', 0, { include: PROCESSES, exclude: [], maxWorkers: 2 }),
-      // These wait for a disk, a timer or a peer most of the time.
-      project('rest', 1, {
+      project('alone', 0, {
         include: ['test/**/*.test.ts'],
-        exclude: ['test/long/**', 'test/acceptance/**', ...PROCESSES],
-        maxWorkers: 3,
+        exclude: [...OTHERWISE, ...SHARING],
       }),
+      project('sharing', 1, { include: SHARING, exclude: [], isolate: false }),
     ],
   },
 });

@@ -1,4 +1,5 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { DEADLINE_MS } from './test/support/eventually.ts';
 
 /** What takes hours, each with an npm script of its own (`npm run crash`); `npm test` leaves it out. */
 const config: ViteUserConfig = defineConfig({
@@ -6,7 +7,8 @@ const config: ViteUserConfig = defineConfig({
     globalSetup: ['test/support/cluster-template.ts'],
     include: ['test/long/**/*.ts'],
     testTimeout: 0,
-    hookTimeout: 60_000,
+    hookTimeout: 180_000,
+    expect: { poll: { timeout: DEADLINE_MS } },
     reporters: ['verbose'],
   },
 });

@@ -50,6 +50,7 @@ export function keepEmbeddedServer(options: {
     const started = await startEmbeddedPostgres({
       dir: options.dir,
       port: options.port,
+      signal: stopping.signal,
       log: (level, message) => log[level]({ component: 'postgresql' }, message),
     });
     return started.ok ? started.value : started.error.message;
@@ -61,6 +62,7 @@ export function keepEmbeddedServer(options: {
       const outcome = await startOnce();
       tellFirst(outcome);
       if (typeof outcome === 'string') {
+        if (stopping.signal.aborted) return;
         log.error({ component: 'postgresql', error: outcome }, 'the embedded PostgreSQL is not up');
         await pause(retryMs, stopping.signal);
         retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);

@@ -80,13 +80,19 @@ export function spawnAs(identity: Identity, file: string, args: readonly string[
   }
 }
 
-/** Runs a command to its end; output holds stdout and stderr, the last 16 KiB. */
+/** Runs a command to its end, which an abort brings on; output holds stdout and stderr, the last 16 KiB. */
 export function runCommand(
   command: Command,
-  input?: string,
+  {
+    input = '',
+    signal,
+  }: { readonly input?: string; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<{ readonly code: number; readonly output: string }> {
   return new Promise((resolve) => {
     const child = spawn(command.file, command.args, { ...command.options, stdio: 'pipe' });
+    const end = (): void => void child.kill('SIGKILL');
+    signal?.addEventListener('abort', end);
+    if (signal?.aborted === true) end();
     let output = '';
     const keep = (chunk: Buffer): void => {
       output = (output + chunk.toString('utf8')).slice(-16_384);
@@ -96,7 +102,11 @@ export function runCommand(
     // A child that ends early closes its stdin; its exit code tells the story.
     child.stdin?.on('error', () => undefined);
     child.once('error', (error) => resolve({ code: -1, output: error.message }));
-    child.once('close', (code) => resolve({ code: code ?? -1, output }));
-    child.stdin?.end(input ?? '');
+    // Not before what it has started lets go of its output, and so has ended as well.
+    child.once('close', (code) => {
+      signal?.removeEventListener('abort', end);
+      resolve({ code: code ?? -1, output });
+    });
+    child.stdin?.end(input);
   });
 }

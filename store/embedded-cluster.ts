@@ -27,6 +27,8 @@ export interface BootstrapOptions {
   readonly passwords: Passwords;
   /** The password file was lost: an existing cluster gets the new ones. */
   readonly passwordsAreNew: boolean;
+  /** Calls it off: what is half made then is made again by the next start. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Makes the cluster when there is none; idempotent, and safe to kill at any point. */
@@ -49,7 +51,10 @@ export async function bootstrapCluster(
   await giveTo(options.identity, fresh);
   const args = ['-D', fresh, '-U', 'sealtrail_admin', '-A', 'trust', '-E', 'UTF8'];
   args.push('--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--no-instructions');
-  const made = await runCommand(spawnAs(options.identity, options.binaries.initdb, args));
+  const { signal } = options;
+  const made = await runCommand(spawnAs(options.identity, options.binaries.initdb, args), {
+    signal,
+  });
   if (made.code !== 0)
     return err({ kind: 'init', message: `initdb in ${fresh} failed: ${made.output.trim()}` });
   const filled = await runSql(options, fresh, [
@@ -105,7 +110,8 @@ async function runSql(
 ): Promise<Result<void, EmbeddedError>> {
   const args = ['--single', '-D', data, '-c', 'log_checkpoints=off', 'postgres'];
   const command = spawnAs(options.identity, options.binaries.postgres, args);
-  const done = await runCommand(command, statements.map((sql) => `${sql}\n`).join(''));
+  const input = statements.map((sql) => `${sql}\n`).join('');
+  const done = await runCommand(command, { input, signal: options.signal });
   // Single-user mode goes on after an error and still ends with 0.
   const failed = done.code !== 0 || /^(.*\b)?(ERROR|FATAL|PANIC):/m.test(done.output);
   if (!failed) return ok(undefined);

@@ -38,6 +38,8 @@ export interface EmbeddedOptions {
   readonly log?: (level: 'info' | 'warn', message: string) => void;
   /** Default 40: the agent's few, and people's. */
   readonly maxConnections?: number;
+  /** Calls off the making of a cluster, which may take long on a slow machine. */
+  readonly signal?: AbortSignal;
 }
 
 export interface EmbeddedPostgres {
@@ -127,6 +129,7 @@ async function start(options: EmbeddedOptions): Promise<Result<EmbeddedPostgres,
     dir: layout.dir,
     passwords: passwords.value,
     passwordsAreNew: passwords.created,
+    signal: options.signal,
   });
   if (!ready.ok) return ready;
   return boot(options, layout, binaries.value, identity.value, passwords.value);

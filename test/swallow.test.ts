@@ -53,7 +53,7 @@ test('between record() and the ledger no failure is dropped, and what is not awa
   expect(results.length).toBeGreaterThan(60);
   const faults = new Set(await faultsOf(results));
   expect([...faults].sort()).toEqual(Object.keys(UNAWAITED).sort());
-}, 120_000);
+});
 
 /** Each is put at the end of the function-less file sdk/index.ts. */
 const PLANTED: readonly (readonly [string, string])[] = [

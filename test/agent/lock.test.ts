@@ -3,6 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { lockDataDir, type DataLock } from '../../agent/lock.ts';
+import { eventually } from '../support/eventually.ts';
 import { makeTempDir } from '../support/ledger.ts';
 
 const ignore = (): void => undefined;
@@ -63,7 +64,7 @@ test('a lock that is taken away is told, and its loser leaves the new owner in p
   await rm(join(temp.path, 'agent.lock'), { recursive: true });
   await mkdir(join(temp.path, 'agent.lock'));
   await writeFile(join(temp.path, 'agent.owner.json'), '{"new":"owner"}');
-  await vi.waitFor(() => expect(lost).toHaveBeenCalledOnce(), { timeout: 20_000, interval: 100 });
+  await eventually(() => expect(lost).toHaveBeenCalledOnce());
   await lock.release();
   expect(await readFile(join(temp.path, 'agent.owner.json'), 'utf8')).toBe('{"new":"owner"}');
-}, 30_000);
+});

@@ -17,7 +17,7 @@ test('the command gets the bytes on stdin, and its signature is of the key', asy
   const sign = signWithCommand({ command, publicKey, timeoutMs: 30_000 });
   for (const message of [MESSAGE, Buffer.alloc(0), Buffer.alloc(200_000, 7)])
     expect(verifyBytes(publicKeyOf(publicKey), message, await sign(message))).toBe(true);
-}, 60_000);
+});
 
 test.concurrent.each([
   ['lies about what it signs', `sign(Buffer.concat([bytes, Buffer.from('x')]))`, 'does not verify'],
@@ -34,17 +34,13 @@ test.concurrent.each([
     'code 3: token expired',
   ],
   ['hangs', `setInterval(() => undefined, 1000)`, 'within 1500 ms'],
-])(
-  'one that %s gives no signature, and says why',
-  async (_, body, reason) => {
-    await using dir = await makeTempDir();
-    const { command, publicKey } = await writeSigner(dir.path, body);
-    const timeoutMs = reason.includes('1500') ? 1_500 : 30_000;
-    const signed = signWithCommand({ command, publicKey, timeoutMs })(MESSAGE);
-    await expect(signed).rejects.toThrow(reason);
-  },
-  60_000,
-);
+])('one that %s gives no signature, and says why', async (_, body, reason) => {
+  await using dir = await makeTempDir();
+  const { command, publicKey } = await writeSigner(dir.path, body);
+  const timeoutMs = reason.includes('1500') ? 1_500 : 30_000;
+  const signed = signWithCommand({ command, publicKey, timeoutMs })(MESSAGE);
+  await expect(signed).rejects.toThrow(reason);
+});
 
 test('one that is not there, or does not read, is told', async () => {
   await using dir = await makeTempDir();
@@ -64,5 +60,5 @@ test('what a hanging command has started ends with it', async () => {
   const sign = signWithCommand({ command: ['/bin/sh', script], publicKey, timeoutMs: 1_500 });
   await expect(sign(MESSAGE)).rejects.toThrow('within 1500 ms');
   const pid = Number(await readFile(pidFile, 'utf8'));
-  await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false);
-}, 30_000);
+  await expect.poll(() => isAlive(pid)).toBe(false);
+});

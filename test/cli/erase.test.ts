@@ -29,7 +29,7 @@ beforeAll(async () => {
   server = await startPostgres();
   vault = await openVault(server.url('admin'));
   agent = await startAgentProcess({ exporters: {} });
-}, 90_000);
+});
 afterAll(async () => {
   await agent[Symbol.asyncDispose]();
   await vault[Symbol.asyncDispose]();

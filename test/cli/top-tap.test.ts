@@ -6,13 +6,14 @@ import { stat } from 'node:fs/promises';
 import { request, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TopSample } from '../../cli/top-sample.ts';
 import type { SealedRecord } from '../../schemas/record.ts';
 import { CLI, runCli, startAgentProcess, type AgentProcess } from '../support/agent-process.ts';
 import { until } from '../support/agent-peer.ts';
 import { startElasticsearch, type FakeElasticsearch } from '../support/elasticsearch.ts';
 import { makeEvent } from '../support/events.ts';
+import { eventually } from '../support/eventually.ts';
 import { startGoodClient } from '../support/good-client.ts';
 import { testWhere } from '../support/host.ts';
 import { readRecords } from '../support/outcome.ts';
@@ -68,7 +69,7 @@ async function tap(...args: string[]): Promise<Following> {
   // By the sockets themselves: one that is closing meanwhile would make up for the new one in a count.
   const before = new Set(tapSockets());
   const following = follow(process.execPath, [CLI, 'tap', '--data-dir', agent.dir, ...args]);
-  await until(() => tapSockets().some((one) => !before.has(one)), 'the tap to be open', 20_000);
+  await until(() => tapSockets().some((one) => !before.has(one)), 'the tap to be open');
   return following;
 }
 
@@ -140,7 +141,7 @@ test('top goes on until Ctrl-C, a sample an interval, and refuses an interval th
     '--data-dir',
     agent.dir,
   ]);
-  await until(() => top.lines().length >= 3, 'three samples', 20_000);
+  await until(() => top.lines().length >= 3, 'three samples');
   top.child.kill('SIGINT');
   expect(await top.closed).toBe(0);
   for (const line of top.lines()) expect((JSON.parse(line) as TopSample).agent).toBe('test');
@@ -156,7 +157,7 @@ testWhere(hasScript, 'top on a terminal: script(1) is not here')(
   async () => {
     const command = `exec '${process.execPath}' '${CLI}' top --interval 0.1 --data-dir '${agent.dir}'`;
     await using top = follow('script', ['-qec', command, '/dev/null']);
-    await until(() => top.out().split('\x1b[H').length > 3, 'three drawings', 20_000);
+    await until(() => top.out().split('\x1b[H').length > 3, 'three drawings');
     const { stdout } = spawnSync('ps', ['--ppid', String(top.child.pid), '-o', 'pid='], {
       encoding: 'utf8',
     });
@@ -177,11 +178,7 @@ test('tap shows events as they become durable, as the ledger has them, filtered 
   await record('globex', 'c-other');
   await record('acme', 'c-mine');
   await record('acme', 'c-last');
-  await until(
-    () => acme.lines().length >= 2 && all.lines().length >= 3,
-    'the events at both taps',
-    20_000,
-  );
+  await until(() => acme.lines().length >= 2 && all.lines().length >= 3, 'the events at both taps');
   const records = (await readRecords(join(agent.dir, 'ledger'))).map(({ this_hash }) => this_hash);
   for (const line of all.lines())
     expect(records).toContain((JSON.parse(line) as SealedRecord).this_hash);
@@ -216,7 +213,7 @@ test('who looks on without reading loses records, is told how many, and holds up
   const [answer] = (await once(slow, 'response')) as [IncomingMessage];
   answer.pause();
   answer.on('error', () => undefined);
-  const client = await startGoodClient(agent, { inFlight: 512, timeoutMs: 60_000 });
+  const client = await startGoodClient(agent, { inFlight: 512 });
   await client.reached(40_000);
   const { failed } = await client.stop();
   expect(failed).toEqual([]);
@@ -231,17 +228,17 @@ test('who looks on without reading loses records, is told how many, and holds up
     lost += Number(/^\{"tap":\{"lost":(\d+)\}\}$/.exec(line)?.[1] ?? 0);
   });
   const { records } = (await agent.status()).append;
-  await until(() => from + shown + lost >= records, 'shown and lost to add up', 30_000);
+  await until(() => from + shown + lost >= records, 'shown and lost to add up');
   expect(lost).toBeGreaterThan(0);
   expect(from + shown + lost, 'each record is shown or counted').toBe(records);
   slow.destroy();
-}, 90_000);
+});
 
 test('the tap is the owner’s: admin.sock is 0600, TCP has no tap, and only so many may look on', async () => {
   expect((await stat(join(agent.dir, 'admin.sock'))).mode & 0o777).toBe(0o600);
   for (const path of ['/tap', '/reload', '/reload/now'])
     expect((await fetch(`${agent.adminUrl}${path}`)).status).toBe(404);
-  await until(() => tapsOpen() === 0, 'the taps before to be closed', 20_000);
+  await until(() => tapsOpen() === 0, 'the taps before to be closed');
   const open: Following[] = [];
   for (let n = 0; n < 4; n++) open.push(await tap());
   const fifth = await cli('tap');
@@ -256,13 +253,10 @@ test('the tap is the owner’s: admin.sock is 0600, TCP has no tap, and only so 
 test('an agent that stops ends the tap, which says so', async () => {
   await using looking = await tap();
   // The kernel has the connection before the agent has the request.
-  await vi.waitFor(
-    async () => {
-      await record('acme', 'c-last');
-      expect(looking.out()).toContain('c-last');
-    },
-    { timeout: 20_000, interval: 50 },
-  );
+  await eventually(async () => {
+    await record('acme', 'c-last');
+    expect(looking.out()).toContain('c-last');
+  });
   await agent.stop();
   expect(await looking.closed).toBe(1);
   expect(looking.err()).toContain('the agent stops');

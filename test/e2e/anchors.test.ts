@@ -10,8 +10,6 @@ import { makeTempDir } from '../support/ledger.ts';
 import { readRecords } from '../support/outcome.ts';
 import { createTestLog } from '../support/witness.ts';
 
-vi.setConfig({ testTimeout: 180_000 });
-
 let outside: Awaited<ReturnType<typeof makeTempDir>>;
 const witnesses: RunningWitness[] = [];
 const FAST = { interval_ms: 20, anchor_interval_ms: 1_000 };
@@ -34,7 +32,7 @@ beforeAll(async () => {
   // A key that is nobody's: the agents' come in as they start.
   await writeFile(join(outside.path, 'keys.txt'), createTestLog().vkey);
   witnesses.push(await startOne('w1'), await startOne('w2'));
-}, 60_000);
+});
 afterAll(async () => {
   for (const witness of witnesses) await witness.stop();
   await outside[Symbol.asyncDispose]();
@@ -42,7 +40,7 @@ afterAll(async () => {
 
 const anchorsOf = (file: string): object => ({
   quorum: 2,
-  start_timeout_ms: 2_000,
+  start_timeout_ms: 10_000,
   retry: { initial_ms: 100, max_ms: 500 },
   witness: [
     ...witnesses.map(({ url, vkey }, at) => ({ name: `w${at + 1}`, url, vkey })),
@@ -202,7 +200,7 @@ test('after an unclean stop with no anchor in reach a new incarnation begins; af
   const lonely = await startOne('w3');
   const anchors = {
     quorum: 1,
-    start_timeout_ms: 500,
+    start_timeout_ms: 10_000,
     retry: { initial_ms: 100, max_ms: 500 },
     witness: [{ name: 'w3', url: lonely.url, vkey: lonely.vkey }],
   };

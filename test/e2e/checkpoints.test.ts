@@ -2,13 +2,14 @@
 import { createPrivateKey } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { verifyCheckpoint } from '../../ledger/checkpoint.ts';
 import { hashLeaf, isSameHash, type TreeHash } from '../../ledger/merkle/hash.ts';
 import { createRange } from '../../ledger/merkle/range.ts';
 import { formatVkey, KEY_TYPE, parseVkey, publicBytesOf } from '../../ledger/signing.ts';
 import { startAgentProcess, type AgentProcess } from '../support/agent-process.ts';
 import { journalOf, leavesOf } from '../support/checkpoints.ts';
+import { eventually } from '../support/eventually.ts';
 import { startGoodClient } from '../support/good-client.ts';
 
 const KILLS = 4;
@@ -33,12 +34,12 @@ test('after kill -9 at any moment no size has a second root, and at the end all 
     config: { checkpoints: { interval_ms: 20, records_max: 16, anchor_interval_ms: 1_000 } },
   });
   const seen: Awaited<ReturnType<typeof journalOf>>[number][] = [];
-  const client = await startGoodClient(agent, { inFlight: 4, timeoutMs: 60_000 });
+  const client = await startGoodClient(agent, { inFlight: 4 });
   for (let kill = 0; kill < KILLS; kill += 1) {
     const signed = (await journalOf(agent.dir)).length;
-    await vi.waitFor(
+    await eventually(
       async () => expect((await journalOf(agent.dir)).length).toBeGreaterThan(signed + 3 + kill),
-      { timeout: 30_000, interval: 5 },
+      5,
     );
     await agent.kill();
     seen.push(...(await journalOf(agent.dir)));
@@ -46,9 +47,8 @@ test('after kill -9 at any moment no size has a second root, and at the end all 
   }
   await client.reached(KILLS);
   await client.stop();
-  await vi.waitFor(
-    async () => expect((await agent.status()).checkpoints).toMatchObject({ state: 'running' }),
-    { timeout: 30_000, interval: 50 },
+  await eventually(async () =>
+    expect((await agent.status()).checkpoints).toMatchObject({ state: 'running' }),
   );
   expect(await agent.stop()).toBe(0);
   const last = await journalOf(agent.dir);
@@ -81,4 +81,4 @@ test('after kill -9 at any moment no size has a second root, and at the end all 
     const newest = last.findLast((one) => one.origin === origin);
     expect(Number(newest?.size), origin).toBe(own.length);
   }
-}, 120_000);
+});

@@ -109,7 +109,7 @@ test('with the agent killed, a fail-closed action does not begin, a fail-open on
     vocabulary: VOCABULARY,
     socketPath: agent.socketPath,
     redactionKey: await agent.redactionKey(),
-    timeoutMs: 1000,
+    timeoutMs: 3000,
     spool: { dir: join(agent.dir, 'spool'), afterMs: 50 },
     onAuditFailure: ({ action, spooled }) => alerts.push(`${action} ${spooled}`),
   });

@@ -6,7 +6,7 @@ import { runGatewayTrial } from '../support/gateway-trial.ts';
 
 testWhere(hasNats, 'the gateway trial needs nats-server')(
   '4 kills under load: every acked event is in the store, once, and every stream verifies',
-  { timeout: 240_000 },
+  { timeout: 900_000 },
   async () => {
     const report = await runGatewayTrial({
       kills: 4,

@@ -1,7 +1,7 @@
 /** What a gateway makes of messages that are no genuine records, of gaps, of streams that drop, and of SIGTERM. */
 import { jetstream, jetstreamManager, type StreamConfig } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { afterAll, beforeAll, expect, vi } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { findStreamFaults } from '../../agent/gateway/stream.ts';
 import { subjectOf, tenantToken } from '../../agent/nats-subject.ts';
 import { hashRecord } from '../../ledger/chain.ts';
@@ -9,6 +9,7 @@ import { formatRecord } from '../../ledger/frame.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import type { StoredRecord } from '../../store/store.ts';
 import { runCli } from '../support/agent-process.ts';
+import { eventually } from '../support/eventually.ts';
 import { startGatewayProcess, type GatewayProcess } from '../support/gateway-process.ts';
 import { whenShared } from '../support/gateway-trial.ts';
 import { testWhere } from '../support/host.ts';
@@ -68,18 +69,13 @@ const stored = async (stream: string): Promise<string[]> =>
     .toSorted((one, other) => one.seq - other.seq)
     .map(({ this_hash }) => this_hash);
 const whenStored = (records: readonly StoredRecord[]): Promise<void> =>
-  vi.waitFor(
-    async () =>
-      expect(await stored(records[0]!.event.chain.stream)).toEqual(
-        records.map(({ this_hash }) => this_hash),
-      ),
-    { timeout: 15_000, interval: 50 },
+  eventually(async () =>
+    expect(await stored(records[0]!.event.chain.stream)).toEqual(
+      records.map(({ this_hash }) => this_hash),
+    ),
   );
 const whenFound = (count: number): Promise<void> =>
-  vi.waitFor(async () => expect(await gateway.letters()).toHaveLength(count), {
-    timeout: 15_000,
-    interval: 50,
-  });
+  eventually(async () => expect(await gateway.letters()).toHaveLength(count));
 
 test('altered, forged, misdirected and foreign messages are found and kept, and the genuine records stand', async () => {
   const sealer = createSealer();
@@ -131,43 +127,35 @@ test('records that come last first are held, and stored in their order once the 
   const subject = subjectOfRecord(records[0]!);
   const before = (await gateway.letters()).length;
   for (const record of records.slice(1).reverse()) await publish(lineOf(record), subject);
-  await vi.waitFor(
-    async () =>
-      expect((await gateway.status()).waiting).toMatchObject([
-        { stream: sealer.stream, missing: 0 },
-      ]),
-    { timeout: 10_000, interval: 50 },
+  await eventually(async () =>
+    expect((await gateway.status()).waiting).toMatchObject([{ stream: sealer.stream, missing: 0 }]),
   );
   expect(await stored(sealer.stream)).toEqual([]);
   await publish(lineOf(records[0]!), subject);
   await whenStored(records);
   expect(await gateway.letters()).toHaveLength(before);
-  await vi.waitFor(async () => expect((await gateway.status()).waiting).toEqual([]), 5_000);
+  await eventually(async () => expect((await gateway.status()).waiting).toEqual([]));
 });
 
-test(
-  'SIGTERM under load: it stops within 10 s, and another gateway has all of it',
-  { timeout: 60_000 },
-  async () => {
-    const sealer = createSealer();
-    const records = Array.from({ length: 3_000 }, () => sealer.seal());
-    const subject = subjectOfRecord(records[0]!);
-    await using second = await startGatewayProcess({
-      name: 'second',
-      nats: { servers: [nats.url], ack_wait_ms: 2_000 },
-      postgresql: { url: postgres.url('writer') },
-    });
-    await whenShared([gateway, second]);
-    const { shards } = await gateway.status();
-    const busy = shards.includes(subject.split('.')[1]!) ? gateway : second;
-    await Promise.all(records.map((record) => publish(lineOf(record), subject)));
-    const startedMs = performance.now();
-    expect(await busy.stop()).toBe(0);
-    expect(performance.now() - startedMs).toBeLessThan(10_000);
-    await whenStored(records);
-    await busy.start();
-  },
-);
+test('SIGTERM under load: it stops within 10 s, and another gateway has all of it', async () => {
+  const sealer = createSealer();
+  const records = Array.from({ length: 3_000 }, () => sealer.seal());
+  const subject = subjectOfRecord(records[0]!);
+  await using second = await startGatewayProcess({
+    name: 'second',
+    nats: { servers: [nats.url], ack_wait_ms: 2_000 },
+    postgresql: { url: postgres.url('writer') },
+  });
+  await whenShared([gateway, second]);
+  const { shards } = await gateway.status();
+  const busy = shards.includes(subject.split('.')[1]!) ? gateway : second;
+  await Promise.all(records.map((record) => publish(lineOf(record), subject)));
+  const startedMs = performance.now();
+  expect(await busy.stop()).toBe(0);
+  expect(performance.now() - startedMs).toBeLessThan(10_000);
+  await whenStored(records);
+  await busy.start();
+});
 
 test('a stream that may drop records is refused, by name of the setting; one that may not is taken', async () => {
   const manager = await jetstreamManager(connection);
@@ -199,9 +187,9 @@ test('a stream that may drop records is refused, by name of the setting; one tha
     nats: { servers: [nats.url], stream: 'LOSSY', subject_prefix: 'lossy' },
     postgresql: { url: postgres.url('writer') },
   });
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const ready = await fetch(`${refusing.adminUrl()}/readyz`);
     expect([ready.status, await ready.text()]).toEqual([503, expect.stringContaining('discard')]);
-  }, 10_000);
+  });
   expect((await fetch(`${gateway.adminUrl()}/readyz`)).status).toBe(200);
 });

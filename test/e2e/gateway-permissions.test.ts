@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { afterAll, beforeAll, expect, vi } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { createNatsSink } from '../../agent/deliver/sinks/nats.ts';
 import { subjectOf, tenantToken } from '../../agent/nats-subject.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
+import { eventually } from '../support/eventually.ts';
 import { startGatewayProcess, type GatewayProcess } from '../support/gateway-process.ts';
 import { whenShared } from '../support/gateway-trial.ts';
 import { testWhere } from '../support/host.ts';
@@ -70,7 +71,7 @@ const sinkOf = (user: string): ReturnType<typeof createNatsSink> =>
     subject_prefix: 'sealtrail',
     batch_records_max: 1_000,
     batch_bytes_max: 1 << 22,
-    timeout_ms: 1_000,
+    timeout_ms: 10_000,
     retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
     required: true,
     ...loginOf(user),
@@ -91,10 +92,10 @@ test("a tenant's agent delivers its own records, through the gateway into the st
     const [own, foreign] = [createSealer(undefined, user), createSealer(undefined, other)];
     const record = { ...own.seal(), number: 0 };
     expect(await sink.deliver([record], signal)).toMatchObject({ kind: 'delivered', retry: [] });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const hashes = (await readStore(postgres.url('auditor'))).map(({ this_hash }) => this_hash);
       expect(hashes).toContain(record.this_hash);
-    }, 10_000);
+    });
     const refused = await sink.deliver([{ ...foreign.seal(), number: 1 }], signal);
     expect(refused).toMatchObject({
       kind: 'failed',
@@ -123,7 +124,7 @@ test("a tenant's user reads nothing: not by subject, not by another's inbox, not
     expect([subject, await denied]).toEqual([subject, 'PermissionViolationError']);
   }
   await using acme = await connectAs('acme');
-  const manager = await jetstreamManager(acme, { checkAPI: false, timeout: 1_000 });
+  const manager = await jetstreamManager(acme, { checkAPI: false, timeout: 10_000 });
   await expect(manager.streams.info('SEALTRAIL')).rejects.toThrow(/[Pp]ermission/);
   await expect(manager.streams.getMessage('SEALTRAIL', { seq: 1 })).rejects.toThrow(
     /[Pp]ermission/,
@@ -139,7 +140,7 @@ test("a tenant's user reads nothing: not by subject, not by another's inbox, not
 /** The gateways' user takes records out; it can neither delete the stream nor put a record in. */
 async function whatGatewayMayDo(): Promise<object> {
   await using connection = await connectAs('gateway');
-  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 1_000 });
+  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 10_000 });
   const outcome = (work: Promise<unknown>): Promise<string> =>
     work.then(
       () => 'ok',
@@ -149,6 +150,6 @@ async function whatGatewayMayDo(): Promise<object> {
   return {
     info: await outcome(manager.streams.info('SEALTRAIL')),
     delete: await outcome(manager.streams.delete('SEALTRAIL')),
-    publish: await outcome(jetstream(connection, { timeout: 1_000 }).publish(subject, 'x')),
+    publish: await outcome(jetstream(connection, { timeout: 10_000 }).publish(subject, 'x')),
   };
 }

@@ -2,7 +2,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { proveEvent } from '../../agent/checkpoint/proving.ts';
 import type { PrintedReport } from '../../agent/key-routes.ts';
 import { readRootKey, signKeysNote } from '../../cli/root-key.ts';
@@ -11,12 +11,11 @@ import { signNote } from '../../ledger/note.ts';
 import { verifyProof } from '../../ledger/proof-file.ts';
 import { createLogSigner, publicBytesOf, signWithKey } from '../../ledger/signing.ts';
 import { runCli, startAgentProcess, type AgentProcess } from '../support/agent-process.ts';
+import { eventually } from '../support/eventually.ts';
 import { customerRead, recordOneEvent } from '../support/record-one-event.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { readRecords } from '../support/outcome.ts';
 import { writeSigner } from '../support/signer.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 let agent: AgentProcess;
 /** A machine of its own: the root key, the keys notes, the proofs. */
@@ -27,7 +26,7 @@ beforeAll(async () => {
     config: { checkpoints: { interval_ms: 20, anchor_interval_ms: 1_000 } },
   });
   vault = await makeTempDir();
-}, 60_000);
+});
 afterAll(async () => {
   await agent[Symbol.asyncDispose]();
   await vault[Symbol.asyncDispose]();
@@ -45,15 +44,12 @@ async function cli(...args: readonly string[]): Promise<string> {
 /** Records an event, and writes its proof once it is anchored. */
 async function proveOne(name: string): Promise<void> {
   const eventId = await recordOneEvent(agent, customerRead(name));
-  await vi.waitFor(
-    async () => {
-      const proof = await proveEvent(agent.dir, eventId);
-      if (!proof.ok) throw new Error(proof.error);
-      expect((JSON.parse(proof.value) as { anchor: unknown }).anchor).not.toBeNull();
-      await writeFile(at(name), proof.value);
-    },
-    { timeout: 30_000, interval: 50 },
-  );
+  await eventually(async () => {
+    const proof = await proveEvent(agent.dir, eventId);
+    if (!proof.ok) throw new Error(proof.error);
+    expect((JSON.parse(proof.value) as { anchor: unknown }).anchor).not.toBeNull();
+    await writeFile(at(name), proof.value);
+  });
 }
 
 /** What `sealtrail check` does, without the process. */
@@ -162,15 +158,13 @@ test('a rotation of a stopped agent, and those that kill -9 cuts off, are comple
     const asked = runCli(['keys', 'rotate', '-d', agent.dir]);
     // As soon as it has begun, and a little later.
     await expect
-      .poll(() => readdir(join(agent.dir, 'keys')), { interval: 1, timeout: 30_000 })
+      .poll(() => readdir(join(agent.dir, 'keys')), { interval: 1 })
       .toContain('signing.key.next');
     await new Promise((resume) => setTimeout(resume, waitMs));
     await agent.kill();
     await asked;
     await agent.start();
-    await expect
-      .poll(async () => readdir(join(agent.dir, 'keys')), { timeout: 30_000 })
-      .not.toContain('rotation.json');
+    await expect.poll(async () => readdir(join(agent.dir, 'keys'))).not.toContain('rotation.json');
     // Killed before it had begun it is begun by asking again, under the key that lies there.
     const prepared = (await readdir(join(agent.dir, 'keys'))).includes('signing.key.next');
     if (prepared) await rotate();
@@ -232,7 +226,7 @@ test('a key behind a command takes over; when the command fails nothing is signe
   await writeFile(at('away'), '');
   const before = await agent.status();
   await expect
-    .poll(async () => (await agent.status()).checkpoints?.last_error ?? '', { timeout: 30_000 })
+    .poll(async () => (await agent.status()).checkpoints?.last_error ?? '')
     .toContain('code 7');
   expect((await agent.status()).append.records).toBeGreaterThanOrEqual(before.append.records);
   expect((await agent.status()).checkpoints?.state).toBe('retrying');

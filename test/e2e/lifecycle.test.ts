@@ -1,7 +1,7 @@
 /** Stops, restarts and neighbours of the real agent: what is promised to whoever operates it. */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { freePort } from '../../bench/processes.ts';
 import { runCli, startAgentProcess } from '../support/agent-process.ts';
 import { startGoodClient } from '../support/good-client.ts';
@@ -11,14 +11,12 @@ import { connectRaw } from '../support/raw-client.ts';
 import { isAlive, processesOn, signalAgent } from '../support/processes.ts';
 
 /** Servers start in every test, and the machine may be busy. */
-vi.setConfig({ testTimeout: 60_000 });
-
 const SHUTDOWN_MS_MAX = 10_000;
 
 test('Ctrl-C under load drains and ends within 10 s with exit code 0, the database included; the next start goes on in the same streams', async () => {
   await using agent = await startAgentProcess();
   await agent.delivered();
-  const client = await startGoodClient(agent, { inFlight: 64, timeoutMs: 60_000 });
+  const client = await startGoodClient(agent, { inFlight: 64 });
   await client.reached(500);
   expect((await processesOn(agent.dir)).length, 'agent and database').toBeGreaterThan(1);
 
@@ -41,7 +39,8 @@ test('Ctrl-C under load drains and ends within 10 s with exit code 0, the databa
 });
 
 test('what was acked before a stop in order is with every sink when it ends', async () => {
-  await using agent = await startAgentProcess();
+  // The drain has what time it needs, on a slow machine as well.
+  await using agent = await startAgentProcess({ shutdownTimeoutMs: 120_000 });
   await agent.delivered();
   const client = await startGoodClient(agent, { inFlight: 256 });
   await client.reached(2000);
@@ -137,15 +136,15 @@ test('SIGTERM while the database hangs ends within 10 s, and the database is gon
   await client.stop();
   const { code, ms } = await signalAgent(agent, 'SIGTERM');
   expect({ code, isInTime: ms < SHUTDOWN_MS_MAX }).toEqual({ code: 0, isInTime: true });
-  // What is stopped notices nothing; once it goes on, it sees that its server is gone.
-  for (const { pid } of await processesOn(agent.dir)) process.kill(pid, 'SIGCONT');
-  await expect.poll(() => processesOn(agent.dir), { timeout: 5000 }).toEqual([]);
+  // What is stopped notices nothing; once it goes on, it sees that its server is gone, whose child it was.
+  for (const { pid } of hanging) if (isAlive(pid)) process.kill(pid, 'SIGCONT');
+  await expect.poll(() => processesOn(agent.dir)).toEqual([]);
 });
 
 test('a second Ctrl-C ends it at once, and nothing that was acked is lost', async () => {
   await using agent = await startAgentProcess();
   await agent.delivered();
-  const client = await startGoodClient(agent, { inFlight: 64, timeoutMs: 60_000 });
+  const client = await startGoodClient(agent, { inFlight: 64 });
   await client.reached(300);
   const pid = agent.pid();
   process.kill(pid, 'SIGINT');

@@ -27,4 +27,4 @@ test('a lost lock ends the agent with 1, and from then on it writes nothing to t
   expect((await verifyLedger(ledger)).verdict).toBe('intact');
   expect(await readFile(join(agent.dir, 'agent.owner.json'), 'utf8')).toBe('{}');
   await rm(lock, { recursive: true });
-}, 60_000);
+});

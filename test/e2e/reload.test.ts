@@ -1,7 +1,7 @@
 /** SIGHUP at the real agent: what is applied, what is said, and that nothing is lost on the way. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import type { ReloadReport } from '../../agent/ports.ts';
 import {
   runCli,
@@ -15,8 +15,6 @@ import { makeEvent } from '../support/events.ts';
 import { startGoodClient } from '../support/good-client.ts';
 import { readRecords } from '../support/outcome.ts';
 import { connectRaw } from '../support/raw-client.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const ECS = { path: 'siem/ecs.ndjson', format: 'ecs' };
 const PASSWORD = 'correct-horse-battery';
@@ -44,7 +42,7 @@ async function hangUp(
   const count = (): number => agent.output().split(text).length;
   const before = count();
   process.kill(agent.pid(), 'SIGHUP');
-  await until(() => count() > before, `"${text}" in the log`, 20_000);
+  await until(() => count() > before, `"${text}" in the log`);
 }
 
 async function send(agent: AgentProcess, tenant: string, id: string): Promise<string> {
@@ -62,7 +60,7 @@ test('SIGHUP applies tenants, exporters and log level while events come in; the 
   await using siem = await startElasticsearch();
   await using agent = await startAgentProcess({ exporters: { 'file/ecs': ECS } });
   const pid = agent.pid();
-  const client = await startGoodClient(agent, { inFlight: 32, timeoutMs: 60_000 });
+  const client = await startGoodClient(agent, { inFlight: 32 });
   await client.reached(200);
   expect(await send(agent, 'initech', 'c-1')).toBe('unknown_tenant');
   await rewrite(agent, (file) => {

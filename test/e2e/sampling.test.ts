@@ -32,7 +32,7 @@ let agent: AgentProcess;
 beforeAll(async () => {
   agent = await startAgentProcess({ exporters: {} });
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-}, 60_000);
+});
 afterAll(async () => {
   context.disable();
   await agent[Symbol.asyncDispose]();

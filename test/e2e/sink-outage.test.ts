@@ -30,7 +30,7 @@ async function recordMany(agent: AgentProcess, count: number): Promise<Observati
 
 /** A sink that is down may cost an ack a little of the processor, and no waiting. */
 function expectNotSlowed(before: Observation, during: Observation): void {
-  const limitMs = quantile(before.latenciesMs, 0.5) * 4 + 10;
+  const limitMs = quantile(before.latenciesMs, 0.5) * 4 + 40;
   expect(quantile(during.latenciesMs, 0.5)).toBeLessThan(limitMs);
 }
 
@@ -50,7 +50,7 @@ test('the embedded PostgreSQL is killed again and again: it comes back, and ever
     await agent.delivered(60_000);
   }
   await expectEachOnce(agent, acked);
-}, 120_000);
+});
 
 test('a database that cannot be reached, then hangs, then is there: everything arrives once', async () => {
   await using line = await openLine(database.port);
@@ -72,7 +72,7 @@ test('a database that cannot be reached, then hangs, then is there: everything a
   await agent.delivered();
   line.set('cut');
   const unreachable = await recordMany(agent, 300);
-  await expect.poll(() => stateOf(agent, 'postgresql'), { timeout: 10_000 }).toBe('retrying');
+  await expect.poll(() => stateOf(agent, 'postgresql')).toBe('retrying');
   line.set('silent');
   const hanging = await recordMany(agent, 300);
   expectNotSlowed(before, unreachable);
@@ -80,7 +80,7 @@ test('a database that cannot be reached, then hangs, then is there: everything a
   const { sinks } = await agent.status();
   const lags = Object.fromEntries(sinks.map((sink) => [sink.name, sink.lag_records]));
   expect(lags['postgresql']).toBeGreaterThanOrEqual(600);
-  await expect.poll(() => lagOf(agent, 'file/ecs'), { timeout: 10_000 }).toBe(0);
+  await expect.poll(() => lagOf(agent, 'file/ecs')).toBe(0);
   line.set('open');
   await agent.delivered();
   const sealed = await readRecords(join(agent.dir, 'ledger'));
@@ -90,7 +90,7 @@ test('a database that cannot be reached, then hangs, then is there: everything a
   expect(new Set(ids).size).toBe(ids.length);
   expect(ids.toSorted()).toEqual(sealed.map(({ event }) => event.event_id).sort());
   expect(ids).toEqual(expect.arrayContaining(acked.map(({ event_id }) => event_id)));
-}, 90_000);
+});
 
 test('the folder of a SIEM file is replaced by something else for a while: everything arrives once', async () => {
   await using agent = await startAgentProcess({
@@ -114,7 +114,7 @@ test('the folder of a SIEM file is replaced by something else for a while: every
   await rename(`${siem}.away`, siem);
   await agent.delivered();
   await expectFileComplete(agent, join(siem, 'ecs.ndjson'), [before, during]);
-}, 60_000);
+});
 
 testWhere(mayMount, 'a full disk under a SIEM file: only root may mount one')(
   'the disk of a SIEM file is full for a while: everything arrives once, in whole lines',
@@ -134,7 +134,6 @@ testWhere(mayMount, 'a full disk under a SIEM file: only root may mount one')(
     await agent.delivered();
     await expectFileComplete(agent, path, [before, during]);
   },
-  60_000,
 );
 
 async function expectFileComplete(

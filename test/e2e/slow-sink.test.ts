@@ -43,7 +43,7 @@ test('a SIEM a hundred times too slow costs disk: memory stays flat, acks and ot
   // The other sink is through at once; the slow one is far behind, and is not said to be down.
   const lagOf = async (name: string): Promise<number> =>
     (await agent.status()).sinks.find((sink) => sink.name === name)?.lag_records ?? -1;
-  await expect.poll(() => lagOf('file/ecs'), { timeout: 5_000 }).toBe(0);
+  await expect.poll(() => lagOf('file/ecs')).toBe(0);
   expect(await lagOf('elasticsearch')).toBeGreaterThan(EVENTS * 0.75);
   const perSecond = SLOW.batch_records_max / (SLOW.delayMs / 1000);
   expect(during.acked.length / seconds, 'far more than it can take').toBeGreaterThan(
@@ -57,7 +57,7 @@ test('a SIEM a hundred times too slow costs disk: memory stays flat, acks and ot
     `MiB: ${resident.map((bytes) => Math.round(bytes / MIB)).join(', ')}`,
   ).toBeLessThan(24);
   expect(during.failed).toEqual([]);
-  expect(quantile(during.latenciesMs, 0.5)).toBeLessThan(quantile(usual.latenciesMs, 0.5) * 3 + 5);
+  expect(quantile(during.latenciesMs, 0.5)).toBeLessThan(quantile(usual.latenciesMs, 0.5) * 3 + 40);
 
   delete siem.options.delayMs;
   await agent.delivered(60_000);
@@ -69,4 +69,4 @@ test('a SIEM a hundred times too slow costs disk: memory stays flat, acks and ot
   expect((await readDocumentIds(agent.dir, 'ecs')).toSorted()).toEqual(ids.toSorted());
   expect(siem.violations).toEqual([]);
   expect((await agent.status()).sinks.map(({ dead_letters }) => dead_letters)).toEqual([0, 0]);
-}, 120_000);
+});

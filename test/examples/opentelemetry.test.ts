@@ -14,7 +14,7 @@ let agent: AgentProcess;
 
 beforeAll(async () => {
   agent = await startAgentProcess({ exporters: {} });
-}, 60_000);
+});
 afterAll(() => agent[Symbol.asyncDispose]());
 
 function runProgram(endpoint: string): Promise<{ stdout: string; stderr: string; code?: number }> {

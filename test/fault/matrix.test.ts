@@ -19,6 +19,7 @@ import { verifyLedger } from '../../ledger/verify.ts';
 import { admitted, createCountingMeter, silentLog } from '../support/append-stage.ts';
 import { createFreezer, startTestLoop } from '../support/delivery.ts';
 import { makeEvent } from '../support/events.ts';
+import { eventually } from '../support/eventually.ts';
 import { createFaultyFilesystem, type Fault } from '../support/faulty-filesystem.ts';
 import { makeMemoryDir, TEST_AGENT } from '../support/ledger.ts';
 import { readRecords } from '../support/outcome.ts';
@@ -94,14 +95,11 @@ async function start(
 
 /** Resolves once the sink has everything, or its loop has given up. */
 async function settled({ ledger, loop }: Agent): Promise<void> {
-  await vi.waitFor(
-    () => {
-      const { state, cursor } = loop.report();
-      const { records } = ledger.append.status();
-      if (state !== 'stopped' && cursor < records) throw new Error(`${cursor} of ${records}`);
-    },
-    { timeout: 20_000, interval: 2 },
-  );
+  await eventually(() => {
+    const { state, cursor } = loop.report();
+    const { records } = ledger.append.status();
+    if (state !== 'stopped' && cursor < records) throw new Error(`${cursor} of ${records}`);
+  }, 2);
 }
 
 /** A whole life: some batches, each with a record the sink will not take, delivery, a stop in order. */

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../../bench/processes.ts';
 import {
   runCli,
@@ -15,17 +15,16 @@ import {
   VOCABULARY,
   type AgentProcess,
 } from '../support/agent-process.ts';
+import { eventually } from '../support/eventually.ts';
 import { startGoodClient } from '../support/good-client.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { readLines, readRecords, readStore, type Acked } from '../support/outcome.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
-
 let postgres: TestPostgres;
 beforeAll(async () => {
   postgres = await startPostgres();
-}, 60_000);
+});
 afterAll(() => postgres.stop());
 
 const POSTGRESQL = (): object => ({
@@ -147,9 +146,8 @@ test('only the head file knows more: noticed without any database', async () => 
   expect((await agent.status()).rollback).toBe(null);
   // It follows the ledger by a second at most.
   const { records } = (await agent.status()).append;
-  await vi.waitFor(
-    async () => expect(JSON.parse(await readFile(head_file, 'utf8'))).toMatchObject({ records }),
-    { timeout: 30_000, interval: 50 },
+  await eventually(async () =>
+    expect(JSON.parse(await readFile(head_file, 'utf8'))).toMatchObject({ records }),
   );
 });
 
@@ -247,7 +245,7 @@ async function expectOwnAnchorLog(
 ): Promise<void> {
   const [incarnation = ''] = incarnationsOf(recorded);
   await expect
-    .poll(async () => (await agent.status()).checkpoints, { timeout: 20_000 })
+    .poll(async () => (await agent.status()).checkpoints)
     .toMatchObject({
       state: 'running',
       anchor_origin: expect.stringContaining(`/${incarnation}`) as string,
@@ -290,9 +288,7 @@ test('two clones that run at once: the store keeps the branch of the first, and 
   // More than the first has, so that its last ones stand where the store has nothing yet.
   const other = await recordSome(second, 60);
   await using _door = await openDoor(door, postgres.port);
-  await expect
-    .poll(async () => (await second.status()).rollback, { timeout: 20_000 })
-    .toMatch(/^rollback: fork: /);
+  await expect.poll(async () => (await second.status()).rollback).toMatch(/^rollback: fork: /);
   await second.delivered();
   const after = await expectNoticed(second, 'fork: stream sealtrail/live-twins/');
   const still = await recordSome(first);
@@ -322,7 +318,7 @@ test('two clones that run at once: the store keeps the branch of the first, and 
   await second.start();
   expect((await second.status()).rollback).toBe(null);
   expect(incarnationsOf(await recordSome(second))).toEqual(incarnationsOf(after));
-}, 120_000);
+});
 
 test('a store that does not answer holds up no start', async () => {
   await using agent = await startAgentProcess({
@@ -339,13 +335,11 @@ test('no kill is taken for a rollback: the head file never leads what is on disk
   await using elsewhere = await makeTempDir();
   const head_file = join(elsewhere.path, 'head.json');
   await using agent = await startAgentProcess({ exporters: {}, config: { ledger: { head_file } } });
-  const client = await startGoodClient(agent, { inFlight: 64, timeoutMs: 60_000 });
+  const client = await startGoodClient(agent, { inFlight: 64 });
   for (let kill = 1; kill <= 3; kill++) {
     const written = await readFile(head_file, 'utf8').catch(() => 'none yet');
     // Killed while the file is kept up to date under load, not before.
-    await expect
-      .poll(() => readFile(head_file, 'utf8').catch(() => 'none yet'), { timeout: 10_000 })
-      .not.toBe(written);
+    await expect.poll(() => readFile(head_file, 'utf8').catch(() => 'none yet')).not.toBe(written);
     await agent.kill();
     await agent.start();
     expect((await agent.status()).rollback).toBe(null);

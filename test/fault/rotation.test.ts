@@ -224,7 +224,7 @@ test('whatever disk operation fails, and a kill after it: the rotation is comple
   }
   // The ledger gets over a failed write by itself, in a new segment.
   expect(missed).toBeLessThan(operations / 4);
-}, 120_000);
+});
 
 test('a rotation that is asked for again after a failure is the same one', async () => {
   await using dir = await makeMemoryDir();

@@ -113,7 +113,7 @@ describe('a batch torn at every one of its bytes is sent again and recorded once
     ['the file ends there', 1, (bytes: Buffer, at: number) => bytes.subarray(0, at)],
     ['NUL bytes follow', 1, (bytes: Buffer, at: number) => Buffer.from(bytes).fill(0, at)],
     ['other bytes follow', SAMPLED, (bytes: Buffer, at: number) => Buffer.from(bytes).fill(66, at)],
-  ])('%s', { timeout: 60_000 }, async (_, step, damage) => {
+  ])('%s', async (_, step, damage) => {
     await using temp = await makeMemoryDir();
     const places: number[] = [];
     for (let at = sealed.ackedBytes; at < sealed.bytes.length; at += step) places.push(at);

@@ -48,7 +48,7 @@ test('a torn tail at every byte of the last batch is set aside, and everything b
     }
     expect((await verifyLedger(dir)).verdict).toBe('intact');
   }
-}, 120_000);
+});
 
 test('pages of the last batch that never reached the disk are a torn tail', async () => {
   await using temp = await makeMemoryDir();

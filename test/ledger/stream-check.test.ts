@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { chainHash, GENESIS_PREV_HASH } from '../../schemas/brand.ts';
 import { rehash } from '../../ledger/content-check.ts';
 import { createStreamCheck, FINDINGS_LISTED_MAX } from '../../ledger/stream-check.ts';
+import { cpuMs } from '../support/cpu.ts';
 
 interface Link {
   readonly seq: number;
@@ -88,9 +89,9 @@ test('a stream turned inside out is judged in linear time, its findings counted 
   const long = makeChain(100_000);
   const odd = long.filter(({ seq }) => seq % 2 === 1);
   const even = long.filter(({ seq }) => seq % 2 === 0);
-  const startedMs = performance.now();
+  const tookMs = cpuMs();
   const result = check([...odd, ...even]);
   expect(result).toMatchObject({ verified_to: null, unproven: 100_000, findings: 100_000 });
   expect(result.kinds).toHaveLength(FINDINGS_LISTED_MAX);
-  expect(performance.now() - startedMs).toBeLessThan(20_000);
+  expect(tookMs()).toBeLessThan(20_000);
 });

@@ -7,6 +7,7 @@ import type { AuditEvent } from '../../schemas/event.ts';
 import { canonicalize } from '../../schemas/canonical.ts';
 import { readHttpContext } from '../../sdk/http-context.ts';
 import { eventWith, redactor, TEST_KEY } from './support.ts';
+import { cpuMs } from '../support/cpu.ts';
 
 function withId(id: string, place: 'request_id' | 'workflow_id' | 'session_id'): AuditEvent {
   const event = eventWith({});
@@ -120,9 +121,9 @@ test('the fast way doubts every text in which the long one finds somebody', () =
 test('hostile ids cost linear time', () => {
   for (const part of ['A', 'Aa ', '+1', '5 ', 'tel:5', 'user:a', '(555', 'Aa.A'])
     for (const size of [256]) {
-      const startedMs = performance.now();
+      const tookMs = cpuMs();
       pass(withId(part.repeat(size).slice(0, 256), 'request_id'));
-      expect(performance.now() - startedMs).toBeLessThan(1_000);
+      expect(tookMs()).toBeLessThan(1_000);
     }
 });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { suggest } from '../../schemas/suggest.ts';
+import { cpuMs } from '../support/cpu.ts';
 
 const KNOWN = ['receivers', 'processors', 'exporters', 'id'];
 
@@ -35,7 +36,7 @@ test('a name that is close to nothing gets no suggestion', () => {
 
 test('an endless name costs no time', () => {
   const many = Array.from({ length: 10_000 }, (_, index) => `action.${index}`);
-  const started = performance.now();
+  const tookMs = cpuMs();
   expect(suggest('a'.repeat(60_000), many)).toBeNull();
-  expect(performance.now() - started).toBeLessThan(1_000);
+  expect(tookMs()).toBeLessThan(1_000);
 });

@@ -70,7 +70,7 @@ it('exempt, it takes place while everything else is refused; it is spooled, told
     { action: 'user.login', spooled: false },
   ]);
   const peer = await startAgentPeer({}, join(dir, 'agent.sock'));
-  await expect.poll(() => audit.stats().spool?.drained, { timeout: 10_000 }).toBe(2);
+  await expect.poll(() => audit.stats().spool?.drained).toBe(2);
   expect(peer.appended.map(({ text }) => JSON.parse(text).event.action)).toEqual([
     'user.login',
     'patient.emergency_access',

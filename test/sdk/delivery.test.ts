@@ -88,7 +88,7 @@ describe('a connection that breaks', () => {
       open.length = 0;
     });
     await fc.assert(property, { seed: 20_260, numRuns: 40 });
-  }, 60_000);
+  });
 
   it('while the agent also puts events off still records each event once', async () => {
     const scenario = fc.record({
@@ -117,7 +117,7 @@ describe('a connection that breaks', () => {
       open.length = 0;
     });
     await fc.assert(property, { seed: 20_261, numRuns: 20 });
-  }, 60_000);
+  });
 
   it('is not noticed by the caller while the agent restarts on the same path', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'sealtrail-restart-'));
@@ -213,8 +213,8 @@ describe('an agent that refuses', () => {
           refuse: () => (full ? { kind: 'disk_full', message: 'no space' } : null),
           endsAfterPassing,
         },
-        // Above the longest backoff, so that the second event finds the agent again.
-        { timeoutMs: 1300 },
+        // Well above the longest backoff, so that the second event finds the agent again.
+        { timeoutMs: 4_000 },
       );
       // The tries end when the caller is told: which of the two answers depends on the moment.
       const [result] = await recordMany(audit, 1);
@@ -234,7 +234,7 @@ describe('an agent that refuses', () => {
     const { audit } = await start(
       { refuse: () => ({ kind: 'disk_full', message: 'no space' }), endsAfterPassing: true },
       // Well above the first backoffs, so that the second try comes before the first event ends.
-      { timeoutMs: 2000 },
+      { timeoutMs: 5_000 },
     );
     const first = recordMany(audit, 1);
     await until(() => audit.stats().reconnects > 1, 'the second try');
@@ -325,7 +325,8 @@ describe('waiting', () => {
     const gate = new Promise<void>((resolve) => (release = resolve));
     const { peer, audit } = await start(
       { onBatch: () => gate.then(() => 'ack' as const) },
-      { timeoutMs: 120 },
+      // It has been sent by then.
+      { timeoutMs: 2_000 },
     );
     const [result] = await recordMany(audit, 1);
     expect(result).toMatchObject({ reason: { code: 'timeout', recorded: 'unknown' } });

@@ -28,7 +28,7 @@ it('an agent that turns connections away says nothing about a row: none is set a
   const aside: SetAside[] = [];
   await using relay = shop.startRelay({ audit, onSetAside: (row) => aside.push(row) });
   // Refusals of doubt are believed the fifth time.
-  await until(() => relay.stats().putOff > 6, 'seven goes', 20_000);
+  await until(() => relay.stats().putOff > 6, 'seven goes');
   expect(aside).toEqual([]);
   expect(relay.stats().lastError).toContain('too many connections');
   isFull = false;
@@ -44,7 +44,7 @@ it('an agent that was away for longer than a go takes has each row once when it 
   const audit = await shop.openAudit({ socketPath: peer.socketPath, timeoutMs: 100 });
   const id = await record('c-1');
   await using relay = shop.startRelay({ audit });
-  await until(() => relay.stats().putOff > 2, 'three goes', 20_000);
+  await until(() => relay.stats().putOff > 2, 'three goes');
   isMute = false;
   await shop.shipped();
   // One more that goes the whole way: whatever was left in the queue has been sent by then.
@@ -76,7 +76,7 @@ it('a row of any size costs a relay no memory, and is set aside', async () => {
   expect((await shop.stored()).events.get(good)).toBe(1);
   await using reconciler = createReconciler({ ...shop, stuckAfterMs: 0, everyMs: 3_600_000 });
   expect((await reconciler.pass()).stuck.set_aside).toBe(1);
-}, 90_000);
+});
 
 it('an intent that is no event is told, and the intents behind it are asked about', async () => {
   for (const [event_id, line] of [
@@ -134,7 +134,7 @@ it('an inquiry that never comes back costs its intent this pass, and not the ala
     onStuck: () => (alarms += 1),
     onError: ({ message }) => void faults.push(message),
   });
-  await until(() => alarms > 2, 'three alarms', 20_000);
+  await until(() => alarms > 2, 'three alarms');
   expect(faults[0]).toContain('50 ms');
   await reconciler.stop();
 });
@@ -165,5 +165,5 @@ it('a table whose name is too long for a channel is refused, and the longest wor
   const outbox = createOutbox(shop.audit, { table: longest });
   await outbox.recordInTransaction(shop.db, deletion('c-1'));
   await outbox.recordInTransaction(shop.db, deletion('c-2'));
-  await until(() => relay.stats().shipped === 2, 'two rows to be shipped', 20_000);
+  await until(() => relay.stats().shipped === 2, 'two rows to be shipped');
 });

@@ -112,7 +112,7 @@ it('relays killed -9 at any moment, again and again, lose nothing and show nothi
   await shop.shipped(60_000);
   await last.stop();
   expect((await countsOf(ids)).events, `SEALTRAIL_SEED=${seed}`).toEqual([1]);
-}, 90_000);
+});
 
 /** Numbers from [0, 1) that a seed repeats. */
 function createRandom(seed: number): () => number {
@@ -132,7 +132,7 @@ it('two relays on 2,000 rows ship each once', async () => {
   expect(one.stats().shipped + two.stats().shipped).toBe(2000);
   expect(Math.min(one.stats().shipped, two.stats().shipped)).toBeGreaterThan(0);
   expect(await countsOf(ids)).toEqual({ events: [1], records: [1] });
-}, 60_000);
+});
 
 it('rows of a lane keep their order, with two relays at it', async () => {
   const ids = new Set(await fill(240, (n) => `lane-${n % 4}`));
@@ -153,7 +153,7 @@ it('rows of a lane keep their order, with two relays at it', async () => {
     expect(ns).toHaveLength(60);
     expect(ns).toEqual(ns.toSorted((a, b) => a - b));
   }
-}, 60_000);
+});
 
 it('a row that the agent refuses is set aside with the reason, and the others go on', async () => {
   // Of a later version of the application: the agent does not know the action yet.
@@ -200,13 +200,13 @@ it('rows wait for an agent that is away, and go once it is back', async () => {
   const audit = await shop.openAudit({ timeoutMs: 200 });
   await using relay = shop.startRelay({ audit });
   const ids = await fill(30, (n) => `lane-${n % 3}`);
-  await until(() => relay.stats().putOff > 1, 'the relay to be turned away twice', 20_000);
+  await until(() => relay.stats().putOff > 1, 'the relay to be turned away twice');
   expect(relay.stats()).toMatchObject({ shipped: 0, setAside: 0 });
   expect((await shop.rows()).some(({ last_error }) => last_error?.startsWith('agent_'))).toBe(true);
   await shop.agent.start();
   await shop.shipped();
   expect((await countsOf(ids)).events).toEqual([1]);
-}, 60_000);
+});
 
 it('stop() marks what is under way: nothing acked is left unmarked', async () => {
   const ids = await fill(1000);
@@ -254,4 +254,4 @@ it('a database that is restarted in the middle costs a reconnect', async () => {
     await apart[Symbol.asyncDispose]();
     await postgres.stop();
   }
-}, 90_000);
+});

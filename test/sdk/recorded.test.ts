@@ -6,8 +6,8 @@ import type { RefusalKind } from '../../schemas/refusal.ts';
 import { startAgentPeer, type PeerBatch, type PeerScript } from '../support/agent-peer.ts';
 import { createTestAudit, draft } from '../support/sdk-fixture.ts';
 
-/** All of it is waited for: long enough to connect twice on a busy machine. */
-const PATIENCE_MS = 2_000;
+/** Long enough to connect twice on a busy machine; where it is waited for, that is done side by side. */
+const PATIENCE_MS = 5_000;
 const open: { close(): Promise<void> }[] = [];
 
 afterEach(async () => {
@@ -15,11 +15,13 @@ afterEach(async () => {
 });
 
 /** Records one event against a peer and returns what became of it. */
-async function recordOne(script: PeerScript, timeoutMs = 5_000): Promise<unknown> {
+async function recordOne(script: PeerScript, timeoutMs = PATIENCE_MS): Promise<unknown> {
   const peer = await startAgentPeer(script);
   const audit = createTestAudit(peer.socketPath, { timeoutMs });
-  open.push(audit, peer);
-  return audit.record(draft()).catch((thrown: unknown) => thrown);
+  const outcome = await audit.record(draft()).catch((thrown: unknown) => thrown);
+  await audit.close();
+  await peer.close();
+  return outcome;
 }
 
 /** The ACK of an agent that takes nothing, not even what it has already. */
@@ -29,54 +31,57 @@ function refuseAll({ batch, lines }: PeerBatch, kind: RefusalKind): Uint8Array {
   return encodeFrame(FrameType.ack, JSON.stringify(ack));
 }
 
-it('an event that was put off and never recorded: no', async () => {
-  const outcome = await recordOne(
-    { refuse: () => ({ kind: 'disk_full', message: 'no space' }), endsAfterPassing: true },
-    PATIENCE_MS,
-  );
+it.concurrent('an event that was put off and never recorded: no', async () => {
+  const outcome = await recordOne({
+    refuse: () => ({ kind: 'disk_full', message: 'no space' }),
+    endsAfterPassing: true,
+  });
   expect(outcome).toMatchObject({ code: 'disk_full', recorded: 'no' });
 });
 
-it.each(['disk_full', 'shutting_down', 'schema_invalid'] as const)(
+it.concurrent.each(['disk_full', 'shutting_down', 'schema_invalid'] as const)(
   'an event whose ack was lost, refused with %s when it was sent again: unknown, for it is recorded',
   async (kind) => {
-    const outcome = await recordOne(
-      {
-        onBatch: ({ connection }) => (connection === 0 ? 'lose' : 'ack'),
-        garbage: (batch) => refuseAll(batch, kind),
-      },
-      PATIENCE_MS,
-    );
+    const outcome = await recordOne({
+      onBatch: ({ connection }) => (connection === 0 ? 'lose' : 'ack'),
+      garbage: (batch) => refuseAll(batch, kind),
+    });
     expect(outcome).toMatchObject({ code: kind, recorded: 'unknown' });
   },
 );
 
-it('an event that the agent could not write for good: unknown, for its disk may have kept it', async () => {
-  const outcome = await recordOne(
-    { garbage: (batch) => refuseAll(batch, 'storage_failed') },
-    PATIENCE_MS,
-  );
-  expect(outcome).toMatchObject({ code: 'storage_failed', recorded: 'unknown' });
-});
+it.concurrent(
+  'an event that the agent could not write for good: unknown, for its disk may have kept it',
+  async () => {
+    const outcome = await recordOne({ garbage: (batch) => refuseAll(batch, 'storage_failed') });
+    expect(outcome).toMatchObject({ code: 'storage_failed', recorded: 'unknown' });
+  },
+);
 
-it('an event that was sent outlives an agent that lets nobody in for a while', async () => {
-  const full = encodeFrame(
-    FrameType.error,
-    '{"kind":"protocol_error","message":"1024 connections are open"}',
-  );
-  const outcome = await recordOne({
-    onBatch: ({ connection }) => (connection === 0 ? 'drop' : 'ack'),
-    hello: (connection) => (connection > 0 && connection < 7 ? full : null),
-  });
-  expect(outcome).toMatchObject({ stream: 'peer', seq: 0 });
-});
+it.concurrent(
+  'an event that was sent outlives an agent that lets nobody in for a while',
+  async () => {
+    const full = encodeFrame(
+      FrameType.error,
+      '{"kind":"protocol_error","message":"1024 connections are open"}',
+    );
+    const outcome = await recordOne(
+      {
+        onBatch: ({ connection }) => (connection === 0 ? 'drop' : 'ack'),
+        hello: (connection) => (connection > 0 && connection < 7 ? full : null),
+      },
+      60_000,
+    );
+    expect(outcome).toMatchObject({ stream: 'peer', seq: 0 });
+  },
+);
 
 it('a number that was given up is told before a later one is sent, so that it is no gap', async () => {
   let full = true;
   const peer = await startAgentPeer({
     refuse: () => (full ? { kind: 'disk_full', message: 'no space' } : null),
   });
-  const audit = createTestAudit(peer.socketPath, { timeoutMs: 2_000 });
+  const audit = createTestAudit(peer.socketPath, { timeoutMs: 3_000 });
   open.push(audit, peer);
   await expect(audit.record(draft())).rejects.toMatchObject({ recorded: 'no' });
   full = false;

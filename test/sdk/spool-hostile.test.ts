@@ -23,8 +23,7 @@ import { makeEvent } from '../support/events.ts';
 import { draft, TEST_KEY, TEST_VOCABULARY } from '../support/sdk-fixture.ts';
 
 const LOGIN = draft({ action: 'user.login' });
-const eventually = <T>(look: () => T): ReturnType<typeof expect.poll<T>> =>
-  expect.poll(look, { timeout: 10_000 });
+const eventually = <T>(look: () => T): ReturnType<typeof expect.poll<T>> => expect.poll(look);
 
 let dir = '';
 let spoolDir = '';
@@ -48,7 +47,7 @@ function open(): Audit<unknown> {
     vocabulary: TEST_VOCABULARY,
     redactionKey: TEST_KEY,
     socketPath: peer.socketPath,
-    timeoutMs: 1000,
+    timeoutMs: 5000,
     spool: { dir: spoolDir, afterMs: 30 },
   });
   closing.push(() => audit.close());
@@ -203,7 +202,7 @@ it('an event of a fail-open action for which the queue has no room is spooled, n
     vocabulary: TEST_VOCABULARY,
     redactionKey: TEST_KEY,
     socketPath: peer.socketPath,
-    timeoutMs: 3000,
+    timeoutMs: 30_000,
     queueEventsMax: 2,
     spool: { dir: spoolDir, afterMs: 30 },
   });

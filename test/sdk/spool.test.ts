@@ -23,7 +23,7 @@ const LOGIN = draft({ action: 'user.login' });
 const testMount = testWhere(mayMount, 'ENOSPC of the spool on a tmpfs: only root may mount one');
 
 /** Waits for a condition, for as long as a busy machine may need. */
-const eventually = <T>(look: () => T): Eventually<T> => expect.poll(look, { timeout: 10_000 });
+const eventually = <T>(look: () => T): Eventually<T> => expect.poll(look);
 type Eventually<T> = ReturnType<typeof expect.poll<T>>;
 
 let dir = '';
@@ -328,7 +328,7 @@ it('repeated failures open the breaker, and the first ack closes it', async () =
     redactionKey: TEST_KEY,
     socketPath,
     timeoutMs: 50,
-    breaker: { failures: 3, forMs: 0, coolDownMs: 1000 },
+    breaker: { failures: 3, forMs: 0, coolDownMs: 3000 },
   });
   closing.push(() => audit.close());
   for (let n = 0; n < 3; n++) await expect(audit.record(draft())).rejects.toThrow('no ack');

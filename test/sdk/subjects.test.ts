@@ -23,7 +23,7 @@ let audits: Audit<unknown>[] = [];
 beforeAll(async () => {
   server = await startPostgres();
   vault = await openVault(server.url('admin'));
-}, 60_000);
+});
 afterAll(async () => {
   await vault[Symbol.asyncDispose]();
   await server.stop();
@@ -54,16 +54,16 @@ const away = (): Promise<never> => Promise.reject(new Error('connect ECONNREFUSE
 describe('a marked person', () => {
   test('is a token in the event, the same one each time, and in no clear text anywhere', async () => {
     const audit = await open();
-    const bob = subject('Bob@Example.org');
+    const robert = subject('Robert@Example.org');
     await audit.record(
       byAlice({
         actor: {
           type: 'admin',
           id: subject('alice@example.org'),
-          on_behalf_of: { type: 'user', id: bob },
+          on_behalf_of: { type: 'user', id: robert },
         },
-        resource: { type: 'customer', id: bob, name: subject('Bob Miller') },
-        metadata: { approved_by: [{ who: subject(' BOB@example.org ') }], n: 1 },
+        resource: { type: 'customer', id: robert, name: subject('Robert Miller') },
+        metadata: { approved_by: [{ who: subject(' ROBERT@example.org ') }], n: 1 },
       }),
     );
     const { actor, resource, metadata } = last();
@@ -82,8 +82,8 @@ describe('a marked person', () => {
     await (await open()).record(byAlice());
     expect(last().actor.id).toBe(actor.id);
     const seen = peer.arrivals.map(({ text }) => text).join() + (await vault.dump());
-    // Three letters may stand in a random token.
-    expect(seen).not.toMatch(/alice|bob[ @]|miller|example\.org/i);
+    // No name so short that a token may spell it by chance.
+    expect(seen).not.toMatch(/alice|robert|miller/i);
   });
 
   test('has another token as actor than as subject, and another in each tenant', async () => {
@@ -123,9 +123,9 @@ describe('a marked person', () => {
   });
 
   test('is shown by no serializer and no inspection of the draft', () => {
-    const marked = byAlice({ metadata: { who: subject('bob@example.org') } });
+    const marked = byAlice({ metadata: { who: subject('robert@example.org') } });
     const shown = JSON.stringify(marked) + inspect(marked, { depth: 9, showHidden: true });
-    expect(`${shown}${String(marked.metadata?.['who'])}`).not.toMatch(/alice|bob/);
+    expect(`${shown}${String(marked.metadata?.['who'])}`).not.toMatch(/alice|robert/);
   });
 
   test('goes through audited() and the outbox', async () => {

@@ -5,7 +5,7 @@ import { chmod, mkdir, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   startEmbeddedPostgres,
   stopOrphanedPostgres,
@@ -21,8 +21,6 @@ import { connectTo } from '../support/postgres.ts';
 import { createSealer } from './sealed.ts';
 
 // Servers are started, killed and recovered: that takes its time on a busy machine.
-vi.setConfig({ testTimeout: 120_000 });
-
 let root: string;
 let dir: string;
 
@@ -121,7 +119,7 @@ describe('a server that goes away', () => {
               .query(`SELECT FROM pg_stat_activity WHERE query ~ 'INSERT INTO audit.records'
              AND wait_event_type = 'Lock' AND application_name = 'sealtrail'`)
           ).rowCount,
-        { timeout: 20_000, interval: 20 },
+        { interval: 20 },
       )
       .toBeGreaterThan(0);
     process.kill(first.pid, 'SIGKILL');
@@ -212,7 +210,7 @@ describe('a peer that never answers', () => {
     `postgresql://u:p@127.0.0.1:${(peer.address() as AddressInfo).port}/sealtrail${query}`;
 
   async function heard(): Promise<Buffer> {
-    await expect.poll(() => first, { timeout: 10_000 }).not.toBeNull();
+    await expect.poll(() => first).not.toBeNull();
     return first ?? Buffer.alloc(0);
   }
 
@@ -229,7 +227,7 @@ describe('a peer that never answers', () => {
       expect(await pending).toMatchObject({ ok: false, error: { kind: 'unavailable' } });
       expect(Date.now() - startedMs).toBeLessThan(5_000);
       await store.close();
-      await expect.poll(() => sockets[0]?.closed, { timeout: 10_000 }).toBe(true);
+      await expect.poll(() => sockets[0]?.closed).toBe(true);
     },
   );
 

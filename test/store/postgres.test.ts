@@ -1,12 +1,13 @@
 /** The store of record against a real server: idempotent, fork-proof, each event shown once. */
 import { createHash } from 'node:crypto';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPostgresqlSink } from '../../agent/deliver/sinks/postgresql.ts';
 import type { DeliveryRecord } from '../../agent/ports.ts';
 import { chainHash } from '../../schemas/brand.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import type { AppendSummary, Store, StoredRecord } from '../../store/store.ts';
+import { eventually } from '../support/eventually.ts';
 import { connectTo, startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { createSealer } from './sealed.ts';
 
@@ -266,13 +267,10 @@ describe('the sink', () => {
     const sealer = createSealer();
     const sink = createPostgresqlSink('p', createPostgresStore({ url: server.url('writer') }));
     const pending = sink.deliver(deliveries(many(3, sealer)), abort.signal);
-    await vi.waitFor(
-      async () => {
-        const sql = `SELECT FROM pg_locks WHERE NOT granted AND relation = 'audit.record_keys'::regclass`;
-        expect((await blocker.query(sql)).rowCount).toBe(1);
-      },
-      { timeout: 20_000 },
-    );
+    await eventually(async () => {
+      const sql = `SELECT FROM pg_locks WHERE NOT granted AND relation = 'audit.record_keys'::regclass`;
+      expect((await blocker.query(sql)).rowCount).toBe(1);
+    });
     abort.abort();
     expect(await pending).toMatchObject({ kind: 'failed' });
     await blocker.query('ROLLBACK');

@@ -72,7 +72,7 @@ beforeAll(async () => {
   expect(await applyMigrations(store, await readMigrations())).toMatchObject({ ok: true });
   await store.end();
   vault = await openVault(server.url('admin'));
-}, 60_000);
+});
 afterAll(async () => {
   await vault[Symbol.asyncDispose]();
   await server.stop();

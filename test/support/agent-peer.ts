@@ -19,6 +19,7 @@ import {
   type ClientHello,
   type Rejection,
 } from '../../schemas/wire.ts';
+import { DEADLINE_MS } from './eventually.ts';
 
 /** One event as it arrived, resends included. */
 export interface Arrival {
@@ -203,7 +204,7 @@ function append(batch: PeerBatch, producer: string, script: PeerScript, state: P
 export async function until(
   condition: () => boolean,
   what: string | (() => string),
-  deadlineMs: number = 5000,
+  deadlineMs: number = DEADLINE_MS,
 ): Promise<void> {
   const endMs = performance.now() + deadlineMs;
   while (!condition()) {

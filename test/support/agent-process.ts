@@ -29,6 +29,8 @@ export interface AgentProcessOptions {
   readonly dir?: string;
   /** The agent makes its database itself. */
   readonly isFirstStart?: boolean;
+  /** How long a stop may take; default: the agent's. */
+  readonly shutdownTimeoutMs?: number;
   readonly env?: NodeJS.ProcessEnv;
   /** Put before the agent's own command line: `['strace', …]`. */
   readonly wrapper?: readonly string[];
@@ -108,6 +110,7 @@ function configOf(
         },
       },
       telemetry: { admin_endpoint: `127.0.0.1:${adminPort}`, log_level: 'info' },
+      ...(options.shutdownTimeoutMs && { shutdown_timeout_ms: options.shutdownTimeoutMs }),
     },
     ...options.config,
   };
@@ -145,7 +148,7 @@ function createProcess(
         throw new Error(`the agent ended:\n${output.slice(from)}`);
       return output.slice(from).includes('is ready');
     };
-    await until(isReady, () => `the agent to be ready:\n${output.slice(from)}`, 60_000);
+    await until(isReady, () => `the agent to be ready:\n${output.slice(from)}`, 120_000);
   }
 
   async function end(signal?: NodeJS.Signals): Promise<number | null> {
@@ -177,7 +180,7 @@ function createProcess(
     },
     redactionKey: async () => (await readFile(join(dir, 'keys/redaction.key'), 'utf8')).trim(),
     status,
-    delivered: (timeoutMs = 30_000) =>
+    delivered: (timeoutMs = 120_000) =>
       vi.waitFor(
         async () => {
           const lagging = (await status()).sinks.filter(({ lag_records }) => lag_records > 0);

@@ -3,8 +3,9 @@
  * chooses, again and again; then everything that was ever acked is looked for, everywhere.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import { startAgentProcess, type AgentProcess } from './agent-process.ts';
+import { eventually } from './eventually.ts';
 import { expectEachOnce, type Acked } from './outcome.ts';
 import {
   startOtlpProducer,
@@ -98,10 +99,7 @@ async function killOnce(agent: AgentProcess, random: () => number): Promise<bool
     return (await outcome) === 'killed';
   }
   if (!isRunning) await agent.start();
-  await vi.waitFor(async () => expect((await agent.status()).acks_total).toBeGreaterThan(0), {
-    timeout: 10_000,
-    interval: 10,
-  });
+  await eventually(async () => expect((await agent.status()).acks_total).toBeGreaterThan(0), 10);
   await pause(random() * UNDER_LOAD_MS_MAX);
   await agent.kill();
   return false;

@@ -5,7 +5,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { vi } from 'vitest';
+
 import type { DeliveryRecord, DeliveryResult, Sink, SinkPlace } from '../../agent/ports.ts';
 import {
   startLoop,
@@ -23,6 +23,7 @@ import {
 import type { AuditEvent } from '../../schemas/event.ts';
 import { silentLog } from './append-stage.ts';
 import { makeEvent } from './events.ts';
+import { eventually } from './eventually.ts';
 import { openTestLedger } from './ledger.ts';
 
 /** Writes `count` events (and the genesis record before them); resolves with the number of records. */
@@ -141,12 +142,9 @@ export function startTestLoop(
 
 /** Resolves once the loop has settled every record below `durable`. */
 export async function whenDelivered(loop: DeliveryLoop, durable: number): Promise<void> {
-  await vi.waitFor(
-    () => {
-      if (loop.report().cursor < durable) throw new Error(JSON.stringify(loop.report()));
-    },
-    { timeout: 20_000, interval: 2 },
-  );
+  await eventually(() => {
+    if (loop.report().cursor < durable) throw new Error(JSON.stringify(loop.report()));
+  }, 2);
 }
 
 export interface Freezer {

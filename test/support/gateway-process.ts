@@ -57,15 +57,11 @@ export async function startGatewayProcess(options: GatewayProcessOptions): Promi
     const from = output.length;
     for (const stream of [started.stdout, started.stderr])
       stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
-    await until(
-      () => {
-        if (started.exitCode !== null || started.signalCode !== null)
-          throw new Error(`the gateway ended:\n${output.slice(from)}`);
-        return / is ready\. .*http:\S+/.test(output.slice(from));
-      },
-      'the gateway to be ready',
-      30_000,
-    );
+    await until(() => {
+      if (started.exitCode !== null || started.signalCode !== null)
+        throw new Error(`the gateway ended:\n${output.slice(from)}`);
+      return / is ready\. .*http:\S+/.test(output.slice(from));
+    }, 'the gateway to be ready');
     adminUrl = / is ready\. .*(http:\S+)/.exec(output.slice(from))?.[1] ?? '';
   }
 

@@ -11,6 +11,7 @@ import { expect, vi } from 'vitest';
 import { createPostgresStore } from '../../store/postgres.ts';
 import { runCli, startAgentProcess, VOCABULARY, type AgentProcess } from './agent-process.ts';
 import { createRandom } from './crash-trial.ts';
+import { eventually } from './eventually.ts';
 import { startGatewayProcess, type GatewayProcess } from './gateway-process.ts';
 import { startNats, type TestNats } from './nats.ts';
 import { readRecords, readStore, type Acked } from './outcome.ts';
@@ -95,14 +96,11 @@ export async function startPipeline(agentCount: number, gatewayCount: number): P
 
 /** Resolves once the gateways consume each shard, and all of them some. */
 export async function whenShared(gateways: readonly GatewayProcess[]): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      const shards = await Promise.all(gateways.map(async (one) => (await one.status()).shards));
-      expect(shards.flat().toSorted().join('')).toBe('0123456789abcdef');
-      expect(Math.min(...shards.map(({ length }) => length))).toBeGreaterThan(0);
-    },
-    { timeout: 30_000, interval: 100 },
-  );
+  await eventually(async () => {
+    const shards = await Promise.all(gateways.map(async (one) => (await one.status()).shards));
+    expect(shards.flat().toSorted().join('')).toBe('0123456789abcdef');
+    expect(Math.min(...shards.map(({ length }) => length))).toBeGreaterThan(0);
+  });
 }
 
 /** Runs the trial. Fails by `expect`. */

@@ -1,8 +1,9 @@
 /** A well-behaved client that records all the time, to show that it does not notice what others do. */
 import { performance } from 'node:perf_hooks';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import { createAudit, type Audit } from '../../sdk/index.ts';
 import { VOCABULARY, type AgentProcess } from './agent-process.ts';
+import { eventually } from './eventually.ts';
 import type { Acked } from './outcome.ts';
 
 export interface GoodClient {
@@ -33,7 +34,7 @@ export async function startGoodClient(
     vocabulary: VOCABULARY,
     socketPath: agent.socketPath,
     redactionKey: await agent.redactionKey(),
-    timeoutMs: options.timeoutMs ?? 20_000,
+    timeoutMs: options.timeoutMs ?? 60_000,
   });
   const acked: Acked[] = [];
   const latenciesMs: number[] = [];
@@ -68,11 +69,7 @@ export async function startGoodClient(
 
   return {
     audit,
-    reached: (count) =>
-      vi.waitFor(() => expect(acked.length).toBeGreaterThan(count), {
-        timeout: 20_000,
-        interval: 10,
-      }),
+    reached: (count) => eventually(() => expect(acked.length).toBeGreaterThan(count), 10),
     stop: async () => {
       isStopping = true;
       await Promise.all(loops);

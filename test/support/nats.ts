@@ -40,14 +40,10 @@ export async function startNats(config: string = ''): Promise<TestNats> {
     child = started;
     const from = output.length;
     started.stderr.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
-    await until(
-      () => {
-        if (started.exitCode !== null) throw new Error(`nats-server ended:\n${output.slice(from)}`);
-        return output.slice(from).includes('Server is ready');
-      },
-      'nats-server to be ready',
-      20_000,
-    );
+    await until(() => {
+      if (started.exitCode !== null) throw new Error(`nats-server ended:\n${output.slice(from)}`);
+      return output.slice(from).includes('Server is ready');
+    }, 'nats-server to be ready');
     port = await readPort(dir, started.pid ?? 0);
   }
 

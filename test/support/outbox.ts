@@ -18,6 +18,7 @@ import {
 } from '../../sdk/outbox.ts';
 import { until } from './agent-peer.ts';
 import { startAgentProcess, VOCABULARY, type AgentProcess } from './agent-process.ts';
+import { DEADLINE_MS } from './eventually.ts';
 
 export interface OutboxRowSeen {
   readonly id: string;
@@ -205,14 +206,10 @@ function startProcess(options: object, key: string): OutboxProcess {
   };
   return {
     said: (word) =>
-      until(
-        () => {
-          if (child.exitCode !== null) throw new Error(`outbox.mjs ended: ${errors}`);
-          return output.split('\n').includes(word);
-        },
-        `the process to say ${word}`,
-        20_000,
-      ),
+      until(() => {
+        if (child.exitCode !== null) throw new Error(`outbox.mjs ended: ${errors}`);
+        return output.split('\n').includes(word);
+      }, `the process to say ${word}`),
     kill: () => end('SIGKILL'),
     stop: async () => {
       await end('SIGTERM');
@@ -225,7 +222,7 @@ function startProcess(options: object, key: string): OutboxProcess {
 export async function eventually(
   holds: () => Promise<boolean>,
   what: string,
-  timeoutMs: number = 20_000,
+  timeoutMs: number = DEADLINE_MS,
 ): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   while (!(await holds())) {

@@ -1,7 +1,8 @@
 /** Processes of this host, by a folder that they were started with. */
 import { readdir, readFile } from 'node:fs/promises';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import type { AgentProcess } from './agent-process.ts';
+import { eventually } from './eventually.ts';
 
 export interface Running {
   readonly pid: number;
@@ -54,7 +55,7 @@ export async function signalAgent(
   const pid = agent.pid();
   const startedMs = performance.now();
   process.kill(pid, name);
-  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 20_000, interval: 20 });
+  await eventually(() => expect(isAlive(pid)).toBe(false));
   const ms = performance.now() - startedMs;
   return { code: await agent.stop(), ms };
 }

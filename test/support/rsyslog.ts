@@ -69,7 +69,7 @@ export async function startRsyslog(dir: string, first?: RsyslogTls): Promise<Rsy
     daemon = spawn(RSYSLOGD, ['-n', '-f', config, '-i', join(dir, 'pid')], { stdio: 'ignore' });
     // It writes the port only where the port was for it to choose.
     if (port === 0) port = Number(await whenWritten(portFile));
-    await expect.poll(() => canConnect(port), { timeout: 10_000, interval: 20 }).toBe(true);
+    await expect.poll(() => canConnect(port), { interval: 20 }).toBe(true);
   }
 
   async function kill(): Promise<void> {
@@ -110,7 +110,7 @@ export async function startRsyslog(dir: string, first?: RsyslogTls): Promise<Rsy
 
 async function whenWritten(path: string): Promise<string> {
   const read = (): Promise<string> => readFile(path, 'utf8').catch(() => '');
-  await expect.poll(read, { timeout: 10_000, interval: 20 }).toMatch(/^\d+/);
+  await expect.poll(read, { interval: 20 }).toMatch(/^\d+/);
   return read();
 }
 

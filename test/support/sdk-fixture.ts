@@ -36,7 +36,7 @@ export function createTestAudit(socketPath: string, options: Partial<AuditOption
     vocabulary: TEST_VOCABULARY,
     redactionKey: TEST_KEY,
     socketPath,
-    timeoutMs: 5000,
+    timeoutMs: 30_000,
     ...options,
   });
 }

@@ -43,7 +43,7 @@ export async function startShop(dir: string): Promise<ShopProcess> {
   });
   let output = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
-  await until(() => output.includes('listens on') || child.exitCode !== null, 'the shop', 20_000);
+  await until(() => output.includes('listens on') || child.exitCode !== null, 'the shop');
   const url = /listens on (\S+),/.exec(output)?.[1];
   if (url === undefined) throw new Error(`the shop did not start:\n${output}`);
 

@@ -171,7 +171,7 @@ test('a full disk refuses, is itself recorded, and ends by itself when space ret
   expect(opened.stage.status().state).toBe('disk_full');
   full = false;
   await expect
-    .poll(async () => receiptsOf(await send(opened, producer, 2, 10)), { timeout: 5000 })
+    .poll(async () => receiptsOf(await send(opened, producer, 2, 10)))
     .not.toContain('disk_full');
   await opened.close();
   const verification = await verifyLedger(temp.path);

@@ -144,7 +144,7 @@ test('while a commit fails nothing that came in behind it gets in before it, eve
   filesystem.fails.set('append', 'ENOSPC');
   expect(await send(opened, 1)).toEqual(['disk_full']);
   expect(await later).toEqual(['disk_full']);
-  await expect.poll(() => send(opened, 1), { timeout: 5_000 }).toEqual(['appended']);
+  await expect.poll(() => send(opened, 1)).toEqual(['appended']);
   expect(await send(opened, 2)).toEqual(['appended']);
   await opened.close();
   expect(await verifyLedger(temp.path)).toMatchObject({ verdict: 'intact', gaps: [] });
@@ -162,7 +162,7 @@ test('space for the reserve alone is not taken for space: the end of a full disk
     .toBe(true);
   expect(opened.stage.status().state).toBe('disk_full');
   filesystem.fails.clear();
-  await expect.poll(() => send(opened, 0), { timeout: 5_000 }).toEqual(['appended']);
+  await expect.poll(() => send(opened, 0)).toEqual(['appended']);
   expect(opened.stage.status().state).toBe('ready');
   await opened.close();
 });

@@ -101,7 +101,7 @@ test('once old segments are moved away events are taken again, without a restart
   expect(await diskEvents(dir)).toEqual(['began']);
   const oldest = (await readdir(dir)).filter((name) => /\.(ndjson|json)$/.test(name)).sort();
   for (const name of oldest.slice(0, 4)) await rename(join(dir, name), join(archive.path, name));
-  await expect.poll(() => send(ledger, taken), { timeout: 5_000 }).toBe('appended');
+  await expect.poll(() => send(ledger, taken)).toBe('appended');
   expect(ledger.append.status().state).toBe('ready');
   expect((await readdir(dir)).includes('reserve'), 'the reserve is back').toBe(true);
   const again = await fill(ledger, taken + 1);
@@ -140,7 +140,7 @@ test('a share of the file system follows its size', async () => {
   expect(await bytesIn(temp.path)).toBeLessThanOrEqual(QUOTA);
   totalBytes *= 2;
   await ledger.disk.look();
-  await expect.poll(() => send(ledger, taken), { timeout: 5_000 }).toBe('appended');
+  await expect.poll(() => send(ledger, taken)).toBe('appended');
   await ledger.close();
 });
 

@@ -1,5 +1,5 @@
 /** Events that are sent again, and what clients say of numbers: nobody else pays, nothing is acked wrongly. */
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { ulid } from 'ulid';
 import { createNumbering } from '../../../agent/append/numbering.ts';
 import { createOriginWindow } from '../../../agent/append/origin-window.ts';
@@ -12,7 +12,9 @@ import { canonicalize } from '../../../schemas/canonical.ts';
 import { canonicalEvent } from '../../../schemas/canonical-event.ts';
 import { admitted, openTestStage } from '../../support/append-stage.ts';
 import { makeEvent } from '../../support/events.ts';
+import { eventually } from '../../support/eventually.ts';
 import { makeTempDir, TEST_AGENT } from '../../support/ledger.ts';
+import { cpuMs } from '../../support/cpu.ts';
 
 test('a number that was recorded with another event is refused, not acked with the wrong receipt', async () => {
   await using temp = await makeTempDir();
@@ -54,7 +56,7 @@ test('who sends something new never waits for the receipts of what others send a
   searches = 0;
   const resent = producers.map(send);
   expect(await send(ulid())).toMatchObject([{ kind: 'appended' }]);
-  await vi.waitFor(() => expect(searches).toBe(1));
+  await eventually(() => expect(searches).toBe(1));
   release();
   expect((await Promise.all(resent)).flat()).toEqual(
     receipts.map((outcome) => ({ ...outcome, kind: 'duplicate' })),
@@ -70,13 +72,13 @@ test('refused numbers are counted in no time, however many a client names', () =
   const producer = ulid();
   const far = Array.from({ length: 10_000 }, (_, n) => Number.MAX_SAFE_INTEGER - n);
   numbering.noteRefused(producer, far);
-  const startedMs = performance.now();
+  const tookMs = cpuMs();
   for (let seq = 0; seq < 50_000; seq++) {
     numbering.place(producer, seq);
     last.set(producer, seq);
   }
   // Counting them one by one would take 500 million steps.
-  expect(performance.now() - startedMs).toBeLessThan(2_000);
+  expect(tookMs()).toBeLessThan(2_000);
 });
 
 test('refused numbers that nobody ever takes up are forgotten, those silent the longest first', () => {

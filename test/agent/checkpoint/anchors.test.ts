@@ -5,7 +5,7 @@ import { appendFile, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { ContentInfo, SignedData } from 'pkijs';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Anchor } from '../../../agent/checkpoint/anchors/anchor.ts';
 import { comparing } from '../../../agent/checkpoint/anchors/compare.ts';
 import { createFileAnchor } from '../../../agent/checkpoint/anchors/file.ts';
@@ -21,8 +21,6 @@ import { makeTempDir } from '../../support/ledger.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { signAsServer, startTimestampAuthority } from '../../support/timestamp-authority.ts';
 import { createTestLog, type TestLog } from '../../support/witness.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 let dir: Awaited<ReturnType<typeof makeTempDir>>;
 let witness: RunningWitness;
@@ -55,7 +53,7 @@ beforeAll(async () => {
   });
   if (!started.ok) throw new Error(started.error);
   witness = started.value;
-}, 60_000);
+});
 afterAll(async () => {
   await witness.stop();
   await dir[Symbol.asyncDispose]();

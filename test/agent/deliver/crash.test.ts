@@ -96,4 +96,4 @@ test('after a crash at any effect on disk each record is delivered once, and no 
       expect(await readFile(join(trial.dir, 'dead-letter/test.ndjson'), 'utf8')).toBe('');
     }
   }
-}, 120_000);
+});

@@ -1,6 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { createCursorKeeper, FIRST_CURSOR } from '../../../agent/deliver/cursor.ts';
 import type { DeliveryLoop } from '../../../agent/deliver/loop.ts';
 import { nodeFilesystem, type Filesystem } from '../../../ledger/filesystem.ts';
@@ -13,6 +13,7 @@ import {
   whenDelivered,
   writeLedger,
 } from '../../support/delivery.ts';
+import { eventually } from '../../support/eventually.ts';
 import { createFaultyFilesystem } from '../../support/faulty-filesystem.ts';
 import { makeTempDir } from '../../support/ledger.ts';
 
@@ -176,9 +177,9 @@ test('a cursor that cannot be written does not hold up delivery, and is written 
     },
   );
   await whenDelivered(loop, durable);
-  await vi.waitFor(() => expect(errors.join()).toContain('no space'));
+  await eventually(() => expect(errors.join()).toContain('no space'));
   isFull = false;
-  await vi.waitFor(async () =>
+  await eventually(async () =>
     expect(await readFile(cursorFile(temp.path), 'utf8')).toContain(`"next":${durable},`),
   );
   await loop.stop();
@@ -215,7 +216,7 @@ test('a disk too full for any cursor holds up only a sink that has to note a new
   const fresh = await startTestLoop(temp.path, durable, sink, { filesystem: full });
   await whenDelivered(database, durable);
   await whenDelivered(kept, durable);
-  await vi.waitFor(() => expect(fresh.report()).toMatchObject({ state: 'retrying', cursor: 0 }));
+  await eventually(() => expect(fresh.report()).toMatchObject({ state: 'retrying', cursor: 0 }));
   expect(sink.batches).toEqual([]);
   await Promise.all([database.stop(), kept.stop(), fresh.stop()]);
 });

@@ -5,7 +5,7 @@ import { letterOf, parseLetter, type KeptLetter } from '../../../agent/deliver/d
 import { openDeadLetters, type DeadLetters } from '../../../agent/deliver/dead-letters.ts';
 import { nodeFilesystem, type Filesystem } from '../../../ledger/filesystem.ts';
 import { createFaultyFilesystem } from '../../support/faulty-filesystem.ts';
-import { makeTempDir } from '../../support/ledger.ts';
+import { makeMemoryDir, makeTempDir } from '../../support/ledger.ts';
 import { createSealer } from '../../store/sealed.ts';
 
 const sealer = createSealer();
@@ -56,7 +56,7 @@ test('a letter keeps the record verbatim, whatever its reason quotes, and jq can
 });
 
 test('an append cut short at any byte is cut off, counted right, and written again', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const path = join(temp.path, 'dlq.ndjson');
   const letters = await open(path);
   const [first, second] = [makeLetters(0, 1), makeLetters(1, 1)];

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   startDelivery,
   type Delivery,
@@ -15,6 +15,7 @@ import type {
 import { silentLog } from '../../support/append-stage.ts';
 import { startElasticsearch } from '../../support/elasticsearch.ts';
 import { writeLedger } from '../../support/delivery.ts';
+import { eventually } from '../../support/eventually.ts';
 import { makeTempDir } from '../../support/ledger.ts';
 
 /** The thread runs compiled code: `npm test` builds it first. */
@@ -116,11 +117,11 @@ test('a sink that is down costs the other nothing; dead letters are listed and s
     [elasticsearchExporter(server.url), fileExporter(temp.path, 'native')],
     { log: { ...silentLog, error: (fields) => logged.push(fields) } },
   );
-  await vi.waitFor(() =>
+  await eventually(() =>
     expect(delivery.status()[1]).toMatchObject({ state: 'idle', lag_records: 0 }),
   );
   expect(delivery.status()[0]).toMatchObject({ cursor: 0, lag_records: records });
-  await vi.waitFor(() => expect(delivery.status()[0]?.lag_seconds).toBeGreaterThan(0));
+  await eventually(() => expect(delivery.status()[0]?.lag_seconds).toBeGreaterThan(0));
   await delivery.stop();
 
   let count = 0;
@@ -139,7 +140,7 @@ test('a sink that is down costs the other nothing; dead letters are listed and s
   expect(await again.retryDeadLetters('file/native')).toEqual({ delivered: 0, remaining: 0 });
   server.options.refuses = () => null;
   expect(await again.retryDeadLetters()).toEqual({ delivered: letters.length, remaining: 0 });
-  await vi.waitFor(() => expect(again.status()[0]?.dead_letters).toBe(0));
+  await eventually(() => expect(again.status()[0]?.dead_letters).toBe(0));
   await again.stop();
   expect(server.documents.size).toBe(records);
 });

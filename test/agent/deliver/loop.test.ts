@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { statusOf } from '../../../agent/deliver/progress.ts';
 import type { DeliveryReport, DeliveryResult } from '../../../agent/ports.ts';
 import { listSegments, segmentName } from '../../../ledger/segment.ts';
@@ -14,6 +14,7 @@ import {
   whenDelivered,
   writeLedger,
 } from '../../support/delivery.ts';
+import { eventually } from '../../support/eventually.ts';
 import { makeTempDir } from '../../support/ledger.ts';
 
 const range = (from: number, to: number): number[] =>
@@ -273,7 +274,7 @@ test('a sink that is being stopped makes no dead letters, and what it had is sen
   const loop = await startTestLoop(temp.path, durable, sink, {
     exporter: { retry: { ...RETRY, attempts_max: 1 } },
   });
-  await vi.waitFor(() => expect(sink.batches).toHaveLength(1));
+  await eventually(() => expect(sink.batches).toHaveLength(1));
   await loop.stop();
   expect(loop.report()).toMatchObject({ dead_letters: 0, cursor: 0 });
   expect(await savedNext(temp.path)).toBe(0);
@@ -296,7 +297,7 @@ test('a sink that is stuck delays no other', async () => {
   const first = await startTestLoop(temp.path, durable, stuck);
   const second = await startTestLoop(temp.path, durable, quick);
   await whenDelivered(second, durable);
-  await vi.waitFor(() => expect(stuck.batches).toHaveLength(1));
+  await eventually(() => expect(stuck.batches).toHaveLength(1));
   expect(first.report()).toMatchObject({ state: 'delivering', cursor: 0 });
   const status = statusOf(first.report(), durable, Date.now() + 5_000);
   expect(status.lag_records).toBe(durable);
@@ -319,7 +320,7 @@ test('a sink with a bug stops alone, and its message, which may quote an event, 
   const loop = await startTestLoop(temp.path, durable, sink, {
     log: { debug: log, info: log, warn: log, error: log },
   });
-  await vi.waitFor(() => expect(loop.report().state).toBe('stopped'));
+  await eventually(() => expect(loop.report().state).toBe('stopped'));
   expect(loop.report().last_error).toMatch(/^unexpected: at .*loop\.test\.ts/);
   expect(logged.join() + JSON.stringify(loop.report())).not.toContain('secret');
   await loop.stop();
@@ -335,7 +336,7 @@ test('a record whose bytes are not what was sealed goes to no sink, and its numb
   await writeFile(path, lines.join('\n'));
   const sink = createScriptedSink(() => DELIVERED);
   const loop = await startTestLoop(temp.path, durable, sink);
-  await vi.waitFor(() => expect(loop.report().state).toBe('retrying'));
+  await eventually(() => expect(loop.report().state).toBe('retrying'));
   expect(loop.report().last_error).toMatch(/corruption: the hash of record 13 .*sealtrail verify/);
   expect(sink.confirmed).toEqual(range(0, 13));
   // The segment is put back, and delivery goes on without a restart.

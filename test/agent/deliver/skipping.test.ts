@@ -9,6 +9,7 @@ import {
   whenDelivered,
   writeLedger,
 } from '../../support/delivery.ts';
+import { eventually } from '../../support/eventually.ts';
 import { makeTempDir } from '../../support/ledger.ts';
 import { join } from 'node:path';
 
@@ -25,7 +26,7 @@ test('a best-effort sink without a bound waits as long as a required one, and th
     exporter: { required: false },
     recordSkip,
   });
-  await vi.waitFor(() => expect(loop.report().retries_total).toBeGreaterThan(50));
+  await eventually(() => expect(loop.report().retries_total).toBeGreaterThan(50));
   expect(loop.report().cursor).toBe(0);
   isDown = false;
   await whenDelivered(loop, durable);
@@ -50,8 +51,8 @@ test('with a bound the oldest records are skipped, each skip is recorded first, 
       return Promise.resolve(true);
     },
   });
-  await vi.waitFor(() => expect(loop.report().cursor).toBe(durable - 90));
-  await vi.waitFor(() => expect(loop.report().retries_total).toBeGreaterThan(20));
+  await eventually(() => expect(loop.report().cursor).toBe(durable - 90));
+  await eventually(() => expect(loop.report().retries_total).toBeGreaterThan(20));
   const count = durable - 90;
   expect(skips).toEqual([{ sink: 'test', from: 0, to: count - 1, count, limit: 'records' }]);
   expect(cursors).toEqual([0]);
@@ -79,9 +80,9 @@ test('a batch that is given back sets no record aside twice', async () => {
     exporter: bounded({ records: 10 }),
     recordSkip: () => Promise.resolve(true),
   });
-  await vi.waitFor(() => expect(loop.report().dead_letters).toBe(1));
+  await eventually(() => expect(loop.report().dead_letters).toBe(1));
   loop.notifyDurable(11);
-  await vi.waitFor(() => expect(loop.report().skipped_total).toBe(2));
+  await eventually(() => expect(loop.report().skipped_total).toBe(2));
   isDown = false;
   loop.notifyDurable(durable);
   await whenDelivered(loop, durable);
@@ -99,7 +100,7 @@ test('a skip that the ledger does not take does not happen', async () => {
     exporter: bounded({ records: 100 }),
     recordSkip: asked,
   });
-  await vi.waitFor(() => expect(asked.mock.calls.length).toBeGreaterThan(5));
+  await eventually(() => expect(asked.mock.calls.length).toBeGreaterThan(5));
   expect(loop.report()).toMatchObject({
     cursor: 0,
     last_error: expect.stringContaining('nothing is skipped'),
@@ -121,7 +122,7 @@ test('a skip survives a restart: what was skipped does not come again', async ()
     createScriptedSink(() => DOWN),
     over,
   );
-  await vi.waitFor(() => expect(down.report().cursor).toBe(durable - 90));
+  await eventually(() => expect(down.report().cursor).toBe(durable - 90));
   await down.stop();
   const sink = createScriptedSink(() => DELIVERED);
   const loop = await startTestLoop(dir.path, durable, sink, over);

@@ -1,10 +1,11 @@
 /** Shards against a real JetStream: what a consumer forgets or holds on to is handed out again. */
 import { jetstream, jetstreamManager, type JetStreamClient } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { afterAll, beforeAll, beforeEach, expect, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 import type { GatewayMessage } from '../../../agent/gateway/batch.ts';
 import { startShard, type ShardWorker } from '../../../agent/gateway/shard.ts';
 import { prepareStream, renewConsumer } from '../../../agent/gateway/stream.ts';
+import { eventually } from '../../support/eventually.ts';
 import { testWhere } from '../../support/host.ts';
 import { hasNats, startNats, type TestNats } from '../../support/nats.ts';
 
@@ -43,9 +44,8 @@ const publish = async (texts: readonly string[]): Promise<void> => {
 };
 const whenEmpty = async (): Promise<void> => {
   const manager = await jetstreamManager(connection);
-  await vi.waitFor(
-    async () => expect((await manager.streams.info(OPTIONS.stream)).state.messages).toBe(0),
-    10_000,
+  await eventually(async () =>
+    expect((await manager.streams.info(OPTIONS.stream)).state.messages).toBe(0),
   );
 };
 const textOf = ({ data }: GatewayMessage): string => Buffer.from(data).toString();
@@ -76,17 +76,17 @@ test('whoever takes a shard over gets at once what its last holder had in hand, 
     if (textOf(message) !== '2') return;
     message.ack();
   });
-  await vi.waitFor(() => expect(first).toEqual(['1', '2', '3', '4']), 10_000);
+  await eventually(() => expect(first).toEqual(['1', '2', '3', '4']));
   await stop(holder);
   const second: string[] = [];
   const next = await takeOver(second, (message) => message.ack());
-  await vi.waitFor(() => expect(second).toEqual(['1', '3', '4']), 10_000);
+  await eventually(() => expect(second).toEqual(['1', '3', '4']));
   await whenEmpty();
   await stop(next);
   const third: string[] = [];
   const last = await takeOver(third, (message) => message.ack());
   await publish(['5']);
-  await vi.waitFor(() => expect(third).toEqual(['5']), 10_000);
+  await eventually(() => expect(third).toEqual(['5']));
   await stop(last);
 });
 
@@ -97,10 +97,10 @@ test('a shard that is handed nothing although messages wait is stalled; one with
   });
   expect(await worker.isStalled(0)).toBe(false);
   await publish(['answered']);
-  await vi.waitFor(() => expect(heard).toEqual(['answered']), 10_000);
-  await vi.waitFor(async () => expect(await worker.isStalled(0)).toBe(false), 10_000);
+  await eventually(() => expect(heard).toEqual(['answered']));
+  await eventually(async () => expect(await worker.isStalled(0)).toBe(false));
   await publish(['unanswered']);
-  await vi.waitFor(() => expect(heard).toEqual(['answered', 'unanswered']), 10_000);
+  await eventually(() => expect(heard).toEqual(['answered', 'unanswered']));
   expect(await worker.isStalled(OPTIONS.ackWaitMs)).toBe(false);
   expect(await worker.isStalled(0)).toBe(true);
   await stop(worker);

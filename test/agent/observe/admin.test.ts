@@ -4,7 +4,7 @@ import { request, type IncomingHttpHeaders } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
   createAdminServer,
   type AdminOptions,
@@ -15,6 +15,7 @@ import { createTap } from '../../../agent/observe/tap.ts';
 import type { DeadLetter } from '../../../agent/ports.ts';
 import type { AgentStatus } from '../../../agent/status-ports.ts';
 import { agentStatus, appendStatus, createKeptLog, parseMetrics } from './support.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const LETTER: DeadLetter = {
   at: '2026-03-01T09:00:00.000Z',
@@ -320,8 +321,9 @@ test('close does not wait for clients that keep their connection, nor for those 
   half.resume();
   const startedMs = performance.now();
   await admin.close();
-  expect(performance.now() - startedMs).toBeLessThan(2_000);
+  // Left alone, either may stay for a minute.
+  expect(performance.now() - startedMs).toBeLessThan(20_000);
   await ended;
   await admin.close();
-  await vi.waitFor(() => expect(stat(socketPath)).rejects.toThrow('ENOENT'));
+  await eventually(() => expect(stat(socketPath)).rejects.toThrow('ENOENT'));
 });

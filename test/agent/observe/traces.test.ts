@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vi
 import { SPANS_PER_SECOND, startTraces, type Traces } from '../../../agent/observe/traces.ts';
 import type { Clock, DeliveryReport } from '../../../agent/ports.ts';
 import { createCountingMeter } from '../../support/append-stage.ts';
+import { eventually } from '../../support/eventually.ts';
 import { createKeptLog } from './support.ts';
 
 const require = createRequire(import.meta.url);
@@ -194,9 +195,9 @@ test('a collector that refuses is logged once a minute, and counted', async () =
   for (let round = 1; round <= 5; round++) {
     if (round === 5) nowMs += 60_000;
     meter.commit(1, 700, 0.001);
-    await vi.waitFor(() => expect(refused).toBe(round));
+    await eventually(() => expect(refused).toBe(round));
   }
-  await vi.waitFor(() =>
+  await eventually(() =>
     expect(log.lines).toMatchObject([
       { level: 'warn', fields: { component: 'traces', attempts: 1 } },
       { level: 'warn', fields: { component: 'traces', attempts: 4 } },

@@ -4,11 +4,14 @@ import { connect, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import protobuf from 'protobufjs/minimal.js';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createBodyBudget } from '../../../agent/receive/otlp-body.ts';
 import { decodeJsonRequest, parseLogsRequest } from '../../../agent/receive/otlp-parse.ts';
 import { decodeLogsRequest } from '../../../agent/receive/otlp-protobuf.ts';
+import { until } from '../../support/agent-peer.ts';
+import { eventually } from '../../support/eventually.ts';
 import { logRecord, logsRequest, startReceiver, type TestReceiver } from '../../support/otlp.ts';
+import { cpuMs } from '../../support/cpu.ts';
 
 const records = (count: number): object[] =>
   Array.from({ length: count }, (_, n) =>
@@ -46,12 +49,12 @@ describe('a resource is read once, however many records it has', () => {
     ['with a very long host name', { 'host.name': 'h'.repeat(50_000) }, /host.name.* may take/],
   ])('%s', async (_, resource, answer) => {
     await using receiver = await startReceiver(large);
-    const startedMs = performance.now();
+    const tookMs = cpuMs();
     const response = await receiver.post('/v1/logs', logsRequest(records(600), resource));
     expect(response.status).toBe(200);
     expect(await response.text()).toMatch(answer);
     // Read for each record again, each of these took five seconds and more.
-    expect(performance.now() - startedMs).toBeLessThan(2_500);
+    expect(tookMs()).toBeLessThan(2_500);
   });
 });
 
@@ -74,7 +77,7 @@ test('a request that would become more than one commit takes is refused whole, b
   }
   expect(appended).toBe(0);
   expect((await receiver.post('/v1/logs', logsRequest(many.slice(0, 100)))).status).toBe(200);
-}, 30_000);
+});
 
 test('inflated bytes count while they are inflated: a bomb is refused, and what it held is free again', async () => {
   await using receiver = await startReceiver();
@@ -111,7 +114,7 @@ test('a body that comes in byte by byte costs its bytes', async () => {
     'POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n',
   );
   socket.write([...body].map((byte) => `1\r\n${byte}\r\n`).join('') + '0\r\n\r\n');
-  await vi.waitFor(() => expect(text()).toMatch(/^HTTP\/1\.1 200 /));
+  await eventually(() => expect(text()).toMatch(/^HTTP\/1\.1 200 /));
   socket.destroy();
 });
 
@@ -141,29 +144,23 @@ test('pipelined requests are answered in order, and only so many are under way',
   };
   const { socket, text } = await open(receiver);
   for (let n = 0; n < 3_000; n++) socket.write(request(`r-${n}.`));
-  await vi.waitFor(() => expect(most).toBe(1024), { timeout: 20_000 });
+  await eventually(() => expect(most).toBe(1024));
   release();
-  await vi.waitFor(() => expect(text()).toContain('"record_id":"r-1023."'), { timeout: 20_000 });
+  await eventually(() => expect(text()).toContain('"record_id":"r-1023."'));
   const ids = [...text().matchAll(/"record_id":"r-([0-9]+)\."/g)].map(([, n]) => Number(n));
   expect(ids).toEqual([...ids].sort((a, b) => a - b));
   expect(most).toBe(1024);
   // A client that goes away in the middle leaves no trace of its own in the count.
   socket.destroy();
-  const { socket: other, text: answer } = await open(receiver);
-  // It takes a moment until all that was under way is answered to nobody.
-  let round = 0;
-  await vi.waitFor(
-    async () => {
-      round += 1;
-      const asked = (answer().match(/HTTP\/1\.1/g) ?? []).length + 200;
-      for (let n = 0; n < 200; n++) other.write(request(`s-${round}-${n}.`));
-      await vi.waitFor(() => expect(answer().match(/HTTP\/1\.1/g)).toHaveLength(asked), 10_000);
-      for (let n = 0; n < 200; n++) expect(answer()).toContain(`"record_id":"s-${round}-${n}."`);
-    },
-    { timeout: 40_000 },
-  );
-  other.destroy();
-}, 60_000);
+  // What it had sent is still being let go.
+  await eventually(async () => {
+    const { socket: other, text: answer } = await open(receiver);
+    for (let n = 0; n < 200; n++) other.write(request(`s-${n}.`));
+    await until(() => /"record_id":"s-199\."|HTTP\/1\.1 429/.test(answer()), 'the last answer');
+    other.destroy();
+    expect(answer()).not.toContain('HTTP/1.1 429');
+  });
+});
 
 test('other methods, paths and expectations are answered, and the connection lives on', async () => {
   await using receiver = await startReceiver();
@@ -173,17 +170,17 @@ test('other methods, paths and expectations are answered, and the connection liv
   const head = (line: string): string => `${line} HTTP/1.1\r\nHost: x\r\n\r\n`;
   socket.write(head('GET /v1/logs') + head('HEAD /v1/logs') + head('OPTIONS /v1/audit'));
   socket.write(head('GET /'));
-  await vi.waitFor(() => expect(statuses()).toEqual(['405', '405', '405', '404']));
+  await eventually(() => expect(statuses()).toEqual(['405', '405', '405', '404']));
   const body = JSON.stringify(logsRequest(records(1)));
   const expecting = (length: number): string =>
     `POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: ${length}\r\n\r\n`;
   socket.write(expecting(body.length));
-  await vi.waitFor(() => expect(statuses().at(-1)).toBe('100'));
+  await eventually(() => expect(statuses().at(-1)).toBe('100'));
   socket.write(body);
-  await vi.waitFor(() => expect(statuses().at(-1)).toBe('200'));
+  await eventually(() => expect(statuses().at(-1)).toBe('200'));
   // Too large: told so before it is sent.
   socket.write(expecting(1 << 30));
-  await vi.waitFor(() => expect(statuses().at(-1)).toBe('413'));
+  await eventually(() => expect(statuses().at(-1)).toBe('413'));
   socket.destroy();
 });
 

@@ -1,14 +1,16 @@
 /** The socket receiver and clients that misbehave: each costs only itself, and acks still go out. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Appender } from '../../../agent/ports.ts';
 import { verifyLedger } from '../../../ledger/verify.ts';
 import { encodeFrame } from '../../../schemas/wire-codec.ts';
 import { FrameType } from '../../../schemas/wire.ts';
 import { makeEvent } from '../../support/events.ts';
+import { eventually } from '../../support/eventually.ts';
 import { batchFrame, connectRaw, helloFrame } from '../../support/raw-client.ts';
 import { startSocketReceiver } from '../../support/socket-receiver.ts';
+import { cpuMs } from '../../support/cpu.ts';
 
 const line = (): string =>
   JSON.stringify(
@@ -49,13 +51,13 @@ test('a frame of millions of empty lines is refused by their number, before one 
   await hostile.greet();
   await other.greet();
   const header = Buffer.from('{"batch":1,"first_seq":0}\n');
-  const startedMs = performance.now();
+  const tookMs = cpuMs();
   hostile.send(
     encodeFrame(FrameType.batch, Buffer.concat([header, Buffer.alloc(4_000_000, '\n')])),
   );
   expect(await hostile.next()).toMatchObject({ value: { kind: 'protocol_error' } });
   await other.batch([line()], 0);
-  expect(performance.now() - startedMs).toBeLessThan(1_000);
+  expect(tookMs()).toBeLessThan(1_000);
 });
 
 test('a client that does not read its ACKs is not read either, so that they never pile up', async () => {
@@ -67,16 +69,16 @@ test('a client that does not read its ACKs is not read either, so that they neve
   const nonsense = Array<string>(4096).fill('x');
   for (let batch = 1; batch <= 40; batch++)
     deaf.write(batchFrame(nonsense, { batch, first_seq: batch * 4096 }));
-  await vi.waitFor(() => expect(batches).toBeGreaterThan(3));
+  await eventually(() => expect(batches).toBeGreaterThan(3));
   using other = await connectRaw(receiver.socketPath);
   await other.greet();
   // Rounds of another client: time enough for the agent to have read on.
   for (let seq = 0; seq < 100; seq++) await other.batch([line()], seq);
   expect(batches - 100).toBeLessThan(20);
   deaf.resume();
-  await vi.waitFor(() => expect(batches).toBe(140), { timeout: 30_000 });
+  await eventually(() => expect(batches).toBe(140));
   deaf.destroy();
-}, 60_000);
+});
 
 test('batches of one client that wait for their answer are bounded', async () => {
   let batches = 0;
@@ -94,7 +96,7 @@ test('batches of one client that wait for their answer are bounded', async () =>
   await client.greet();
   for (let batch = 1; batch <= 500; batch++)
     client.send(batchFrame([line()], { batch, first_seq: batch - 1 }));
-  await vi.waitFor(() => expect(batches).toBeGreaterThanOrEqual(16));
+  await eventually(() => expect(batches).toBeGreaterThanOrEqual(16));
   using other = await connectRaw(receiver.socketPath);
   for (let round = 0; round < 20; round++) await new Promise((resolve) => setImmediate(resolve));
   expect(batches).toBeLessThan(100);
@@ -106,7 +108,10 @@ test('batches of one client that wait for their answer are bounded', async () =>
 });
 
 test('clients beyond the limit are told and let go, though they stay on the line', async () => {
-  await using receiver = await startSocketReceiver({ connectionsMax: 2 });
+  await using receiver = await startSocketReceiver({
+    connectionsMax: 2,
+    limits: { lingerMs: 60_000 },
+  });
   const inside = [await connectRaw(receiver.socketPath), await connectRaw(receiver.socketPath)];
   for (const client of inside) await client.greet();
   // Neither reads nor closes.
@@ -118,7 +123,7 @@ test('clients beyond the limit are told and let go, though they stay on the line
   expect(await told.next(), 'closed').toBeNull();
   const startedMs = performance.now();
   await receiver.close(200);
-  expect(performance.now() - startedMs).toBeLessThan(1_500);
+  expect(performance.now() - startedMs).toBeLessThan(30_000);
   outside.destroy();
 });
 
@@ -132,13 +137,10 @@ test('a client that is cut off, or leaves without reading, gives its place back,
   for (let batch = 1; batch <= 20; batch++)
     leaver.write(batchFrame(Array<string>(4096).fill('x'), { batch, first_seq: batch * 4096 }));
   leaver.end();
-  await vi.waitFor(
-    async () => {
-      using next = await connectRaw(receiver.socketPath);
-      await next.greet();
-    },
-    { timeout: 10_000 },
-  );
+  await eventually(async () => {
+    using next = await connectRaw(receiver.socketPath);
+    await next.greet();
+  });
   stubborn.destroy();
   leaver.destroy();
 });
@@ -147,16 +149,13 @@ test('who says no HELLO is told, and gives its place back though it stays on the
   const limits = { helloMs: 50, lingerMs: 50 };
   await using receiver = await startSocketReceiver({ connectionsMax: 1, limits });
   const deaf = await connectDeaf(receiver.socketPath);
-  await vi.waitFor(
-    async () => {
-      using silent = await connectRaw(receiver.socketPath);
-      expect(await silent.next()).toMatchObject({
-        value: { message: expect.stringContaining('no HELLO') as string },
-      });
-    },
-    { timeout: 10_000 },
-  );
-  await vi.waitFor(async () => {
+  await eventually(async () => {
+    using silent = await connectRaw(receiver.socketPath);
+    expect(await silent.next()).toMatchObject({
+      value: { message: expect.stringContaining('no HELLO') as string },
+    });
+  });
+  await eventually(async () => {
     using client = await connectRaw(receiver.socketPath);
     await client.greet();
     await client.batch([line()], 0);
@@ -183,9 +182,9 @@ test('after a refusal that may pass nothing more of the connection is taken, ans
   using client = await connectRaw(receiver.socketPath);
   await client.greet();
   client.send(batchFrame([line()], { batch: 1, first_seq: 0 }));
-  await vi.waitFor(() => expect(taken).toEqual([0]));
+  await eventually(() => expect(taken).toEqual([0]));
   client.send(batchFrame([line()], { batch: 2, first_seq: 1 }));
-  await vi.waitFor(() => expect(taken).toEqual([0, 1]));
+  await eventually(() => expect(taken).toEqual([0, 1]));
   client.send(batchFrame([line()], { batch: 3, first_seq: 2 }));
   using other = await connectRaw(receiver.socketPath);
   await other.greet();

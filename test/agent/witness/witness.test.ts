@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startWitness } from '../../../agent/witness.ts';
 import { createCosigning } from '../../../agent/witness/cosigning.ts';
 import { readSubmission } from '../../../agent/witness/decide.ts';
@@ -14,10 +14,9 @@ import { parseTrust } from '../../../ledger/trust.ts';
 import { parseCheckpoint } from '../../../ledger/checkpoint.ts';
 import { CLI } from '../../support/agent-process.ts';
 import { silentLog } from '../../support/append-stage.ts';
+import { eventually } from '../../support/eventually.ts';
 import { makeTempDir } from '../../support/ledger.ts';
 import { createTestLog, originHash, type TestLog } from '../../support/witness.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 interface Process {
   readonly url: string;
@@ -41,10 +40,7 @@ async function startProcess(): Promise<Process> {
   let output = '';
   child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  await vi.waitFor(() => expect(output).toMatch(/^witness\.example\/w1\+/m), {
-    timeout: 30_000,
-    interval: 20,
-  });
+  await eventually(() => expect(output).toMatch(/^witness\.example\/w1\+/m));
   const [, url = ''] = /ready at (\S+)/.exec(output) ?? [];
   const key = parseVkey(/^witness\.example\/w1\+\S+/m.exec(output)?.[0] ?? '');
   if (!key.ok) throw new Error(key.error);
@@ -78,7 +74,7 @@ beforeAll(async () => {
   dir = await makeTempDir();
   await createKnownLog();
   witness = await startProcess();
-}, 60_000);
+});
 afterAll(async () => {
   await witness.stop();
   await dir[Symbol.asyncDispose]();
@@ -182,10 +178,7 @@ test('what it has cosigned it remembers, whenever it is killed', async () => {
         known = answer.status === 200 ? known + 1 : Number(await answer.text());
       }
     })().catch((error: unknown) => error);
-    await vi.waitFor(() => expect(known).toBeGreaterThan(round * 4), {
-      timeout: 30_000,
-      interval: 1,
-    });
+    await eventually(() => expect(known).toBeGreaterThan(round * 4), 1);
     await witness.kill();
     await posts;
     const { key } = witness;
@@ -200,7 +193,7 @@ test('what it has cosigned it remembers, whenever it is killed', async () => {
     known = kept;
     expect((await post(await log.fork(0).body(known, known + 1))).status).toBe(422);
   }
-}, 120_000);
+});
 
 test('the answer waits for the disk: while storing fails nothing is cosigned and the last stays', async () => {
   await using folder = await makeTempDir();

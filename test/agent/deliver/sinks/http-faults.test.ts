@@ -4,7 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { DeliveryLoop } from '../../../../agent/deliver/loop.ts';
 import { openSink } from '../../../../agent/deliver/sinks/open.ts';
 import { realTiming } from '../../../../agent/deliver/timing.ts';
@@ -15,6 +15,7 @@ import type { ExporterConfig } from '../../../../schemas/exporter-config.ts';
 import { silentLog } from '../../../support/append-stage.ts';
 import { createAuthority } from '../../../support/certificates.ts';
 import { RETRY, startTestLoop, whenDelivered, writeLedger } from '../../../support/delivery.ts';
+import { eventually } from '../../../support/eventually.ts';
 import type { Certificate, PeerFault } from '../../../support/http-peer.ts';
 import { makeTempDir } from '../../../support/ledger.ts';
 import {
@@ -198,16 +199,13 @@ async function expectAll(
 
 /** The sink is seen to be in trouble, with this as the reason. */
 async function whenInTrouble(loop: DeliveryLoop, reason: RegExp): Promise<void> {
-  await vi.waitFor(
-    () => {
-      const { state, last_error } = loop.report();
-      expect({ state, last_error }).toEqual({
-        state: 'retrying',
-        last_error: expect.stringMatching(reason),
-      });
-    },
-    { timeout: 10_000, interval: 2 },
-  );
+  await eventually(() => {
+    const { state, last_error } = loop.report();
+    expect({ state, last_error }).toEqual({
+      state: 'retrying',
+      last_error: expect.stringMatching(reason),
+    });
+  }, 2);
   expect(loop.report().last_error).not.toMatch(/c2VjcmV0|11111111-2222|whsec_|a key of 32/);
   expect(loop.report().dead_letters).toBe(0);
 }
@@ -280,7 +278,7 @@ describe.each(KINDS)('$name', (kind) => {
     },
   );
 
-  test.each([
+  test.concurrent.each([
     ['seconds', () => '1'],
     // A date has whole seconds: two of them are more than one from now.
     ['an HTTP date', () => new Date(Date.now() + 2_000).toUTCString()],

@@ -1,5 +1,5 @@
 /** The archive's sink and what servers, networks and clocks do to it; the real server is in test/store/archive.test.ts. */
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import type { DeliveryLoop } from '../../../../agent/deliver/loop.ts';
 import { createS3Sink } from '../../../../agent/deliver/sinks/s3.ts';
 import { realTiming } from '../../../../agent/deliver/timing.ts';
@@ -14,6 +14,7 @@ import {
   whenDelivered,
   writeLedger,
 } from '../../../support/delivery.ts';
+import { eventually } from '../../../support/eventually.ts';
 import { makeTempDir } from '../../../support/ledger.ts';
 import { archiveClient, archiveConfig } from '../../../support/s3.ts';
 import { startS3Peer, type S3Peer } from '../../../support/s3-peer.ts';
@@ -49,17 +50,14 @@ async function begin(
 }
 
 const whenInTrouble = (loop: DeliveryLoop, reason: RegExp): Promise<void> =>
-  vi.waitFor(
-    () => {
-      const { state, last_error } = loop.report();
-      expect({ state, last_error }).toEqual({
-        state: 'retrying',
-        last_error: expect.stringMatching(reason),
-      });
-      expect(last_error).not.toContain(SECRET);
-    },
-    { timeout: 10_000, interval: 2 },
-  );
+  eventually(() => {
+    const { state, last_error } = loop.report();
+    expect({ state, last_error }).toEqual({
+      state: 'retrying',
+      last_error: expect.stringMatching(reason),
+    });
+    expect(last_error).not.toContain(SECRET);
+  }, 2);
 
 const FAULTS: readonly (readonly [string, (peer: S3Peer) => void, RegExp])[] = [
   ['503 SlowDown', (peer) => peer.setError({ code: 'SlowDown', status: 503 }), /SlowDown \(503\)/],
@@ -143,7 +141,7 @@ test('records gather for a sink that asks for it: a batch goes when it is full, 
     exporter: { batch_records_max: 10 },
   });
   const gathered = () =>
-    vi.waitFor(() => expect(loop.report()).toMatchObject({ state: 'idle', cursor: 20 }));
+    eventually(() => expect(loop.report()).toMatchObject({ state: 'idle', cursor: 20 }));
   await gathered();
   // Two full ones went at once; what is left is young, and no lag.
   expect(sink.batches.map(({ length }) => length)).toEqual([10, 10]);
@@ -152,13 +150,13 @@ test('records gather for a sink that asks for it: a batch goes when it is full, 
   await gathered();
   expect(sink.batches.length).toBe(2);
   nowMs += 60_000;
-  await vi.waitFor(() => {
+  await eventually(() => {
     for (const run of timers) run();
     expect(sink.batches.map(({ length }) => length)).toEqual([10, 10, 4]);
   });
   nowMs -= 60_000;
   loop.notifyDurable(durable);
-  await vi.waitFor(() => expect(timers.size).toBe(2));
+  await eventually(() => expect(timers.size).toBe(2));
   expect(sink.batches.length).toBe(3);
   loop.flush();
   await whenDelivered(loop, durable);

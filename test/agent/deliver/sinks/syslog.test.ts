@@ -68,9 +68,7 @@ function open(
 }
 
 const whenThere = (server: Rsyslog, wanted: readonly string[]): Promise<void> =>
-  expect
-    .poll(async () => [...new Set(await server.ids())], { timeout: 15_000, interval: 50 })
-    .toEqual(wanted);
+  expect.poll(async () => [...new Set(await server.ids())], { interval: 50 }).toEqual(wanted);
 
 test('a message is RFC 5424: every field in its grammar, values escaped, severity by outcome and sensitivity', () => {
   const form = { facility: 13, hostName: 'hä st', appName: 'sealtrail', vocabulary };
@@ -304,7 +302,7 @@ test('what is kept to be sent again is bounded: 10 MiB, or the last batch', asyn
   receiver.reset();
   const again = (): number =>
     receiver.messages.slice(12 * large.length).reduce((sum, text) => sum + text.length, 0);
-  await expect.poll(again, { timeout: 10_000 }).toBeGreaterThan(8 << 20);
+  await expect.poll(again).toBeGreaterThan(8 << 20);
   await sink.close();
   expect(again()).toBeLessThanOrEqual(10 << 20);
 });
