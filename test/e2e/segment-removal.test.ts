@@ -1,5 +1,5 @@
 /** An agent with local retention removes what everybody has, and goes on, is verified and started again without it. */
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { createAudit } from '../../sdk/index.ts';
@@ -17,6 +17,7 @@ test('old segments go once store, checkpoints and anchors have them; ledger and 
       checkpoints: { interval_ms: 20, anchor_interval_ms: 1_000 },
       ledger: { segment_bytes: 1 << 20, batch_bytes_max: 1 << 18 },
       retention: { local_days: 7 },
+      processors: { redaction: { keep_emails: false } },
       anchors: { quorum: 1, file: [{ name: 'mount', path: join(mount.path, 'anchor') }] },
     },
     env,
@@ -36,7 +37,7 @@ test('old segments go once store, checkpoints and anchors have them; ledger and 
         audit.record({
           action: 'customer.read',
           outcome: 'success',
-          actor: { type: 'user', id: 'u-1', name: 'Ada' },
+          actor: { type: 'user', id: 'u-1', name: 'ada@example.org' },
           resource: { type: 'customer', id: 'c-1' },
           metadata: { padding },
         }),
@@ -55,6 +56,11 @@ test('old segments go once store, checkpoints and anchors have them; ledger and 
     interval: 200,
   });
   await agent.delivered();
+  // The SDK kept it, as it does without a vault; the agent was told not to.
+  const [last = ''] = (await segments()).slice(-2);
+  const kept = await readFile(join(agent.dir, 'ledger', last), 'utf8');
+  expect(kept).toContain('"name":"tok_');
+  expect(kept).not.toContain('example.org');
   const verified = await runCli(['verify', agent.dir, '--json']);
   expect(JSON.parse(verified.stdout)).toMatchObject({ verdict: 'intact', gaps: [] });
   const stored = await runCli(['verify', '--store', await agent.databaseUrl('auditor'), '--json']);
