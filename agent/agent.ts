@@ -16,6 +16,7 @@ import type { Delivery } from './deliver/delivery.ts';
 import { deliver } from './delivering.ts';
 import { keepConfiguredServer, type EmbeddedServer } from './embedded-server.ts';
 import type { KeyPorts } from './key-ports.ts';
+import { keepLedgerShort } from './ledger-keeping.ts';
 import type { AgentKeys } from './keys.ts';
 import { createAdminServer } from './observe/admin.ts';
 import { createKeyRoutes } from './key-routes.ts';
@@ -86,6 +87,7 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
   if (!delivery.ok) return delivery;
   const receivers = await receive(base, ledger.value);
   if (!receivers.ok) return receivers;
+  keepLedgerShort(base, ledger.value, delivery.value);
   const reload = reloadOf(base, ledger.value, delivery.value, receivers.value);
   const admin = await administer(base, ledger.value, delivery.value, reload, keyPorts);
   if (!admin.ok) return admin;
@@ -180,7 +182,8 @@ async function receive(base: Base, ledger: OpenedLedger): Promise<Result<Receive
 }
 
 function redactorOf({ redaction: masterKey }: AgentKeys, { processors }: Config): Redactor {
-  return createRedactor({ masterKey, sensitiveKeys: processors.redaction.sensitive_keys });
+  const { sensitive_keys: sensitiveKeys, keep_emails: keepsEmails } = processors.redaction;
+  return createRedactor({ masterKey, sensitiveKeys, keepsEmails });
 }
 
 /** Delivery first: it alone can refuse, and then nothing has changed. */

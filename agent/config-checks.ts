@@ -102,7 +102,16 @@ export function checkRetention({ config, vocabulary }: CheckContext): readonly F
       const field = pointerTo('/retention/classes', meant);
       return { field, onKey: true, message: `${what}; is it meant by "${meant}"?` };
     });
-  return [...missing, ...checkRegimes(config)];
+  return [...missing, ...checkRegimes(config), ...checkLocalDays(config)];
+}
+
+/** A ledger is cut short only where the store of record says what is held, and checkpoints prove what went. */
+function checkLocalDays({ retention, exporters, checkpoints }: Config): readonly FieldFault[] {
+  if (retention.local_days === undefined) return [];
+  const hasStore = exporters.some(({ type }) => type === 'postgresql');
+  const needed = hasStore ? 'checkpoints.enabled' : 'an exporter of type postgresql';
+  if (hasStore && checkpoints.enabled) return [];
+  return [{ field: '/retention/local_days', message: `without ${needed} no segment would leave` }];
 }
 
 /** A class that names a rule is kept as long as the rule asks for. */

@@ -56,7 +56,7 @@ export function completeConfig(form: ConfigForm, configFile: string): Config {
     agent: { name, vocabulary_file: resolve(dirname(configFile), vocabulary_file) },
     receivers: completeReceivers(form.receivers, inData),
     processors: {
-      redaction: { sensitive_keys: form.processors?.redaction?.sensitive_keys ?? [] },
+      redaction: { sensitive_keys: [], keep_emails: true, ...form.processors?.redaction },
     },
     exporters: Object.entries(form.exporters).map(([exporter, given]) =>
       completeExporter(exporter, given, inData, classes),
@@ -70,7 +70,7 @@ export function completeConfig(form: ConfigForm, configFile: string): Config {
     checkpoints: { ...CHECKPOINTS_DEFAULTS, ...form.checkpoints },
     anchors: completeAnchors(form.anchors, inData, clientTls),
     tenants: form.tenants,
-    retention: { classes },
+    retention: { ...form.retention, classes },
     service: {
       telemetry: { ...TELEMETRY_DEFAULTS, ...form.service?.telemetry },
       shutdown_timeout_ms: form.service?.shutdown_timeout_ms ?? SHUTDOWN_TIMEOUT_MS_DEFAULT,

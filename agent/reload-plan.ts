@@ -22,6 +22,7 @@ const APPLICABLE: ReadonlySet<string> = new Set([
   'agent.vocabulary_file',
   'tenants',
   'processors.redaction.sensitive_keys',
+  'processors.redaction.keep_emails',
   'service.telemetry.log_level',
 ]);
 /** Of a receiver all changes are applied or none: its tokens belong to the place it listens on. */
@@ -124,6 +125,10 @@ function mergeConfig(before: Config, wanted: Config, applied: ReadonlySet<string
         sensitive_keys: pick(
           'processors.redaction.sensitive_keys',
           ({ processors }) => processors.redaction.sensitive_keys,
+        ),
+        keep_emails: pick(
+          'processors.redaction.keep_emails',
+          ({ processors }) => processors.redaction.keep_emails,
         ),
       },
     },

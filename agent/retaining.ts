@@ -3,6 +3,7 @@
  * that it purges, or, where that one belongs to an incarnation that is over, into the one that took its
  * place; all else into the agent's own.
  */
+import { parsePurge, PURGE_ACTION } from '../ledger/purge-record.ts';
 import { createRedactor } from '../redaction/redaction.ts';
 import { canonicalEvent } from '../schemas/canonical-event.ts';
 import { canonicalize } from '../schemas/canonical.ts';
@@ -44,7 +45,11 @@ export function recordOperations(
     const checked = checkEvent(said);
     if (!checked.ok) return err(checked.error.message);
     // What people write may hold anything; a purge is hashes and numbers, and must stay as it is.
-    const event = read.value.stream === null ? redactor.redactEvent(said) : said;
+    const isPurge = read.value.stream !== null;
+    const { metadata } = read.value;
+    if (isPurge && parsePurge({ event: { action: PURGE_ACTION }, metadata }) === null)
+      return err('metadata is no record of a purge');
+    const event = isPurge ? said : redactor.redactEvent(said);
     const canonical = canonicalEvent(canonicalize(event));
     const [outcome] = await append.append({
       producer: PRODUCER,

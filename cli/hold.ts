@@ -10,6 +10,7 @@ import {
   type Hold,
   type HoldFilter,
 } from '../store/holds.ts';
+import { findFilterFault, readHoldTime } from './hold-filter.ts';
 import { DATA_DIR_HELP, DATA_DIR_OPTION, defaultDataDir } from './options.ts';
 import {
   BY_HELP,
@@ -102,10 +103,9 @@ function shared(command: Command): Command {
 }
 
 function parseTime(text: string): string {
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms))
-    throw new InvalidArgumentError('it is no time; write 2026-01-31 or ISO 8601');
-  return new Date(ms).toISOString();
+  const time = readHoldTime(text);
+  if (time !== null) return time;
+  throw new InvalidArgumentError('it is no time; write 2026-01-31 (UTC) or 2026-01-31T08:00+01:00');
 }
 
 type Done = { readonly hold_id: string; readonly matter: string; readonly event_id: string };
@@ -119,11 +119,8 @@ async function add(matter: string, options: AddOptions): Promise<Outcome> {
     ...{ tenant, actor, action, category, resourceType, resourceId, from, to },
     eventIds: options.event,
   });
-  if (Object.keys(filter).length === 0)
-    return err({
-      code: 1,
-      message: 'name what to hold: --tenant, --actor, --event, …; see --help',
-    });
+  const fault = findFilterFault(filter);
+  if (fault !== null) return err({ code: 1, message: fault });
   const hold_id = ulid();
   return change(options, 'hold.placed', { hold_id, matter, reason, filter }, (client, said) =>
     placeHold(client, {

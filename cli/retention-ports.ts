@@ -4,7 +4,7 @@ import { provePurge, signedSizes } from '../agent/checkpoint/purge-proof.ts';
 import { readSources } from '../agent/checkpoint/proving.ts';
 import type { OwnStream } from '../agent/retain/plan.ts';
 import type { PurgePorts } from '../agent/retain/purge.ts';
-import type { AgentStatus } from '../agent/status-ports.ts';
+import type { AgentStatus, CheckpointStatus } from '../agent/status-ports.ts';
 import { ok } from '../schemas/result.ts';
 import { askAgent } from './options.ts';
 import { recordOperation } from './store-access.ts';
@@ -16,12 +16,13 @@ export function purgePorts(store: ClientBase, dataDir: string): PurgePorts {
     ownStreams: async () => {
       const asked = await askAgent(dataDir, 'GET', '/status');
       if (!asked.ok) return asked;
-      const { append } = asked.value as AgentStatus;
+      const { append, checkpoints } = asked.value as AgentStatus;
       const sources = await readSources(dataDir);
       if (!sources.ok) return sources;
+      const quorum = quorumOf(checkpoints);
       const own = new Map<string, OwnStream>();
       for (const { stream, next_seq } of append.streams)
-        own.set(stream, { next: next_seq, ...(await signedSizes(sources.value, stream)) });
+        own.set(stream, { next: next_seq, ...(await signedSizes(sources.value, stream, quorum)) });
       return ok(own);
     },
     prove: async (stream, preview) => {
@@ -31,4 +32,11 @@ export function purgePorts(store: ClientBase, dataDir: string): PurgePorts {
     record: (operation) => recordOperation(dataDir, operation),
     pause: (ms) => new Promise((done) => setTimeout(done, ms)),
   };
+}
+
+/** How many anchors have to have a checkpoint; while the agent does not say, nothing is anchored. */
+function quorumOf(status: CheckpointStatus | null): number {
+  if (status === null || (status.state !== 'running' && status.state !== 'contradicted'))
+    return Infinity;
+  return status.anchors?.quorum ?? 0;
 }

@@ -29,7 +29,7 @@ Examples:
   $ sealtrail retention purge --json >> purges.ndjson      from a timer, once a day
 
 The agent records each purge in the stream that it purges before anything goes. It can be stopped, or killed, at any moment: the next run goes on.
-Exit codes: 0 done, or nothing was due; 2 no agent or no store answers, or it refuses.`;
+Exit codes: 0 done, or nothing was due; 2 no agent or no store answers, or it refuses a stream (the others are purged).`;
 
 const CLASSES_EXAMPLES = `
 Examples:
@@ -131,7 +131,7 @@ async function purge(options: PurgeCommandOptions): Promise<number> {
   );
   progress.end();
   if (!done.ok) return failed('purge', done.error);
-  for (const one of done.value) {
+  for (const one of done.value.done) {
     const { stream, size, purged, record } = one;
     if (json === true) console.log(JSON.stringify(one));
     else
@@ -139,7 +139,9 @@ async function purge(options: PurgeCommandOptions): Promise<number> {
         `${stream}  ${purged} records before seq ${size} purged (record ${record.seq} of ${record.stream})`,
       );
   }
-  if (done.value.length === 0 && json !== true) console.log('nothing is due');
+  for (const refusal of done.value.refusals) failed('purge', refusal);
+  if (done.value.refusals.length > 0) return 2;
+  if (done.value.done.length === 0 && json !== true) console.log('nothing is due');
   return 0;
 }
 

@@ -14,9 +14,10 @@ import {
   destroyKeyVersion,
   listKeyVersions,
   moveSubjects,
+  readLiveKeys,
   type Renew,
 } from '../store/vault/key-versions.ts';
-import { readKeyFile, readKeysIfAny, writeKeyFiles } from './vault-files.ts';
+import { findKeyFault, readKeyFile, readKeysIfAny, writeKeyFiles } from './vault-files.ts';
 
 export interface Rotated {
   readonly version: string;
@@ -43,6 +44,8 @@ export async function rotateKeys(
 ): Promise<Result<Rotated, string>> {
   const kept = await readKeyFile(path);
   if (!kept.ok) return kept;
+  const fault = findKeyFault(kept.value, await readLiveKeys(client));
+  if (fault !== null) return err(fault);
   const known = (await listKeyVersions(client)).map(({ version }) => version);
   const newest = await addVersion(client, path, kept.value, known, days);
   const ring: VaultKeyRing = [newest, ...kept.value.filter((key) => key !== newest)];
@@ -64,6 +67,8 @@ export async function destroyKeys(
   if (newest.version === version)
     return err(`${version} is the version in use; run \`sealtrail vault rotate-key\` first`);
   const known = await listKeyVersions(client);
+  const fault = findKeyFault(ring.value, await readLiveKeys(client));
+  if (fault !== null) return err(fault);
   if (!known.some((one) => one.version === version)) return err(`the vault has no key ${version}`);
   if (known.find((one) => one.version === newest.version) === undefined)
     return err(`the vault does not know ${newest.version} yet; run \`sealtrail vault rotate-key\``);
@@ -95,8 +100,15 @@ async function addVersion(
 function renewer(ring: VaultKeyRing): Renew {
   const [newest] = ring;
   return (subject) => {
-    const identity = openIdentity(ring, subject, subject);
-    const { wrappedKey } = rewrap(ring, newest, subject, subject);
-    return { wrappedKey, lookup: lookupOf(newest, subject, identity) };
+    try {
+      const identity = openIdentity(ring, subject, subject);
+      const { wrappedKey } = rewrap(ring, newest, subject, subject);
+      return { wrappedKey, lookup: lookupOf(newest, subject, identity) };
+    } catch (cause) {
+      // An application that was broken into can put such a row there, and must not keep an old key alive.
+      const { token, tenant } = subject;
+      const remedy = `sealtrail erase --subject ${token} --tenant ${tenant} takes it away`;
+      throw new Error(`nobody can open what stands under ${token}: ${remedy}`, { cause });
+    }
   };
 }

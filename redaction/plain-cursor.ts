@@ -21,7 +21,7 @@ import {
   QUOTE,
   TRUE,
 } from './plain-layout.ts';
-import { mayBePersonal } from './personal.ts';
+import { isPersonal } from './personal.ts';
 import { createPlainNames, type PlainRules } from './plain-names.ts';
 import { PlainWords } from './plain-words.ts';
 
@@ -79,7 +79,7 @@ export class PlainCursor {
   /** A text of `min` to `max` characters that is no person's either. */
   readId(min: number, max: number): boolean {
     const start = this.at;
-    return this.readText(min, max) && !mayBePersonal(this.stringFrom(start));
+    return this.readText(min, max) && !isPersonal(this.bytes, start + 1, this.at - 1);
   }
 
   readTextOrNull(min: number, max: number): boolean {

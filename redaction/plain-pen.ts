@@ -21,7 +21,7 @@ import {
   QUOTE,
   TRUE,
 } from './plain-layout.ts';
-import { mayBePersonal } from './personal.ts';
+import { isPersonal } from './personal.ts';
 import { createPlainNames, type PlainRules } from './plain-names.ts';
 
 /** A class, for the fields are what the hot path lives on. */
@@ -74,8 +74,9 @@ export class PlainPen {
 
   /** A text that is no person's either. */
   id(value: unknown, min: number, max: number): void {
+    const start = this.at;
     this.text(value, min, max);
-    if (typeof value === 'string' && mayBePersonal(value)) this.isPlain = false;
+    if (this.isPlain && isPersonal(this.bytes, start + 1, this.at - 1)) this.isPlain = false;
   }
 
   textOrNull(value: string | null, min: number, max: number): void {

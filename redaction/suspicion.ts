@@ -1,11 +1,8 @@
 /**
  * Suspicion: one pass over a string that tells whether a detector could find anything in it.
- * Nearly every string is clean, so this is the hot path. All short patterns are matched at once,
- * a bit for each of their characters (shift-and, Baeza-Yates and Gonnet 1992).
+ * Nearly every string is clean, so this is the hot path.
  */
-
-/** Character classes of a pattern, one entry a character. */
-type Pattern = readonly string[];
+import { compile, type Pattern } from './shift-and.ts';
 
 const UPPER = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 const LOWER = 'abcdefghijklmnopqrstuvwxyz';
@@ -57,13 +54,6 @@ const SOFT: readonly Pattern[] = [
 const AT_SIGN = 64;
 const WORD =
   /pass|pwd|secret|token|key|cookie|auth|cvv|cvc|csc|pin|otp|ssn|social|tax|national|insur|licen|cred|sess|sid|card|pan|jwt|bearer|basic|code|answer|track|csrf|xsrf|path=|httponly|samesite|max-age|secure|cpf|bsn|nino|aadha|tin|cid|cc|personn|fiscale|nhs|medicare|identity|private|slack/i;
-
-interface Matcher {
-  /** Indexed by character code below 128. */
-  readonly masks: Int32Array;
-  readonly firsts: number;
-  readonly lasts: number;
-}
 
 const HARD_A = compile(HARD[0] ?? []);
 const HARD_B = compile(HARD[1] ?? []);
@@ -194,24 +184,4 @@ function scanBytes(bytes: Buffer, from: number, keepEmails: boolean): number {
       digits = 0;
     }
   }
-}
-
-function compile(patterns: readonly Pattern[]): Matcher {
-  const masks = new Int32Array(128);
-  let firsts = 0;
-  let lasts = 0;
-  let bit = 0;
-  for (const pattern of patterns) {
-    firsts |= 1 << bit;
-    for (const characters of pattern) {
-      for (const character of characters) {
-        const code = character.charCodeAt(0);
-        masks[code] = (masks[code] ?? 0) | (1 << bit);
-      }
-      bit++;
-    }
-    lasts |= 1 << (bit - 1);
-  }
-  if (bit > 32) throw new Error(`invariant broken: ${bit} pattern characters, 32 fit a word`);
-  return { masks, firsts, lasts };
 }

@@ -5,7 +5,7 @@
  */
 import { ASCII_BASE64, detect, type DetectOptions } from './detectors.ts';
 import { marker, maskProtected, panMarker } from './markers.ts';
-import { mayBePersonal } from './personal.ts';
+import { findPersonal } from './personal.ts';
 import type { RedactionKind } from './rules.ts';
 import { mergeSpans, type Span } from './spans.ts';
 import {
@@ -38,7 +38,7 @@ export function redactText(
   tokenize: Tokenize,
 ): RedactedText | null {
   const isSuspicious = options.suspicion.isSuspicious(text, options.keepEmails);
-  if (!isSuspicious && !(options.isOpaque === true && mayBePersonal(text))) return null;
+  if (!isSuspicious && !(options.isOpaque === true && findPersonal(text).length > 0)) return null;
   const kinds = new Set<RedactionKind>();
   let current = text;
   for (let pass = 0; pass < PASSES_MAX; pass++) {

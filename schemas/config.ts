@@ -69,7 +69,13 @@ export interface Config {
     readonly socket?: SocketReceiverConfig;
     readonly otlp?: OtlpReceiverConfig;
   };
-  readonly processors: { readonly redaction: { readonly sensitive_keys: readonly string[] } };
+  readonly processors: {
+    readonly redaction: {
+      readonly sensitive_keys: readonly string[];
+      /** In actor and resource; everywhere else they are tokens. */
+      readonly keep_emails: boolean;
+    };
+  };
   readonly exporters: readonly ExporterConfig[];
   readonly ledger: {
     /** A segment is cut when it would pass this size. */
@@ -89,7 +95,11 @@ export interface Config {
   readonly checkpoints: CheckpointConfig;
   readonly anchors: AnchorsConfig;
   readonly tenants: readonly TenantConfig[];
-  readonly retention: { readonly classes: { readonly [name: string]: RetentionClassConfig } };
+  readonly retention: {
+    readonly classes: { readonly [name: string]: RetentionClassConfig };
+    /** How long the ledger keeps a segment that everybody has; absent: for ever. */
+    readonly local_days?: number;
+  };
   readonly service: {
     readonly telemetry: {
       /** host:port of /healthz, /readyz, /metrics; loopback only. */

@@ -34,7 +34,7 @@ export interface ExporterBase {
   readonly batch_bytes_max: number;
   readonly timeout_ms: number;
   readonly retry: RetryConfig;
-  /** A required sink holds back segment deletion; a best-effort one does not. */
+  /** A required sink skips nothing; a best-effort one may have a bound. Segments wait for both. */
   readonly required: boolean;
   /** Only of a best-effort sink; absent: it never skips. */
   readonly bound?: BoundConfig;

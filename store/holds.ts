@@ -121,6 +121,19 @@ interface HoldRow {
   readonly [column: string]: string | Date | readonly string[] | null;
 }
 
+/** The matters whose holds keep a record of these subjects, each with the subject's token. */
+export async function mattersOf(
+  client: ClientBase,
+  tenant: string,
+  tokens: readonly string[],
+): Promise<readonly { readonly token: string; readonly matter: string }[]> {
+  const found = await client.query<{ token: string; matter: string }>(
+    'SELECT token, matter FROM audit.matters_of($1, $2)',
+    [tenant, tokens],
+  );
+  return found.rows;
+}
+
 /** Whether a hold covers one of the records at these places, [from, to) of each stream; asked by the writer. */
 export async function isHeld(
   client: ClientBase,

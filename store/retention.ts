@@ -1,6 +1,6 @@
 /**
  * The retention role's view of the store: what each stream could lose, and the steps of a purge. All
- * of it is functions of the database (migrations/0007_purge.sql), which check for themselves what they
+ * of it is functions of the database (migrations/0007_purge.sql and 0008), which check for themselves what they
  * are told; the role can do nothing else.
  */
 import type { ClientBase } from 'pg';

@@ -138,14 +138,13 @@ async function findRecord(
 }
 
 /**
- * A checkpoint in the anchor log that covers the record, else the newest that was signed; null: none. `earliest`: of
- * those in the log the first that anchors have, since it bounds the time best; `newest`: the one that covers most.
+ * A checkpoint in the anchor log that covers the record, of those the first that anchors have, since it bounds the time
+ * best; else the newest that was signed; null: none.
  */
 export async function choose(
   { dir, position, newest }: Sources,
   stream: string,
   seq: bigint,
-  which: 'earliest' | 'newest' = 'earliest',
 ): Promise<Chosen | null> {
   const signed = newest.get(stream);
   if (signed === undefined || signed.size <= seq) return null;
@@ -157,8 +156,7 @@ export async function choose(
   const question = { stream, seq, size: anchored.size };
   const first = await findFirst(nodeFilesystem, path, question);
   if (first === null) return young;
-  const outside =
-    which === 'newest' ? [] : await readEvidence(nodeFilesystem, dir, incarnation, first.index);
+  const outside = await readEvidence(nodeFilesystem, dir, incarnation, first.index);
   const toward = choosePublished(outside) ?? { ...anchored, evidence: [] };
   const last = await findLast(nodeFilesystem, path, { ...question, size: toward.size });
   if (last === null) return young;

@@ -1,12 +1,14 @@
 /** What a purge would take of each stream, and what keeps the rest. Pure. */
 import { PURGE_TILE } from '../../ledger/purge-record.ts';
-import type { PurgePreview, StreamRetention } from '../../store/retention.ts';
+import type { Result } from '../../schemas/result.ts';
+import type { PurgePreview, RetentionError, StreamRetention } from '../../store/retention.ts';
 
 /** What the agent knows of a stream of its own. */
 export interface OwnStream {
   /** Records in the ledger. */
   readonly next: number;
   readonly signed: number;
+  /** Of those, under a checkpoint that the anchor log has, and as many anchors as have to. */
   readonly anchored: number;
 }
 
@@ -40,12 +42,14 @@ export function isWorthwhile(stored: StreamRetention, preview: PurgePreview): bo
   return preview.records > 0 || preview.base > (stored.first ?? 0);
 }
 
-/** Draws up the plan of a stream; `preview` is of `purgeableSize`, null where that is 0. */
+/** Draws up the plan of a stream; `previewed` is of `purgeableSize`, null where that is 0. */
 export function planStream(
   stored: StreamRetention,
   own: OwnStream | undefined,
-  preview: PurgePreview | null,
+  previewed: Result<PurgePreview, RetentionError> | null,
 ): StreamPlan {
+  const preview = previewed?.ok === true ? previewed.value : null;
+  const refusals = previewed?.ok === false ? [previewed.error.message] : [];
   const isDue = preview !== null && isWorthwhile(stored, preview);
   return {
     ...stored,
@@ -56,7 +60,7 @@ export function planStream(
     records: isDue ? preview.records : 0,
     held: preview?.kept ?? 0,
     matters: preview?.matters ?? [],
-    waits: waitsOf(stored, own, preview),
+    waits: [...waitsOf(stored, own, preview), ...refusals],
   };
 }
 
@@ -77,7 +81,9 @@ function waitsOf(
   const waits: string[] = [];
   if (own.signed < expired) waits.push(`${expired - own.signed} are under no signed checkpoint`);
   if (own.anchored < Math.min(expired, own.signed))
-    waits.push(`${Math.min(expired, own.signed) - own.anchored} are not in the anchor log yet`);
+    waits.push(
+      `${Math.min(expired, own.signed) - own.anchored} are under no checkpoint that the anchor log, and a quorum of the anchors, has`,
+    );
   const rest = Math.min(expired, own.anchored) % PURGE_TILE;
   if (rest > 0) waits.push(`${rest} wait for their tile of ${PURGE_TILE} to expire whole`);
   if (preview !== null && preview.kept > 0)

@@ -56,6 +56,12 @@ export interface Purged {
   readonly record: RecordPlace;
 }
 
+export interface PurgeOutcome {
+  readonly done: readonly Purged[];
+  /** Streams that could not be purged, and why. */
+  readonly refusals: readonly string[];
+}
+
 const LOOK_MS = 100;
 /** Holds may be placed and lifted while a purge runs; then it is recorded anew. */
 const TRIES_MAX = 5;
@@ -73,26 +79,27 @@ export async function drawPlan(
     const mine = own.value.get(one.stream);
     const size = purgeableSize(one, mine);
     const preview = size === 0 ? null : await previewPurge(ports.store, one.stream, size);
-    if (preview?.ok === false) return err(preview.error.message);
-    plans.push(planStream(one, mine, preview === null ? null : preview.value));
+    if (preview?.ok === false && preview.error.kind === 'failed') return err(preview.error.message);
+    plans.push(planStream(one, mine, preview));
   }
   return ok(plans);
 }
 
-/** Purges what may go, stream by stream. */
+/** Purges what may go, stream by stream: one that is refused keeps no other one from its time. */
 export async function purgeAll(
   ports: PurgePorts,
   options: PurgeOptions,
-): Promise<Result<readonly Purged[], string>> {
+): Promise<Result<PurgeOutcome, string>> {
   const caughtUp = await awaitStore(ports, options);
   if (!caughtUp.ok) return caughtUp;
   const done: Purged[] = [];
+  const refusals: string[] = [];
   for (const stream of caughtUp.value) {
     const purged = await purgeStream(ports, options, stream);
-    if (!purged.ok) return purged;
-    if (purged.value !== null) done.push(purged.value);
+    if (!purged.ok) refusals.push(`${stream}: ${purged.error}`);
+    else if (purged.value !== null) done.push(purged.value);
   }
-  return ok(done);
+  return ok({ done, refusals });
 }
 
 /** Waits until the store holds what the agent holds now; resolves with the agent's streams. */
@@ -106,11 +113,11 @@ async function awaitStore(
   for (;;) {
     const stored = await planRetention(store);
     if (!stored.ok) return err(stored.error.message);
-    const nexts = new Map(stored.value.map(({ stream, next }) => [stream, next]));
-    const behind = [...own.value].filter(
-      // A stream that was purged to its end has no record left to say how far it was.
-      ([stream, { next }]) => (nexts.get(stream) ?? 0) < next && nexts.get(stream) !== 0,
+    // A stream that was purged to its end has no record left to say how far it was.
+    const ends = new Map(
+      stored.value.map(({ stream, next, purged }) => [stream, Math.max(next, purged)]),
     );
+    const behind = [...own.value].filter(([stream, { next }]) => (ends.get(stream) ?? 0) < next);
     if (behind.length === 0) return ok([...own.value.keys()]);
     if (performance.now() > endMs)
       return err(`the store has not yet received all of ${behind[0]?.[0] ?? ''}; try again later`);
@@ -143,7 +150,7 @@ async function purgeStream(
     } else if (carried.error.kind === 'refused') refusal = carried.error.message;
     else return err(carried.error.message);
   }
-  return refusal === '' ? ok(last) : err(`${stream}: ${refusal}`);
+  return refusal === '' ? ok(last) : err(refusal);
 }
 
 /** Has the record of the purge written that is due now; null where none is. */

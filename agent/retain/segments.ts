@@ -1,6 +1,6 @@
 /**
  * Removes segments from the front of the ledger, oldest first, each once everybody has it: sealed, under
- * checkpoints, in the store of record, below every required sink's cursor, older than its local time, and
+ * anchored checkpoints, in the store of record, below every sink's cursor, older than its local time, and
  * under no hold. The record of the removal comes first and names the state that stands for what is gone
  * (ledger/front.ts), so that a crash in between costs a second such record and nothing else.
  */
@@ -18,7 +18,7 @@ const SEGMENTS_KEPT = 2;
 export interface Needs {
   /** Records before this one are under signed checkpoints, and in trees that are saved. */
   readonly checkpointed: number;
-  /** Records before this one are in the store of record and at every required sink; 0: there is no store. */
+  /** Records before this one are in the store of record and at every sink. */
   readonly delivered: number;
   /** The oldest record that is a dead letter somewhere; Infinity: none is. */
   readonly deadLetter: number;
@@ -37,6 +37,8 @@ export interface RemovalPorts {
   readonly nowMs: () => number;
   readonly keepMs: number;
   needs(): Promise<Needs>;
+  /** Whether all of it is under checkpoints that are anchored, as the configuration asks for. */
+  isAnchored(extents: readonly StreamExtent[]): Promise<boolean>;
   /** Rejects where the store does not say. */
   isHeld(extents: readonly StreamExtent[]): Promise<boolean>;
   /** False where the ledger does not take it. */
@@ -75,11 +77,13 @@ async function mayGo(ports: RemovalPorts, first: number, after: LedgerState): Pr
   const before =
     first === 0 ? emptyState() : (await readFront(ports.filesystem, ports.dir, first))?.state;
   if (before === undefined) return false;
-  const extents = [...after.streams].map(([stream, { next_seq }]) => ({
-    ...{ stream, to: next_seq },
-    from: before.streams.get(stream)?.next_seq ?? 0,
-  }));
-  return !(await ports.isHeld(extents.filter(({ from, to }) => from < to)));
+  const extents = [...after.streams]
+    .map(([stream, { next_seq }]) => ({
+      ...{ stream, to: next_seq },
+      from: before.streams.get(stream)?.next_seq ?? 0,
+    }))
+    .filter(({ from, to }) => from < to);
+  return (await ports.isAnchored(extents)) && !(await ports.isHeld(extents));
 }
 
 /** A crash may have left the state of a segment that is gone. */

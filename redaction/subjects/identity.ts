@@ -53,5 +53,8 @@ export function normalizeIdentity(identity: unknown): Result<string, string> {
     return err('must have neither U+0000 nor half a surrogate pair');
   const text = identity.normalize('NFC').trim();
   if (text === '') return err('must not be empty');
+  // A few letters grow by it; the vault has no place for a longer one.
+  if (text.length > IDENTITY_LENGTH_MAX)
+    return err(`must have at most ${IDENTITY_LENGTH_MAX} characters, as it is normalized`);
   return ok(text.includes('@') ? text.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) : text);
 }

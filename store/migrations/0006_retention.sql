@@ -165,27 +165,30 @@ LEFT JOIN LATERAL (
 ) c ON true;
 GRANT SELECT ON audit.retention TO sealtrail_writer, sealtrail_auditor;
 
--- One lock for all: exclusive for a step of a purge; shared for a hold, and for each transaction of
--- the writer. So no hold comes too late for records that are going, and no record that is sent again
--- slips in behind the purge that took it.
+-- One lock for all: exclusive for a step of a purge; shared for a hold, for a class that is set, and for
+-- each transaction of the writer. So no hold and no longer period comes too late for records that are
+-- going, and no record that is sent again slips in behind the purge that took it.
 CREATE FUNCTION audit.retention_lock() RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT 7325011803::bigint';
 
-CREATE FUNCTION audit.check_hold() RETURNS trigger
+CREATE FUNCTION audit.before_decision() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(audit.retention_lock());
-  IF TG_TABLE_NAME = 'legal_hold_lifts'
-    AND NOT EXISTS (SELECT FROM audit.legal_holds h WHERE h.hold_id = NEW.hold_id) THEN
-    RAISE EXCEPTION 'there is no hold %', NEW.hold_id USING ERRCODE = 'no_data_found';
+  IF TG_TABLE_NAME = 'legal_hold_lifts' THEN
+    IF NOT EXISTS (SELECT FROM audit.legal_holds h WHERE h.hold_id = NEW.hold_id) THEN
+      RAISE EXCEPTION 'there is no hold %', NEW.hold_id USING ERRCODE = 'no_data_found';
+    END IF;
   END IF;
   RETURN NEW;
 END
 $$;
-CREATE TRIGGER check_hold BEFORE INSERT ON audit.legal_holds
-  FOR EACH ROW EXECUTE FUNCTION audit.check_hold();
-CREATE TRIGGER check_hold BEFORE INSERT ON audit.legal_hold_lifts
-  FOR EACH ROW EXECUTE FUNCTION audit.check_hold();
+CREATE TRIGGER before_decision BEFORE INSERT ON audit.legal_holds
+  FOR EACH ROW EXECUTE FUNCTION audit.before_decision();
+CREATE TRIGGER before_decision BEFORE INSERT ON audit.legal_hold_lifts
+  FOR EACH ROW EXECUTE FUNCTION audit.before_decision();
+CREATE TRIGGER before_decision BEFORE INSERT ON audit.retention_classes
+  FOR EACH ROW EXECUTE FUNCTION audit.before_decision();
 
 -- The writer asks before it inserts: places of a stream that were purged are not filled again.
 CREATE FUNCTION audit.refuse_purged(stream_ids integer[], seqs bigint[]) RETURNS void

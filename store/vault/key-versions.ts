@@ -34,6 +34,16 @@ export async function listKeyVersions(client: ClientBase): Promise<readonly KeyV
   return rows;
 }
 
+/** The versions in use, as every role of the vault but the writer may read them. */
+export async function readLiveKeys(
+  client: ClientBase,
+): Promise<readonly Pick<KeyVersion, 'version' | 'publicKey'>[]> {
+  const { rows } = await client.query<Pick<KeyVersion, 'version' | 'publicKey'>>(
+    `SELECT version, public_key AS "publicKey" FROM vault.key_versions WHERE destroyed_at IS NULL`,
+  );
+  return rows;
+}
+
 /** Makes a version known. */
 export async function addKeyVersion(
   client: ClientBase,
@@ -55,16 +65,23 @@ export async function moveSubjects(
   renew: Renew,
 ): Promise<number> {
   for (let moved = 0; ;) {
-    await client.query('BEGIN');
-    const subjects = await readSubjects(
-      client,
-      'key_version <> $1 ORDER BY token LIMIT $2 FOR UPDATE',
-      [version, BATCH],
-    );
+    const count = await moveSome(client, version, renew);
+    moved += count;
+    if (count < BATCH) return moved;
+  }
+}
+
+async function moveSome(client: ClientBase, version: string, renew: Renew): Promise<number> {
+  await client.query('BEGIN');
+  try {
+    const condition = 'key_version <> $1 ORDER BY token LIMIT $2 FOR UPDATE';
+    const subjects = await readSubjects(client, condition, [version, BATCH]);
     if (subjects.length > 0) await moveBatch(client, version, subjects, renew);
     await client.query('COMMIT');
-    moved += subjects.length;
-    if (subjects.length < BATCH) return moved;
+    return subjects.length;
+  } catch (error) {
+    await Promise.allSettled([client.query('ROLLBACK')]);
+    throw error;
   }
 }
 

@@ -425,6 +425,17 @@ describe('sinks over HTTP', () => {
   });
 });
 
+test('segments leave the ledger only beside a store of record and checkpoints', async () => {
+  const retention = { local_days: 30 };
+  const postgresql = { embedded: true };
+  await expectValid({ retention, exporters: { postgresql } });
+  for (const config of [
+    { exporters: { 'file/ecs': { path: 'a', format: 'ecs' } } },
+    { exporters: { postgresql }, checkpoints: { enabled: false } },
+  ])
+    await expectFault({ retention, ...config }, '/retention/local_days', 'no segment would leave');
+});
+
 test('a class that names a rule is kept as long as the rule asks for', async () => {
   const classes = (regime: string, days: number) => ({
     retention: { classes: { standard: { regime, days } } },

@@ -42,7 +42,7 @@ const WHOLE = {
       body_bytes_max: 1024,
     },
   },
-  processors: { redaction: { sensitive_keys: ['shoe_size'] } },
+  processors: { redaction: { keep_emails: false, sensitive_keys: ['shoe_size'] } },
   exporters: {
     postgresql: { embedded: true, port: 0, retry: { initial_ms: 1, max_ms: 2, attempts_max: 3 } },
     'postgresql/b': { embedded: false, url: 'postgresql://w@db.example/x', tls: { ca_file: 'ca' } },
@@ -116,10 +116,10 @@ const WHOLE = {
     quota: '80%',
     head_file: '/tmp/sealtrail-head.json',
   },
-  checkpoints: { enabled: false, interval_ms: 10, records_max: 1, anchor_interval_ms: 1000 },
+  checkpoints: { enabled: true, interval_ms: 10, records_max: 1, anchor_interval_ms: 1000 },
   keys: { redaction_key_file: 'r', signing_key_file: 's', generate: false },
   tenants: [{ id: 'acme' }],
-  retention: { classes: { standard: { regime: 'r', days: 1 } } },
+  retention: { classes: { standard: { regime: 'r', days: 1 } }, local_days: 30 },
   service: {
     pipelines: { audit: { receivers: ['socket', 'otlp'], processors: ['redaction'] } },
     telemetry: { admin_endpoint: '127.0.0.1:0', log_level: 'warn', traces_endpoint: 'http://a' },

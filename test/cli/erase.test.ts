@@ -1,11 +1,17 @@
 /** `sealtrail erase`, `subject` and `vault` as programs, and what a crash between deletion and event leaves. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
+import { ulid } from 'ulid';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createVaultKey, formatVaultKeys } from '../../redaction/subjects/vault-keys.ts';
 import type { SealedRecord } from '../../schemas/record.ts';
+import { liftHold, placeHold, type HoldFilter } from '../../store/holds.ts';
+import { createPostgresStore } from '../../store/postgres.ts';
+import type { Store } from '../../store/store.ts';
 import { pendingErasures } from '../../store/vault/erasures.ts';
 import { readSubject } from '../../store/vault/subjects.ts';
 import { startAgentPeer } from '../support/agent-peer.ts';
@@ -19,20 +25,25 @@ import {
 } from '../support/agent-process.ts';
 import { eventually } from '../support/outbox.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { createPurgeableStream } from '../support/purging.ts';
 import { openVault, type TestVault } from '../support/vault.ts';
 
 let server: TestPostgres;
+let store: Store;
 let vault: TestVault;
 let agent: AgentProcess;
 
 beforeAll(async () => {
   server = await startPostgres();
+  store = createPostgresStore({ url: server.url('writer'), ownerUrl: server.url('owner') });
+  expect(await store.migrate()).toMatchObject({ ok: true });
   vault = await openVault(server.url('admin'));
   agent = await startAgentProcess({ exporters: {} });
 });
 afterAll(async () => {
   await agent[Symbol.asyncDispose]();
   await vault[Symbol.asyncDispose]();
+  await store.close();
   await server.stop();
 });
 
@@ -74,7 +85,11 @@ test('killed between deletion and event, it leaves what status flags and the nex
   const deaf = await startAgentPeer({ onBatch }, join(dir, 'sealtrail.sock'));
   const child = spawn(
     process.execPath,
-    [CLI, ...ERASE, '--subject', token, '--vocabulary', VOCABULARY],
+    [
+      ...[CLI, ...ERASE, '--subject', token, '--vocabulary', VOCABULARY],
+      '--store',
+      server.url('legal'),
+    ],
     {
       env: {
         ...process.env,
@@ -138,6 +153,84 @@ test('a person is erased in all parts or in one, in one tenant, and named by not
     expect.not.stringMatching(/carol/),
   ]);
   expect(await erasuresOf([actor, subject])).toHaveLength(2);
+});
+
+test('nobody is erased whom a legal hold needs, the refusal names the matter and is on record; lifted, they go', async () => {
+  const [actor = '', subject = ''] = await tokensOf('held@example.org');
+  await createPurgeableStream(store).store([
+    { actor: 'u-1', metadata: { approved_by: subject } },
+    { actor: 'u-2', resourceId: 'c-9' },
+  ]);
+  const legal = new pg.Client(server.url('legal'));
+  await legal.connect();
+  const hold = async (filter: HoldFilter): Promise<string> => {
+    const hold_id = ulid();
+    await placeHold(legal, { hold_id, matter: 'M-7', reason: 'r', filter, placed_by: 'ada' });
+    return hold_id;
+  };
+  const eraseHeld = (...args: readonly string[]): Promise<Ran> =>
+    erase(['--identity', '--store', server.url('legal'), ...args], 'held@example.org\n');
+  // A record that names the person, deep inside; then the person, of whom there is no record.
+  const needs: readonly [HoldFilter, string][] = [
+    [{ tenant: 'acme', actor: 'u-1' }, subject],
+    [{ actor }, actor],
+  ];
+  for (const [filter, held] of needs) {
+    const id = await hold(filter);
+    const refused = await eraseHeld();
+    expect([refused.code, refused.stdout]).toEqual([1, '']);
+    expect(refused.stderr).toContain(`legal hold for M-7 needs to know who ${held} is`);
+    for (const token of [actor, subject])
+      expect(await readSubject(vault.admin, token)).not.toBeNull();
+    const [event] = await erasuresOf([held]);
+    expect(event?.event).toMatchObject({
+      event: { outcome: 'denied' },
+      metadata: { matters: ['M-7'] },
+    });
+    await liftHold(legal, { hold_id: id, reason: 'settled', by: 'ada' });
+  }
+  await hold({ tenant: 'globex' });
+  await hold({ tenant: 'acme', actor: 'u-2' });
+  // Who may not look at holds cannot tell that there are none.
+  const blind = await eraseHeld('--store', server.url('auditor'));
+  expect([blind.code, blind.stderr]).toEqual([2, expect.stringContaining('permission denied')]);
+  expect((await eraseHeld()).code).toBe(0);
+  expect(await readSubject(vault.admin, subject)).toBeNull();
+  await legal.end();
+});
+
+test('an old key file is refused: it would not find everybody, and would be rotated past others', async () => {
+  const old = join(agent.dir, 'old.keys');
+  await writeFile(old, formatVaultKeys([createVaultKey('v1')], 'administrator'));
+  const [token = ''] = await tokensOf('late@example.org');
+  const refused = await erase(['--identity', '--keys', old], 'late@example.org');
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('another key')]);
+  expect(await readSubject(vault.admin, token)).not.toBeNull();
+  const before = await readFile(old, 'utf8');
+  await writeFile(old, before.replace('v1', 'v7'));
+  for (const args of [['rotate-key'], ['destroy-key', 'v1']]) {
+    const done = await runCli(['vault', ...args, '--keys', old], { env: env('owner') });
+    expect([done.code, done.stderr]).toEqual([2, expect.stringContaining('lacks v1')]);
+  }
+  expect(await readFile(old, 'utf8')).toBe(before.replace('v1', 'v7'));
+});
+
+test('no reason that names a person goes on record', async () => {
+  const [token = ''] = await tokensOf('reason@example.org');
+  for (const reason of [
+    'Alice Cooper wrote',
+    'a@b.example',
+    'user=alice',
+    'tel +49 151 23456789',
+  ]) {
+    const erased = await erase(['--subject', token, '--reason', reason]);
+    const resolve = ['subject', 'resolve', token, '--reason', reason];
+    const resolved = await runCli(resolve, { env: env('resolver') });
+    for (const { code, stderr } of [erased, resolved])
+      expect([reason, code, stderr]).toEqual([reason, 2, expect.stringContaining('no')]);
+    expect(resolved.stdout).toBe('');
+  }
+  expect(await readSubject(vault.admin, token)).not.toBeNull();
 });
 
 test('whoever resolves a token is on record first, and tokens are found for a person', async () => {

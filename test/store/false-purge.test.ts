@@ -2,78 +2,31 @@
  * What a superuser could pass off as a purge is found, with its kind and the first row; and whatever
  * holds and purges there are, in any order, store and verifier agree with a plain model of them.
  */
-import fc from 'fast-check';
-import pg from 'pg';
-import { ulid } from 'ulid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { liftHold, placeHold } from '../../store/holds.ts';
-import { createPostgresStore } from '../../store/postgres.ts';
-import { setClasses } from '../../store/retention-policy.ts';
-import type { Store } from '../../store/store.ts';
-import { verifyStore } from '../../store/verify-store.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import {
-  createPurgeableStream,
-  preview,
-  runPurge,
-  type PurgeableStream,
-} from '../support/purging.ts';
+import { checkPurgeModel } from '../support/purge-model.ts';
+import { events, openPurgeStore, type PurgeStore } from '../support/purge-store.ts';
+import { preview, runPurge, type PurgeableStream } from '../support/purging.ts';
 
-let server: TestPostgres;
-let store: Store;
-let [retention, legal, admin]: pg.Client[] = [];
-let labels = 0;
+let bench: PurgeStore;
+let clients: PurgeStore['clients'];
 
 beforeAll(async () => {
-  server = await startPostgres();
-  store = createPostgresStore({ url: server.url('writer'), ownerUrl: server.url('owner') });
-  expect(await store.migrate()).toMatchObject({ ok: true });
-  const connect = async (role: 'owner' | 'retention' | 'legal' | 'admin'): Promise<pg.Client> => {
-    const client = new pg.Client(server.url(role));
-    await client.connect();
-    return client;
-  };
-  const owner = await connect('owner');
-  await setClasses(owner, [{ class: 'standard', regime: 'own', days: 30 }], 'test');
-  await owner.end();
-  [retention, legal, admin] = await Promise.all([
-    connect('retention'),
-    connect('legal'),
-    connect('admin'),
-  ]);
+  bench = await openPurgeStore();
+  ({ clients } = bench);
 });
+afterAll(() => bench[Symbol.asyncDispose]());
 
-afterAll(async () => {
-  for (const client of [retention, legal, admin]) await client?.end();
-  await store.close();
-  await server.stop();
-});
-
-async function makeStream(count: number): Promise<PurgeableStream> {
-  labels += 1;
-  const made = createPurgeableStream(store, `t${labels}`, String(labels).padStart(16, '0'));
-  await made.store(Array.from({ length: count }, (_, at) => ({ actor: `u-${at}` })));
-  return made;
-}
-
-async function hold(of: PurgeableStream, actor: string): Promise<string> {
-  const hold_id = ulid();
-  const tenant = of.records[0]?.event.resource.tenant_id ?? '';
-  const filter = { tenant, actor };
-  await placeHold(legal!, { hold_id, matter: actor, reason: 'r', filter, placed_by: 'ada' });
-  return hold_id;
-}
-
-const verify = (of: PurgeableStream) =>
-  verifyStore({ url: server.url('auditor'), stream: of.stream });
+const makeStream = (count: number): Promise<PurgeableStream> => bench.makeStream(events(count));
+const hold = (of: PurgeableStream, actor: string): Promise<string> => bench.hold(of, { actor });
+const verify = (of: PurgeableStream): ReturnType<PurgeStore['verify']> => bench.verify(of);
 
 /** What an attacker does, with every trigger out of the way. */
 async function attack(of: PurgeableStream, ...statements: readonly string[]): Promise<void> {
   for (const table of ['records', 'stubs'])
-    await admin!.query(`ALTER TABLE audit.${table} DISABLE TRIGGER USER`);
+    await clients.admin.query(`ALTER TABLE audit.${table} DISABLE TRIGGER USER`);
   for (const sql of statements) {
     const id = `(SELECT stream_id FROM audit.streams WHERE stream = '${of.stream}')`;
-    const done = await admin!.query(sql.replaceAll('$ID', id));
+    const done = await clients.admin.query(sql.replaceAll('$ID', id));
     expect(done.rowCount, sql).toBeGreaterThan(0);
   }
 }
@@ -103,7 +56,10 @@ describe('a false purge is found', () => {
       const of = await makeStream(600);
       await hold(of, 'u-300');
       await hold(of, 'u-310');
-      await runPurge(retention!, await of.recordPurge(await preview(retention!, of.stream, 512)));
+      await runPurge(
+        clients.retention,
+        await of.recordPurge(await preview(clients.retention, of.stream, 512)),
+      );
       expect(await verify(of)).toMatchObject({ verdict: 'intact', findings: [] });
       return of;
     };
@@ -139,7 +95,7 @@ describe('a false purge is found', () => {
       checkpointSize?: number,
     ): Promise<readonly string[]> => {
       const of = await makeStream(600);
-      const said = await preview(retention!, of.stream, 512);
+      const said = await preview(clients.retention, of.stream, 512);
       await of.recordPurge(said, change, checkpointSize);
       await attack(of, 'DELETE FROM audit.records WHERE stream_id = $ID AND seq < 512');
       return (await verify(of)).findings.map(({ kind, seq }) => `${kind} ${seq}`);
@@ -159,57 +115,5 @@ describe('a false purge is found', () => {
 });
 
 test('any holds and purges, in any order: what is left is what a plain model has left', async () => {
-  const act = fc.oneof(
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant('hold' as const), at: fc.nat(899) }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('lift' as const), at: fc.nat(9) }) },
-    {
-      weight: 3,
-      arbitrary: fc.record({
-        kind: fc.constant('purge' as const),
-        at: fc.integer({ min: 1, max: 3 }),
-      }),
-    },
-  );
-  await fc.assert(
-    fc.asyncProperty(fc.array(act, { minLength: 1, maxLength: 8 }), async (acts) => {
-      const of = await makeStream(900);
-      const whole = new Set(of.records.keys());
-      const holds: { id: string; seq: number }[] = [];
-      let [size, base] = [0, 0];
-      for (const { kind, at } of [...acts, { kind: 'purge' as const, at: 3 }]) {
-        if (kind === 'hold') holds.push({ id: await hold(of, `u-${at}`), seq: at });
-        else if (kind === 'lift') {
-          const [lifted] = holds.splice(at % (holds.length + 1), 1);
-          if (lifted !== undefined)
-            await liftHold(legal!, { hold_id: lifted.id, reason: 'r', by: 'ada' });
-        } else {
-          const wanted = at * 256;
-          if (wanted < size || base >= wanted) continue;
-          const kept = holds.map(({ seq }) => seq).filter((seq) => seq < wanted && whole.has(seq));
-          const said = await preview(retention!, of.stream, wanted);
-          await runPurge(retention!, await of.recordPurge(said), 256);
-          whole.add(of.records.length - 1);
-          for (let seq = 0; seq < wanted; seq += 1) if (!kept.includes(seq)) whole.delete(seq);
-          [size, base] = [
-            wanted,
-            kept.length === 0 ? wanted : Math.floor(Math.min(...kept) / 256) * 256,
-          ];
-        }
-      }
-      const places = async (table: string): Promise<number[]> => {
-        const found = await admin!.query<{ seq: string }>(
-          `SELECT seq FROM audit.${table} JOIN audit.streams USING (stream_id) WHERE stream = $1 ORDER BY seq`,
-          [of.stream],
-        );
-        return found.rows.map(({ seq }) => Number(seq));
-      };
-      const rest = [...whole].sort((one, other) => one - other);
-      expect(await places('records')).toEqual(rest);
-      expect(await places('record_keys')).toEqual(rest);
-      const stubs = Array.from({ length: size - base }, (_, at) => base + at);
-      expect(await places('stubs')).toEqual(stubs.filter((seq) => !whole.has(seq)));
-      expect(await verify(of)).toMatchObject({ verdict: 'intact', findings: [] });
-    }),
-    { numRuns: 6 },
-  );
-});
+  await checkPurgeModel(bench, { numRuns: 6 });
+}, 120_000);

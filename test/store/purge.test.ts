@@ -1,111 +1,29 @@
-/** Retention in the store: what may go, what is held, who may, and what every false purge looks like. */
+/** The purge in the store: what goes, what is held, and what is left of a stream. */
 import pg from 'pg';
 import { ulid } from 'ulid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { liftHold, listHolds, placeHold, type HoldFilter } from '../../store/holds.ts';
-import { createPostgresStore } from '../../store/postgres.ts';
-import { planRetention, previewPurge, stepPurge } from '../../store/retention.ts';
-import { setClasses } from '../../store/retention-policy.ts';
-import type { Store } from '../../store/store.ts';
+import { listHolds, placeHold, type HoldFilter } from '../../store/holds.ts';
+import { planRetention, stepPurge } from '../../store/retention.ts';
 import { verifyStore } from '../../store/verify-store.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import {
-  createPurgeableStream,
-  LONG_AGO,
-  preview,
-  runPurge,
-  type PurgeableStream,
-} from '../support/purging.ts';
-import type { EventFields } from './sealed.ts';
+  events,
+  openPurgeStore,
+  range,
+  tenantOf,
+  type PurgeStore,
+} from '../support/purge-store.ts';
+import { createPurgeableStream, preview, runPurge } from '../support/purging.ts';
 
-let server: TestPostgres;
-let store: Store;
-const clients: Record<'owner' | 'retention' | 'legal' | 'admin' | 'auditor', pg.Client> =
-  {} as never;
-let labels = 0;
+let bench: PurgeStore;
+let store: PurgeStore['store'];
+let clients: PurgeStore['clients'];
+let { makeStream, hold, lift, purge, seqsOf, verify }: PurgeStore = {} as never;
 
 beforeAll(async () => {
-  server = await startPostgres();
-  store = createPostgresStore({ url: server.url('writer'), ownerUrl: server.url('owner') });
-  expect(await store.migrate()).toMatchObject({ ok: true });
-  for (const role of ['owner', 'retention', 'legal', 'admin', 'auditor'] as const) {
-    clients[role] = new pg.Client(server.url(role));
-    await clients[role].connect();
-  }
-  const standard = { class: 'standard', regime: 'PCI DSS', days: 366 };
-  await setClasses(clients.owner, [{ ...standard, days: 1 }, standard], 'test');
+  bench = await openPurgeStore();
+  ({ store, clients, makeStream, hold, lift, purge, seqsOf, verify } = bench);
 });
-
-afterAll(async () => {
-  for (const client of Object.values(clients)) await client.end();
-  await store.close();
-  await server.stop();
-});
-
-/** Numbered events of one actor each. */
-function events(count: number, from = 0): EventFields[] {
-  return Array.from({ length: count }, (_, n) => ({ actor: `u-${from + n}` }));
-}
-
-/** A stream of its own tenant, so that holds of one test touch no other. */
-async function makeStream(fields: readonly EventFields[] = events(600)): Promise<PurgeableStream> {
-  labels += 1;
-  const made = createPurgeableStream(store, `t${labels}`, String(labels).padStart(16, '0'));
-  await made.store(fields);
-  return made;
-}
-
-function tenantOf({ records }: PurgeableStream): string {
-  return records[0]?.event.resource.tenant_id ?? '';
-}
-
-async function hold(of: PurgeableStream, filter: HoldFilter, matter = 'M-1'): Promise<string> {
-  const hold_id = ulid();
-  const all = { tenant: tenantOf(of), ...filter };
-  await placeHold(clients.legal, {
-    hold_id,
-    matter,
-    reason: 'court',
-    filter: all,
-    placed_by: 'ada',
-  });
-  return hold_id;
-}
-
-const lift = (hold_id: string): Promise<void> =>
-  liftHold(clients.legal, { hold_id, reason: 'settled', by: 'ada' });
-
-async function purge(
-  of: PurgeableStream,
-  size: number,
-): Promise<Awaited<ReturnType<typeof runPurge>>> {
-  return runPurge(
-    clients.retention,
-    await of.recordPurge(await preview(clients.retention, of.stream, size)),
-  );
-}
-
-async function seqsOf(
-  of: PurgeableStream,
-  table: 'records' | 'stubs' | 'record_keys',
-): Promise<number[]> {
-  const found = await clients.admin.query<{ seq: string }>(
-    `SELECT seq FROM audit.${table} t JOIN audit.streams s USING (stream_id) WHERE stream = $1 ORDER BY seq`,
-    [of.stream],
-  );
-  return found.rows.map(({ seq }) => Number(seq));
-}
-
-const verify = (of: PurgeableStream) =>
-  verifyStore({ url: server.url('auditor'), stream: of.stream });
-
-const range = (from: number, to: number): number[] =>
-  Array.from({ length: to - from }, (_, at) => from + at);
-
-async function codeOf(client: pg.Client, sql: string): Promise<string> {
-  const done = await client.query(sql).catch((error: { code?: string }) => error.code);
-  return typeof done === 'string' ? done : 'ok';
-}
+afterAll(() => bench[Symbol.asyncDispose]());
 
 describe('a purge', () => {
   test('takes the expired prefix, and what remains verifies from the named hash on', async () => {
@@ -210,7 +128,7 @@ describe('a purge', () => {
     expect(plan.ok && plan.value.find(({ stream }) => stream === mine.stream)?.pending).toEqual(
       record,
     );
-    const again = new pg.Client(server.url('retention'));
+    const again = new pg.Client(bench.server.url('retention'));
     await again.connect();
     await again.query('BEGIN');
     await stepPurge(again, record, 512);
@@ -251,7 +169,9 @@ describe('a purge', () => {
       event_id,
     ]);
     expect(shown.rows).toEqual([{ seq: '0' }]);
-    expect(await verifyStore({ url: server.url('auditor') })).toMatchObject({ verdict: 'intact' });
+    expect(await verifyStore({ url: bench.server.url('auditor') })).toMatchObject({
+      verdict: 'intact',
+    });
     expect(spare.records).toEqual([]);
   });
 
@@ -270,120 +190,5 @@ describe('a purge', () => {
     });
     expect(await seqsOf(mine, 'records')).toEqual([300, ...range(512, 602)]);
     expect(await verify(mine)).toMatchObject({ verdict: 'intact', findings: [] });
-  });
-});
-
-describe('the purge function refuses', () => {
-  const refusal = (message: string) => ({
-    ok: false,
-    error: { kind: 'refused', message: expect.stringContaining(message) as string },
-  });
-
-  test('what is not yet expired, no multiple of 256, not there, or of a class without a policy', async () => {
-    const mine = await makeStream([
-      ...events(300),
-      { receivedAt: new Date().toISOString() },
-      ...events(300),
-    ]);
-    const at = (size: number) => previewPurge(clients.retention, mine.stream, size);
-    expect(await at(256)).toMatchObject({ ok: true });
-    expect(await at(512)).toMatchObject(refusal('must be kept until'));
-    expect(await at(257)).toMatchObject(refusal('multiple of 256'));
-    expect(await at(0)).toMatchObject(refusal('multiple of 256'));
-    expect(await at(768)).toMatchObject(refusal('not in the store'));
-    const other = createPurgeableStream(store, 'other', 'e'.repeat(16), 'unknown');
-    await other.store(events(300));
-    expect(await previewPurge(clients.retention, other.stream, 256)).toMatchObject(
-      refusal('never expires'),
-    );
-  });
-
-  test('a record that says something else than the store, or goes beyond its checkpoint', async () => {
-    const mine = await makeStream();
-    await hold(mine, { actor: 'u-300' });
-    const good = await preview(clients.retention, mine.stream, 512);
-    const tryWith = async (change: Record<string, unknown>, checkpointSize?: number) => {
-      const record = await mine.recordPurge(
-        good,
-        (said) => ({ ...said, ...change }),
-        checkpointSize,
-      );
-      return stepPurge(clients.retention, record, 256);
-    };
-    expect(await tryWith({ kept: 0 })).toMatchObject(refusal('differ in: kept'));
-    expect(await tryWith({ base: 512 })).toMatchObject(refusal('differ in: base'));
-    expect(await tryWith({ policy: { ...good.policy, days: 1 } })).toMatchObject(
-      refusal('differ in: policy'),
-    );
-    expect(await tryWith({ head_hash: 'f'.repeat(64) })).toMatchObject(
-      refusal('differ in: head_hash'),
-    );
-    expect(await tryWith({ stream: 'sealtrail/x' })).toMatchObject(refusal('no record of a purge'));
-    expect(await tryWith({}, 511)).toMatchObject(refusal('more than its checkpoint'));
-    expect(await stepPurge(clients.retention, { stream: mine.stream, seq: 5 }, 256)).toMatchObject(
-      refusal('no record of a purge'),
-    );
-    expect(
-      await stepPurge(clients.retention, { stream: mine.stream, seq: 9999 }, 256),
-    ).toMatchObject({
-      error: { kind: 'not_yet' },
-    });
-    expect(await seqsOf(mine, 'stubs')).toEqual([]);
-    expect(await tryWith({})).toMatchObject({ ok: true });
-  });
-
-  test('everybody else, and every other way to delete', async () => {
-    const mine = await makeStream();
-    const sql = `SELECT audit.purge('${mine.stream}', 0, 256)`;
-    const [refused, writer] = ['42501', new pg.Client(server.url('writer'))];
-    await writer.connect();
-    for (const client of [writer, clients.auditor, clients.legal, clients.owner])
-      expect(await codeOf(client, sql)).toBe(refused);
-    await writer.end();
-    for (const table of [
-      'records',
-      'record_keys',
-      'stubs',
-      'purges',
-      'legal_holds',
-      'legal_hold_lifts',
-      'retention_classes',
-      'streams',
-    ])
-      for (const change of [`DELETE FROM audit.${table}`, `TRUNCATE audit.${table}`])
-        for (const client of [clients.retention, clients.legal, clients.owner, clients.admin])
-          expect(await codeOf(client, change), `${change}`).toBe(refused);
-    for (const read of [
-      'SELECT FROM audit.records',
-      'SELECT FROM audit.legal_holds',
-      'SET ROLE sealtrail_purger',
-    ])
-      expect(await codeOf(clients.retention, read), read).toBe(refused);
-    const insert = `INSERT INTO audit.stubs SELECT 1, 1, 'x', '', '', 1, 1`;
-    for (const client of [clients.retention, clients.legal, clients.owner])
-      expect(await codeOf(client, insert)).toBe(refused);
-    await clients.retention.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
-    expect(await stepPurge(clients.retention, { stream: mine.stream, seq: 0 }, 256)).toMatchObject(
-      refusal('READ COMMITTED'),
-    );
-    await clients.retention.query('ROLLBACK');
-    // Temporary objects of the caller do not stand in for the store's.
-    await clients.admin.query('GRANT TEMP ON DATABASE sealtrail TO sealtrail_retention');
-    await clients.retention.query('CREATE TEMP TABLE legal_holds (hold_id text)');
-    await clients.retention.query(`SET search_path = pg_temp, audit`);
-    expect(await stepPurge(clients.retention, { stream: mine.stream, seq: 0 }, 256)).toMatchObject(
-      refusal('no record of a purge'),
-    );
-    await clients.retention.query('RESET search_path');
-  });
-
-  test('each record knows until when it is kept', async () => {
-    const mine = await makeStream(events(1));
-    const found = await clients.auditor.query<{ retention_until: Date; regime: string }>(
-      'SELECT retention_until, regime FROM audit.retention WHERE stream = $1',
-      [mine.stream],
-    );
-    const until = new Date(Date.parse(LONG_AGO) + 366 * 86_400_000);
-    expect(found.rows).toEqual([{ retention_until: until, regime: 'PCI DSS' }]);
   });
 });

@@ -1,17 +1,8 @@
-/** The vault against those who should not: roles of the store, of the vault, old dumps and old keys. Real PostgreSQL. */
-import { readFile, writeFile } from 'node:fs/promises';
+/** The vault against those who should not: roles of the store, and of the vault; erasure. Real PostgreSQL. */
 import pg from 'pg';
 import { ulid } from 'ulid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { beginKeys, destroyKeys, rotateKeys } from '../../cli/vault-rotation.ts';
 import { readVaultStatus } from '../../cli/vault-status.ts';
-import { lookupOf, openIdentity } from '../../redaction/subjects/envelope.ts';
-import {
-  createVaultKey,
-  formatVaultKeys,
-  parseVaultKeys,
-  type VaultKeyRing,
-} from '../../redaction/subjects/vault-keys.ts';
 import { applyMigrations, readMigrations } from '../../store/migrate.ts';
 import { createVaultSchema } from '../../store/vault/schema.ts';
 import {
@@ -20,33 +11,15 @@ import {
   markRecorded,
   pendingErasures,
 } from '../../store/vault/erasures.ts';
-import { addKeyVersion, destroyKeyVersion } from '../../store/vault/key-versions.ts';
-import { readSubject, readSubjects } from '../../store/vault/subjects.ts';
+import { readSubject } from '../../store/vault/subjects.ts';
 import { startPostgres, type TestPostgres, type TestRole } from '../support/postgres.ts';
-import { openVault, type TestVault } from '../support/vault.ts';
+import { eraseRequest, openVault, personOf, type TestVault } from '../support/vault.ts';
 
 let server: TestPostgres;
 let vault: TestVault;
 
-const person = (identity: string, purpose: 'actor' | 'subject' = 'actor') => ({
-  tenant: 'acme',
-  purpose,
-  identity,
-});
 const tokenOf = async (identity: string, purpose?: 'actor' | 'subject'): Promise<string> =>
-  (await (await vault.openSubjects()).tokensOf([person(identity, purpose)]))[0] ?? '';
-const request = (token: string) => ({
-  token,
-  tenant: 'acme',
-  eventId: ulid(),
-  requestedBy: 'dpo',
-  reason: 'DSR-1',
-});
-async function ringOf(path: string = vault.keyFile): Promise<VaultKeyRing> {
-  const ring = parseVaultKeys(await readFile(path, 'utf8'));
-  if (!ring.ok) throw new Error(ring.error);
-  return ring.value;
-}
+  (await (await vault.openSubjects()).tokensOf([personOf(identity, purpose)]))[0] ?? '';
 /** In the vault's database, as a role of the store; or in the store's, as one of the vault. */
 const elsewhere = (url: string, database: string): string =>
   Object.assign(new URL(url), { pathname: `/${database}` }).href;
@@ -153,13 +126,13 @@ describe('erasure', () => {
   test('takes mapping and key, and leaves a note that is settled once', async () => {
     const token = await tokenOf('gone@example.org');
     const eraser = await vault.connect('eraser');
-    expect(await eraseSubject(eraser, { ...request(token), tenant: 'globex' })).toBeNull();
-    const erased = await eraseSubject(eraser, request(token));
+    expect(await eraseSubject(eraser, { ...eraseRequest(token), tenant: 'globex' })).toBeNull();
+    const erased = await eraseSubject(eraser, eraseRequest(token));
     expect(erased).toMatchObject({ token, purpose: 'actor', keyVersion: 'v1', recordedAt: null });
     expect(await readSubject(vault.admin, token)).toBeNull();
     expect((await vault.dump()).split('\n').filter((row) => row.includes(token))).toHaveLength(1);
     // Nothing is left that a second run could take, and it may run.
-    expect(await eraseSubject(eraser, request(token))).toBeNull();
+    expect(await eraseSubject(eraser, eraseRequest(token))).toBeNull();
     expect((await pendingErasures(eraser)).map((one) => one.token)).toEqual([token]);
     const status = await readVaultStatus(vault.admin, [], Date.now());
     expect(status).toMatchObject({ ok: false, erasures_without_event: [{ token }] });
@@ -170,10 +143,27 @@ describe('erasure', () => {
     expect(await tokenOf('gone@example.org')).not.toBe(token);
   });
 
+  test('is for good: no application gives the token to anybody again', async () => {
+    const token = await tokenOf('reborn@example.org');
+    const eraser = await vault.connect('eraser');
+    await eraseSubject(eraser, eraseRequest(token));
+    const writer = await vault.connect('writer');
+    const add = (): Promise<unknown> =>
+      writer.query('SELECT vault.add_subject($1, $2, $3, $4, $5, $6, $7, $8)', [
+        ...[token, 'acme', 'actor', 'v1', '00'.repeat(80), '00'.repeat(29)],
+        ...[['11'.repeat(32)], ['v1']],
+      ]);
+    await expect(add()).rejects.toThrow(/was erased/);
+    expect(await readSubject(vault.admin, token)).toBeNull();
+    for (const { eventId } of await pendingErasures(eraser)) await markRecorded(eraser, eventId);
+  });
+
   test('that fails halfway takes nothing', async () => {
     const token = await tokenOf('stays@example.org');
     const eraser = await vault.connect('eraser');
-    await expect(eraseSubject(eraser, { ...request(token), eventId: 'none' })).rejects.toThrow();
+    await expect(
+      eraseSubject(eraser, { ...eraseRequest(token), eventId: 'none' }),
+    ).rejects.toThrow();
     expect(await readSubject(vault.admin, token)).not.toBeNull();
     expect(await findErasure(eraser, token)).toBeNull();
   });
@@ -183,113 +173,14 @@ describe('erasure', () => {
     const subjects = await Promise.all([1, 2, 3].map(() => vault.openSubjects({ cacheMs: 0 })));
     for (let round = 0; round < 15; round++) {
       const tokens = await Promise.all(
-        subjects.map(async (one) => (await one.tokensOf([person('busy@example.org')]))[0] ?? ''),
+        subjects.map(async (one) => (await one.tokensOf([personOf('busy@example.org')]))[0] ?? ''),
       );
       for (const token of tokens) expect(token).toMatch(/^sub_/);
-      const again = subjects[0]?.tokensOf([person('busy@example.org')]);
-      await Promise.all([again, eraseSubject(eraser, request(tokens[0] ?? ''))]);
+      const again = subjects[0]?.tokensOf([personOf('busy@example.org')]);
+      await Promise.all([again, eraseSubject(eraser, eraseRequest(tokens[0] ?? ''))]);
     }
     for (const { eventId } of await pendingErasures(eraser)) await markRecorded(eraser, eventId);
   });
-});
-
-test('no old dump is read once its key version is destroyed, and no guess is confirmed', async () => {
-  const identity = 'old.dump@example.org';
-  const token = await tokenOf(identity);
-  const oldApplication = await vault.applicationKeys();
-  const oldRing = await ringOf();
-  // The dump: what a backup has of him.
-  const { rows: dump } = await vault.admin.query<{ lookup: string; token: string }>(
-    `SELECT encode(lookup, 'hex') AS lookup, token FROM vault.lookups WHERE token = $1`,
-    [token],
-  );
-  const [dumped] = await readSubjects(vault.admin, 'token = $1', [token]);
-  if (dumped === undefined) throw new Error('the dump is empty');
-  // As long as the key is there it is read, which is what has to end.
-  expect(openIdentity(oldRing, dumped, dumped)).toBe(identity);
-  const guess = (ring: VaultKeyRing): boolean =>
-    ring.some((key) => lookupOf(key, person(identity), identity) === dump[0]?.lookup);
-  expect(guess(oldRing)).toBe(true);
-
-  const rotated = await rotateKeys(vault.admin, vault.keyFile, 90);
-  expect(rotated).toMatchObject({ ok: true, value: { version: 'v2' } });
-  expect(await readVaultStatus(vault.admin, await ringOf(), Date.now())).toMatchObject({
-    ok: true,
-    keys: [
-      { version: 'v2', state: 'in use' },
-      { version: 'v1', state: 'retiring', subjects: 0 },
-    ],
-  });
-  // In the middle of it: one application has the new file, one the old one. One person, one token.
-  const late = await vault.openSubjects({ keys: oldApplication });
-  const early = await vault.openSubjects();
-  const people = Array.from({ length: 20 }, (_, n) => person(`rotation-${n}@example.org`));
-  const [one, two] = await Promise.all([late.tokensOf(people), early.tokensOf(people)]);
-  expect(one).toEqual(two);
-  expect(await early.tokensOf([person(identity)])).toEqual([token]);
-
-  expect(await destroyKeys(vault.admin, vault.keyFile, 'v2')).toMatchObject({ ok: false });
-  expect(await destroyKeys(vault.admin, vault.keyFile, 'v9')).toMatchObject({ ok: false });
-  expect(await destroyKeys(vault.admin, vault.keyFile, 'v1')).toMatchObject({ ok: true });
-  const ring = await ringOf();
-  expect(ring.map(({ version }) => version)).toEqual(['v2']);
-  for (const path of [vault.keyFile, `${vault.keyFile}.application`])
-    expect(await readFile(path, 'utf8')).not.toContain('v1 ');
-  expect(() => openIdentity(ring, dumped, dumped)).toThrow(/v1 is not here/);
-  expect(guess(ring)).toBe(false);
-
-  // The living are found and read as before; the application with the old file is told, and adds nobody.
-  const fresh = await vault.openSubjects();
-  expect(await fresh.tokensOf([person(identity), ...people])).toEqual([token, ...one]);
-  const now = await readSubject(vault.admin, token);
-  expect(now === null ? '' : openIdentity(ring, now, now)).toBe(identity);
-  const outdated = await vault.openSubjects({ keys: oldApplication });
-  await expect(outdated.tokensOf([person('nobody@example.org')])).rejects.toThrow(/v1.*destroyed/);
-});
-
-test('a version is destroyed only when nobody is sealed to it, and a rotation that died goes on', async () => {
-  const [current] = await ringOf();
-  await tokenOf('held@example.org');
-  expect(await destroyKeyVersion(vault.admin, current.version)).toBe(false);
-  expect(await readVaultStatus(vault.admin, await ringOf(), Date.now())).toMatchObject({
-    ok: true,
-  });
-  // Dies after the file was written: the version is in there, and the vault does not know it. It is taken up.
-  const before = await readFile(vault.keyFile, 'utf8');
-  const next = createVaultKey('v3');
-  await writeFile(vault.keyFile, formatVaultKeys([next], 'administrator') + before);
-  expect(await destroyKeys(vault.admin, vault.keyFile, current.version)).toMatchObject({
-    ok: false,
-  });
-  expect(await rotateKeys(vault.admin, vault.keyFile, 90)).toMatchObject({
-    ok: true,
-    value: { version: 'v3' },
-  });
-  expect(await destroyKeys(vault.admin, vault.keyFile, current.version)).toMatchObject({
-    ok: true,
-  });
-  // Dies after the vault forgot it, and before the file did: told, and ended by another run.
-  await writeFile(vault.keyFile, (await readFile(vault.keyFile, 'utf8')) + before);
-  expect(await readVaultStatus(vault.admin, await ringOf(), Date.now())).toMatchObject({
-    ok: false,
-    findings: [expect.stringContaining('still in the key file')],
-  });
-  expect(await destroyKeys(vault.admin, vault.keyFile, current.version)).toMatchObject({
-    ok: true,
-  });
-  expect((await ringOf()).map(({ version }) => version)).toEqual([next.version]);
-  expect(await beginKeys(vault.admin, vault.keyFile, 90)).toEqual({ ok: true, value: null });
-});
-
-test('a version past its day is a finding, until it is destroyed', async () => {
-  const nowMs = Date.now();
-  await addKeyVersion(vault.admin, 'v90', Buffer.alloc(32, 9), 1);
-  const status = (days: number) => readVaultStatus(vault.admin, [], nowMs + days * 86_400_000);
-  expect(await status(0)).toMatchObject({ ok: true });
-  const findings = (await status(2)).findings;
-  expect(findings).toEqual([expect.stringContaining('v90 has expired')]);
-  expect(await destroyKeyVersion(vault.admin, 'v90')).toBe(true);
-  expect(await status(2)).toMatchObject({ ok: true });
 });
 
 test('its migrations are forward only, and of its own', async () => {

@@ -6,10 +6,18 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { ulid } from 'ulid';
 import { beginKeys } from '../../cli/vault-rotation.ts';
 import { applicationFileOf } from '../../cli/vault-files.ts';
 import { createVaultSchema } from '../../store/vault/schema.ts';
-import { createSubjects, type Subjects, type SubjectsOptions } from '../../sdk/subjects.ts';
+import {
+  createSubjects,
+  type Person,
+  type Subjects,
+  type SubjectsOptions,
+} from '../../sdk/subjects.ts';
+import type { ErasureRequest } from '../../store/vault/erasures.ts';
+import { parseVaultKeys, type VaultKeyRing } from '../../redaction/subjects/vault-keys.ts';
 
 export type VaultRole = 'owner' | 'writer' | 'resolver' | 'eraser';
 
@@ -89,4 +97,27 @@ export async function openVault(serverUrl: string, database: string = 'vault'): 
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** Somebody of the tenant acme. */
+export const personOf = (identity: string, purpose: 'actor' | 'subject' = 'actor'): Person => ({
+  tenant: 'acme',
+  purpose,
+  identity,
+});
+
+/** What an erasure is asked for with. */
+export const eraseRequest = (token: string): ErasureRequest => ({
+  token,
+  tenant: 'acme',
+  eventId: ulid(),
+  requestedBy: 'dpo',
+  reason: 'DSR-1',
+});
+
+/** The keys of a file. */
+export async function ringOf(path: string): Promise<VaultKeyRing> {
+  const ring = parseVaultKeys(await readFile(path, 'utf8'));
+  if (!ring.ok) throw new Error(ring.error);
+  return ring.value;
 }

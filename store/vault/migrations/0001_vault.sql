@@ -82,6 +82,11 @@ BEGIN
   INSERT INTO vault.subjects (token, tenant_id, purpose, key_version, wrapped_key, identity)
     VALUES (new_token, tenant, add_subject.purpose, sealed_to,
       decode(add_subject.wrapped_key, 'hex'), decode(add_subject.identity, 'hex'));
+  -- Else an application that was broken into could give an erased person's deeds to somebody else.
+  IF EXISTS (SELECT FROM vault.erasures e WHERE e.token = new_token) THEN
+    RAISE EXCEPTION 'the token % was erased, and stands for nobody for good', new_token
+      USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
   -- In one order, so that two who add the same person wait for one another in turn.
   INSERT INTO vault.lookups (lookup, key_version, token)
     SELECT decode(l.lookup, 'hex'), l.version, new_token

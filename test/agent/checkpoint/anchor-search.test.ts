@@ -63,7 +63,7 @@ test('a proof takes the earliest checkpoint that a quorum has, and a purge may g
   expect(of0).toEqual([second?.stream, second?.size]);
   expect(of2).toEqual([fourth?.stream, fourth?.size]);
   expect(first?.size).toBeLessThan(third?.size ?? 0n);
-  const sizes = await signedSizes(read.value, stream.origin);
+  const sizes = await signedSizes(read.value, stream.origin, 0);
   expect(sizes.anchored).toBe(Number(origins.at(-1)?.stream));
   expect(sizes.signed).toBe(sizes.anchored);
 });

@@ -51,6 +51,7 @@ function portsOf(ledger: TestLedger, changes: Partial<RemovalPorts> = {}): Remov
     nowMs: () => Date.now() + 10_000,
     keepMs: 5_000,
     needs: () => Promise.resolve({ checkpointed: 1e9, delivered: 1e9, deadLetter: Infinity }),
+    isAnchored: () => Promise.resolve(true),
     isHeld: () => Promise.resolve(false),
     record: async (_, metadata) => {
       const event = buildEvent({ tenant: 'sealtrail', action: 'ledger.segment_removed', metadata });
@@ -121,7 +122,7 @@ test('a front that was taken away, or whose state was changed, is found', async 
   await ledger.writer.close();
 });
 
-test('each need keeps a segment: checkpoints, cursors, dead letters, its age, a hold, an unwritten record', async () => {
+test('each need keeps a segment: checkpoints, anchors, cursors, dead letters, its age, a hold, an unwritten record', async () => {
   await using dir = await makeMemoryDir();
   const ledger = await makeLedger(dir.path);
   const [, second = 0] = await segmentsIn(dir.path);
@@ -135,13 +136,13 @@ test('each need keeps a segment: checkpoints, cursors, dead letters, its age, a 
   await keeps({ keepMs: 60_000 });
   await keeps({ record: () => Promise.resolve(false) });
   const asked: string[] = [];
-  await keeps({
-    isHeld: (extents) => {
-      asked.push(...extents.map(({ stream, from, to }) => `${stream.slice(-8)} ${from} ${to}`));
-      return Promise.resolve(true);
-    },
-  });
-  expect(asked).toEqual(['standard 0 4', 'standard 0 2']);
+  const ask = (extents: Parameters<RemovalPorts['isHeld']>[0]): Promise<boolean> => {
+    asked.push(...extents.map(({ stream, from, to }) => `${stream.slice(-8)} ${from} ${to}`));
+    return Promise.resolve(asked.length > 2);
+  };
+  await keeps({ isAnchored: ask });
+  await keeps({ isHeld: ask });
+  expect(asked).toEqual(['standard 0 4', 'standard 0 2', 'standard 0 4', 'standard 0 2']);
   await ledger.writer.close();
 });
 
