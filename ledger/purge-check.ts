@@ -7,7 +7,8 @@
  *   the tree             compact range of [0, base) + every place from base on = range of [0, size),
  *                        and on to the checkpoint that the record carries: = the root that was signed
  *
- * A purge that was interrupted has more left than its record says: that is a note, and no finding.
+ * A purge that was interrupted has more left than its record says: that is no finding, and nothing can be told
+ * before it is carried out.
  */
 import type { ChainHash } from '../schemas/brand.ts';
 import { parseCheckpoint, type Checkpoint } from './checkpoint.ts';
@@ -22,7 +23,14 @@ export interface PurgeCheck {
   start(first: { readonly seq: number; readonly prev_hash: ChainHash }): StreamStart;
   /** Takes the next place; `purge` is what a stub names, null of a whole record. */
   take(seq: number, this_hash: ChainHash, place: Place, purge: StubReference | null): void;
-  conclude(): { readonly findings: readonly Finding[]; readonly notes: readonly string[] };
+  conclude(): PurgeVerdict;
+}
+
+export interface PurgeVerdict {
+  readonly findings: readonly Finding[];
+  readonly notes: readonly string[];
+  /** Why nothing can be told: more is left than the record says, and so it does not say what that should be. */
+  readonly doubt: string | null;
 }
 
 /** Where a stub says that the record of its purge is. */
@@ -165,20 +173,22 @@ export function createPurgeCheck(stream: string, purges: readonly SeenPurge[]): 
       last = { seq, place };
     },
     conclude: () => {
-      if (newest === undefined) return { findings, notes };
+      if (newest === undefined) return { findings, notes, doubt: null };
       const { size, record } = newest;
       if (last !== null) checkKept(newest, last.place);
       const said = `record ${record.seq} of ${record.stream}`;
-      notes.push(
-        isUnfinished
-          ? `the purge of ${stream} up to seq ${size - 1} (${said}) was not carried out to its end: run the purge again`
-          : `records of ${stream} up to seq ${size - 1} were purged, ${newest.kept} of them kept under a hold: ${said}`,
-      );
+      let doubt: string | null = null;
+      if (isUnfinished)
+        doubt = `the purge of ${stream} up to seq ${size - 1} (${said}) was not carried out to its end: run the purge again`;
+      else
+        notes.push(
+          `records of ${stream} up to seq ${size - 1} were purged, ${newest.kept} of them kept under a hold: ${said}`,
+        );
       if (tree !== null)
         notes.push(
           `the checkpoint of the purge of ${stream} could not be compared: records that it covers are not there`,
         );
-      return { findings, notes };
+      return { findings, notes, doubt };
     },
   };
 }

@@ -7,7 +7,7 @@
 import type { ClientBase } from 'pg';
 import { createExamination, type Examination, type Verification } from '../ledger/examination.ts';
 import { createPurgeCheck, type SeenPurge } from '../ledger/purge-check.ts';
-import { FINDINGS_LISTED_MAX, type Finding } from '../ledger/stream-check.ts';
+import type { Finding } from '../ledger/stream-check.ts';
 import {
   createKnownCheck,
   type Cover,
@@ -21,6 +21,13 @@ import type { SealedEvent } from '../schemas/record.ts';
 import { createConnection } from './connection.ts';
 import { classifyDatabaseError } from './database-error.ts';
 import { findDifferences, type SealedRow } from './sealed-row.ts';
+import {
+  countRecords,
+  findMiscounted,
+  findReused,
+  listStreams,
+  type Stream,
+} from './verify-queries.ts';
 import { readPlaces, readPurges, type StoredPlace, type Stub } from './verify-places.ts';
 
 export interface VerifyStoreOptions {
@@ -37,15 +44,8 @@ export interface VerifyStoreOptions {
 
 const TABLE = 'audit.records';
 const STUBS = 'audit.stubs';
-const REUSED_NOTED_MAX = 20;
 /** Counting a large store takes its time. */
 const STATEMENT_TIMEOUT_MS = 3_600_000;
-
-interface Stream {
-  readonly stream_id: number;
-  readonly stream: string;
-  readonly tenant_id: string;
-}
 
 interface Run {
   readonly examination: Examination;
@@ -53,6 +53,8 @@ interface Run {
   miscounted: ReadonlyMap<string, number>;
   readonly known: Known | null;
   readonly covers: Map<string, Cover>;
+  /** Why nothing can be told. */
+  readonly doubts: string[];
   records: number;
   bytes: number;
 }
@@ -70,6 +72,7 @@ export async function verifyStore(options: VerifyStoreOptions): Promise<Verifica
     miscounted: new Map(),
     known: options.known ?? null,
     covers: new Map(),
+    doubts: [],
     records: 0,
     bytes: 0,
   };
@@ -122,7 +125,7 @@ async function verifySnapshot(
     const place = { segment: TABLE, line: run.records + 1 };
     run.examination.report({ kind: 'malformed', stream: '', seq: -1, ...place, message });
   }
-  return null;
+  return run.doubts.length === 0 ? null : run.doubts.join('; ');
 }
 
 /** Reads a stream, from its genesis or from behind what was purged; returns how many places it has. */
@@ -160,7 +163,8 @@ async function verifyStream(
     }
     onProgress();
   }
-  const { findings, notes } = check.conclude();
+  const { findings, notes, doubt } = check.conclude();
+  if (doubt !== null) run.doubts.push(doubt);
   const unsigned = purges.flatMap((purge) => judgePurge(purge, stream.stream, run));
   const said = knownCheck?.conclude({ segment: TABLE, line: run.records + 1 });
   if (said !== undefined) run.covers.set(stream.stream, said.cover);
@@ -217,50 +221,6 @@ function hashesOf(one: StoredPlace): Pick<Stub, 'seq' | 'prev_hash' | 'this_hash
   if (one.kind === 'stub') return one.stub;
   const { seq, prev_hash, this_hash } = one.row;
   return { seq: Number(seq), prev_hash: chainHash(prev_hash), this_hash: chainHash(this_hash) };
-}
-
-async function listStreams(client: ClientBase, only: string | undefined): Promise<Stream[]> {
-  const found = await client.query<Stream>(
-    `SELECT stream_id, stream, tenant_id FROM audit.streams
-     WHERE $1::text IS NULL OR stream = $1 ORDER BY stream`,
-    [only ?? null],
-  );
-  return found.rows;
-}
-
-async function countRecords(client: ClientBase, of: readonly Stream[] | null): Promise<number> {
-  const found = await client.query<{ n: string }>(
-    'SELECT count(*) AS n FROM audit.records WHERE $1::int4[] IS NULL OR stream_id = ANY ($1)',
-    [of?.map((stream) => stream.stream_id) ?? null],
-  );
-  return Number(found.rows[0]?.n);
-}
-
-async function findMiscounted(client: ClientBase): Promise<Map<string, number>> {
-  const found = await client.query<{ stream_id: number; seq: string; shown: string }>(
-    `WITH miscounted AS (
-       SELECT tenant_id, event_id, count(*) FILTER (WHERE NOT duplicate) AS shown
-       FROM audit.records GROUP BY tenant_id, event_id
-       HAVING count(*) FILTER (WHERE NOT duplicate) <> 1 LIMIT $1)
-     SELECT r.stream_id, r.seq, m.shown
-     FROM miscounted m JOIN audit.records r USING (tenant_id, event_id) LIMIT $1`,
-    [FINDINGS_LISTED_MAX],
-  );
-  return new Map(found.rows.map((row) => [`${row.stream_id} ${row.seq}`, Number(row.shown)]));
-}
-
-/** Records counted as a repetition that tell of something else: an act under the id of an earlier one. */
-async function findReused(client: ClientBase): Promise<{ stream: string; seq: string }[]> {
-  const said = 'actor_type actor_id on_behalf_of_id action outcome resource_type resource_id';
-  const columnsOf = (row: string): string =>
-    said.replace(/\w+/g, `${row}.$&`).replaceAll(' ', ', ');
-  const found = await client.query<{ stream: string; seq: string }>(
-    `SELECT d.stream, d.seq FROM audit.sealed_records d JOIN audit.records e
-       ON e.tenant_id = d.tenant_id AND e.event_id = d.event_id AND NOT e.duplicate
-     WHERE d.duplicate AND (${columnsOf('d')}) IS DISTINCT FROM (${columnsOf('e')})
-     ORDER BY 1, 2 LIMIT ${REUSED_NOTED_MAX}`,
-  );
-  return found.rows;
 }
 
 function takeRow(row: SealedRow, stream: Stream, isFirst: boolean, run: Run): void {

@@ -49,6 +49,18 @@ export function hashNode(left: TreeHash, right: TreeHash): TreeHash {
   return digest(nodeBytes);
 }
 
+/** Writes the leaf hash of a record at a place of a buffer: of many leaves, none is an object of its own. */
+export function writeRecordLeaf(thisHash: ChainHash, target: Buffer, at: number): void {
+  leafBytes.write(thisHash, 1, 'hex');
+  target.write(crypto.hash('sha256', leafBytes, 'binary'), at, HASH_BYTES, 'latin1');
+}
+
+/** Writes the hash of a node whose children stand side by side at `from` at `at`, which MUST not be behind `from`. */
+export function joinInPlace(hashes: Buffer, from: number, at: number): void {
+  hashes.copy(nodeBytes, 1, from, from + 2 * HASH_BYTES);
+  hashes.write(crypto.hash('sha256', nodeBytes, 'binary'), at, HASH_BYTES, 'latin1');
+}
+
 /** Whether two hashes are equal. Nothing here is secret: no constant time. */
 export function isSameHash(one: TreeHash, other: TreeHash): boolean {
   return Buffer.compare(one, other) === 0;

@@ -6,7 +6,7 @@
  * Appending a leaf costs its own hash and, on average, that of one node; see bench/merkle.ts.
  */
 import { assert } from '../../schemas/result.ts';
-import { EMPTY_ROOT, HASH_BYTES, hashNode, type TreeHash } from './hash.ts';
+import { EMPTY_ROOT, HASH_BYTES, hashNode, joinInPlace, type TreeHash } from './hash.ts';
 import { splitRange, type LeafRange } from './shape.ts';
 
 export interface CompactRange extends LeafRange {
@@ -85,26 +85,21 @@ export function joinHashes(hashes: readonly TreeHash[]): TreeHash {
   return hashes.slice(0, -1).reduceRight((right, left) => hashNode(left, right), last);
 }
 
-/** The range of leaves that begin with number `begin`. */
-export function rangeOfLeaves(begin: bigint, leaves: readonly TreeHash[]): CompactRange {
-  const end = begin + BigInt(leaves.length);
+/** The range of leaves that begin with number `begin`, their hashes side by side in `leaves`, which is overwritten. */
+export function rangeOfLeaves(begin: bigint, leaves: Buffer): CompactRange {
+  const end = begin + BigInt(leaves.length / HASH_BYTES);
   let at = 0;
   const hashes = splitRange({ begin, end }).map(({ level }) => {
     const from = at;
-    at += 2 ** level;
-    return rootOfPerfect(leaves.slice(from, at));
+    at += 2 ** level * HASH_BYTES;
+    return rootOfPerfect(leaves.subarray(from, at));
   });
   return { begin, end, hashes };
 }
 
 /** Joins pairs until one is left; there MUST be 2^n of them. */
-function rootOfPerfect(hashes: readonly TreeHash[]): TreeHash {
-  let level = hashes;
-  while (level.length > 1) {
-    const above: TreeHash[] = [];
-    for (let at = 0; at < level.length; at += 2)
-      above.push(hashNode(level[at] ?? EMPTY_ROOT, level[at + 1] ?? EMPTY_ROOT));
-    level = above;
-  }
-  return level[0] ?? EMPTY_ROOT;
+function rootOfPerfect(hashes: Buffer): TreeHash {
+  for (let bytes = hashes.length; bytes > HASH_BYTES; bytes /= 2)
+    for (let from = 0; from < bytes; from += 2 * HASH_BYTES) joinInPlace(hashes, from, from / 2);
+  return Buffer.from(hashes.subarray(0, HASH_BYTES));
 }

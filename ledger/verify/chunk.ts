@@ -9,7 +9,7 @@ import { isChainHash, type ChainHash } from '../../schemas/brand.ts';
 import { readChain, type ChainPlace } from '../chain-place.ts';
 import { ENDS_LENGTH, HEAD, PREV_MARK, TAIL_MARK, THIS_MARK } from '../frame.ts';
 import { REMOVAL_ACTION } from '../front.ts';
-import { hashRecordLeaf, type TreeHash } from '../merkle/hash.ts';
+import { HASH_BYTES, writeRecordLeaf } from '../merkle/hash.ts';
 import { rangeOfLeaves } from '../merkle/range.ts';
 import { isCanonical, rehash, SECOND_HASH_EVERY } from '../content-check.ts';
 import { EventScan } from './event-scan.ts';
@@ -32,7 +32,8 @@ interface OpenRun {
   head: ChainHash;
   lastLine: number;
   readonly parts: RunPart[];
-  leaves: TreeHash[];
+  /** Of the part under way, side by side, with room for more. */
+  leaves: Buffer;
   partFirst: number;
   /** Sizes that are known, and which of them is next. */
   readonly known: readonly number[];
@@ -152,7 +153,7 @@ function takePlace(
   } else if (seq !== run.next || prev_hash !== run.head) {
     return false;
   }
-  if (known !== null) run.leaves.push(hashRecordLeaf(this_hash));
+  if (known !== null) addLeaf(run, seq - run.partFirst, this_hash);
   run.next = seq + 1;
   run.head = this_hash;
   run.lastLine = line;
@@ -167,16 +168,22 @@ function beginRun(first: number, prev_hash: ChainHash, known: readonly number[])
   let knownAt = 0;
   while ((known[knownAt] ?? Infinity) <= first) knownAt += 1;
   const parts: RunPart[] = [];
-  const leaves: TreeHash[] = [];
+  const leaves = Buffer.alloc(HASH_BYTES);
   const begun = { first, prev_hash, parts, leaves, partFirst: first, known, knownAt };
   return { ...begun, next: first, head: prev_hash, lastLine: 0 };
 }
 
+function addLeaf(run: OpenRun, index: number, hash: ChainHash): void {
+  const at = index * HASH_BYTES;
+  if (at === run.leaves.length) run.leaves = Buffer.concat([run.leaves], 2 * at);
+  writeRecordLeaf(hash, run.leaves, at);
+}
+
 function endPart(run: OpenRun, isOfTree: boolean): void {
-  const { next: end, head, partFirst, leaves } = run;
+  const { next: end, head, partFirst } = run;
+  const leaves = run.leaves.subarray(0, (end - partFirst) * HASH_BYTES);
   run.parts.push({ end, head, range: isOfTree ? rangeOfLeaves(BigInt(partFirst), leaves) : null });
   run.partFirst = end;
-  run.leaves = [];
 }
 
 function takeProducer(producers: Map<string, OpenProducer>, place: ChainPlace): void {

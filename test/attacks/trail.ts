@@ -6,7 +6,6 @@ import { readKnown, type KnownSources } from '../../agent/checkpoint/known.ts';
 import { formatCheckpoint } from '../../ledger/checkpoint.ts';
 import { formatRecord, splitRecord } from '../../ledger/frame.ts';
 import { hashRecordLeaf } from '../../ledger/merkle/hash.ts';
-import { rangeOfLeaves } from '../../ledger/merkle/range.ts';
 import { createRange } from '../../ledger/merkle/range.ts';
 import { signNote } from '../../ledger/note.ts';
 import {
@@ -124,8 +123,9 @@ export async function checkpointOver(
   size: number,
   signers: readonly NoteSigner[],
 ): Promise<string> {
-  const leaves = lines.slice(0, size).map((line) => hashRecordLeaf(partsOf(line).this_hash));
-  const root = createRange(rangeOfLeaves(0n, leaves)).root();
+  const tree = createRange();
+  for (const line of lines.slice(0, size)) tree.append(hashRecordLeaf(partsOf(line).this_hash));
+  const root = tree.root();
   const { chain } = JSON.parse(partsOf(lines[0] ?? '').eventText) as SealedEvent;
   return signNote(formatCheckpoint({ origin: chain.stream, size: BigInt(size), root }), signers);
 }

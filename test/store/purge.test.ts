@@ -122,7 +122,8 @@ describe('a purge', () => {
     const record = await mine.recordPurge(await preview(clients.retention, mine.stream, 1024));
     const step = await stepPurge(clients.retention, record, 256);
     expect(step).toMatchObject({ value: { done_to: 256, purged: 256, finished: false } });
-    expect(await verify(mine)).toMatchObject({ verdict: 'intact', findings: [] });
+    // More is left than the record says: what has to be there nothing says.
+    expect(await verify(mine)).toMatchObject({ verdict: 'cannot_tell', findings: [] });
     expect((await verify(mine)).notes.join()).toContain('not carried out to its end');
     const plan = await planRetention(clients.retention);
     expect(plan.ok && plan.value.find(({ stream }) => stream === mine.stream)?.pending).toEqual(

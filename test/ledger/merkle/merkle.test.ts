@@ -5,10 +5,11 @@ import {
   EMPTY_ROOT,
   hashLeaf,
   hashRecordLeaf,
+  writeRecordLeaf,
   type TreeHash,
 } from '../../../ledger/merkle/hash.ts';
 import { planConsistency, planInclusion, readProof } from '../../../ledger/merkle/proof.ts';
-import { createRange, isCompactRange } from '../../../ledger/merkle/range.ts';
+import { createRange, isCompactRange, rangeOfLeaves } from '../../../ledger/merkle/range.ts';
 import {
   leavesWithin,
   splitRange,
@@ -37,6 +38,9 @@ const sizes = fc
 test('the leaf of a record is the hash of the 32 bytes of its this_hash', () => {
   const thisHash = chainHash('ab'.repeat(32));
   expect(hashRecordLeaf(thisHash)).toEqual(hashLeaf(Buffer.from(thisHash, 'hex')));
+  const bytes = Buffer.alloc(96);
+  writeRecordLeaf(thisHash, bytes, 32);
+  expect(bytes.subarray(32, 64)).toEqual(hashRecordLeaf(thisHash));
 });
 
 test('the root of each size is that of the definition, grown leaf by leaf', () => {
@@ -59,6 +63,9 @@ test('a range cut anywhere and merged again is the same, and goes on from what w
       middle.merge(right.range());
       const whole = createRange();
       for (const leaf of leaves.slice(0, begin)) whole.append(leaf);
+      // The same out of leaves that lie side by side.
+      const bytes = Buffer.concat(leaves.slice(begin, size));
+      expect(rangeOfLeaves(BigInt(begin), bytes)).toEqual(middle.range());
       const resumed = createRange(whole.range());
       resumed.merge(middle.range());
       expect(hex([resumed.root()])).toEqual(hex([naiveRoot(leaves.slice(0, size))]));
