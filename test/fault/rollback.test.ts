@@ -78,7 +78,12 @@ async function rollBack(
 }
 
 /** What holds after every rollback that was noticed. */
-async function expectNoticed(agent: AgentProcess, source: string): Promise<readonly Acked[]> {
+/** `isSigned`: the checkpoints of what is missing are still there, so that the verifier says what it is. */
+async function expectNoticed(
+  agent: AgentProcess,
+  source: string,
+  isSigned = false,
+): Promise<readonly Acked[]> {
   const { rollback } = await agent.status();
   expect(rollback).toMatch(/^rollback: /);
   expect(rollback).toContain(source);
@@ -91,7 +96,8 @@ async function expectNoticed(agent: AgentProcess, source: string): Promise<reado
   expect((await agent.status()).sinks.map(({ state }) => state)).not.toContain('stopped');
   expect(await rollbackEvents(agent.dir)).toEqual([rollback]);
   const verified = await runCli(['verify', agent.dir]);
-  expect(verified.code).toBe(0);
+  expect(verified.code).toBe(isSigned ? 1 : 0);
+  expect(/^BROKEN +truncated/m.test(verified.stdout)).toBe(isSigned);
   expect(verified.stdout).toMatch(/^NOTE .* began after a rollback: /m);
   return after;
 }
@@ -157,7 +163,7 @@ test('only the ledger was put back: cursors that are ahead of it follow, and del
   });
   const { kept, lost } = await rollBack(agent, ['ledger']);
   await agent.start();
-  const after = await expectNoticed(agent, 'the cursor of file/ecs knows of');
+  const after = await expectNoticed(agent, 'the cursor of file/ecs knows of', true);
   const documents = await readLines<{ event: { id: string } }>(join(agent.dir, 'siem/ecs.ndjson'));
   const ids = documents.map(({ event }) => event.id);
   expect(new Set(ids).size, 'nothing twice').toBe(ids.length);
