@@ -23,6 +23,7 @@ import {
 export interface Verification {
   /** `cannot_tell` is never success: there are no records, or they could not be read. */
   readonly verdict: 'intact' | 'broken' | 'cannot_tell';
+  /** Read. */
   readonly records: number;
   /** 0 in a store, which has none. */
   readonly segments: number;

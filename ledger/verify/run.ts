@@ -148,7 +148,7 @@ export async function beginRun({ front, known, isToEnd }: RunOptions): Promise<L
         covers.set(stream, cover);
         for (const finding of findings) examination.report(finding);
       }
-      const read = { records, segments, bytes, gaps };
+      const read = { records: records - (front?.first ?? 0), segments, bytes, gaps };
       return examination.conclude(read, obstacle, known === null ? null : { ...known, covers });
     },
   };

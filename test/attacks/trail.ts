@@ -32,8 +32,11 @@ export interface Trail {
   readonly stream: string;
 }
 
-/** Writes a trail below `dir` as an agent does; a checkpoint every eight records, an anchor round at the end. */
-export async function writeTrail(dir: string): Promise<Trail> {
+/** Writes a trail below `dir` as an agent does; a checkpoint and an anchor round every eight records. */
+export async function writeTrail(
+  dir: string,
+  { segments = 1 }: { readonly segments?: 1 | 3 } = {},
+): Promise<Trail> {
   await mkdir(join(dir, 'ledger'));
   await mkdir(join(dir, 'checkpoints'));
   await writeFile(join(dir, 'checkpoints', 'blinding.key'), Buffer.alloc(32, 7).toString('hex'));
@@ -50,6 +53,11 @@ export async function writeTrail(dir: string): Promise<Trail> {
       await stage.settled();
       clock.advance(61_000);
       await stage.settled();
+    }
+    // In the middle between two checkpoints, and a millisecond later.
+    if (segments === 3 && n % 8 === 3 && n > 8) {
+      await ledger.cut();
+      for (const begun = Date.now(); Date.now() === begun;);
     }
   }
   await stage.stop();
