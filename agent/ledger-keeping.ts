@@ -53,7 +53,7 @@ export function keepLedgerShort(base: Base, ledger: OpenedLedger, delivery: Deli
           ),
       });
       if (removed > 0)
-        log.info({ component: 'ledger', segments: removed }, 'old segments were removed');
+        log.info({ component: 'ledger', count: removed }, 'old segments were removed');
     } catch (error) {
       // They stay, which costs space only; the next look is in an hour.
       if (!isStopped)
