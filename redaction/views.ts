@@ -19,6 +19,7 @@ const DIGIT = /\p{Nd}/u;
 const DASH = /[\p{Pd}\u2212\u2043\u30fc]/u;
 const DOT = /[\u00b7\u2022\u2219\u22c5\u30fb]/u;
 const NUMERAL = /\p{No}/u;
+const LETTER = /\p{L}/u;
 /** Where the numerals 1 to 9 in circles begin, as far as compatibility forms do not undo them. */
 const CIRCLED_ONES: readonly number[] = [0x24f5, 0x2776, 0x2780, 0x278a];
 const CIRCLED_ZEROS = /[\u24ff\u{1f10b}\u{1f10c}]/u;
@@ -101,6 +102,8 @@ function foldCharacter(character: string): string {
   const lower = LOOK_ALIKES.get(character.toLowerCase());
   if (lower !== undefined) return lower;
   const folded = character.normalize('NFKC');
+  // A month or an hour in one character (U+32CB is December): no digit of a number that stands before it.
+  if (DIGIT.test(folded) && LETTER.test(folded)) return character;
   if (DIGIT.test(folded))
     return /^\((\d)\)$/.exec(folded)?.[1] ?? [...folded].map(digitOf).join('');
   if (DASH.test(folded)) return '-';

@@ -73,13 +73,18 @@ describeShared('chain vectors', () => {
     const { checkpoint } = cases.find(({ name }) => name === 'truncated-tail') ?? {};
     expect(checkpoint).toEqual({ size: good.length, head_hash: good.at(-1)?.this_hash });
     expect(verdict('good')).toEqual({ kind: 'ok', verifiedTo: 12n });
-    expect(verdict('truncated-tail')).toEqual({ kind: 'truncated', size: 9n, trusted: 12n });
+    expect(verdict('truncated-tail')).toEqual({
+      kind: 'truncated',
+      size: 9n,
+      trusted: 12n,
+      verifiedTo: 0n,
+    });
     for (const name of ['modified-and-rehashed', 'reordered'])
-      expect(verdict(name)).toEqual({ kind: 'root_differs', trusted: 12n });
+      expect(verdict(name)).toEqual({ kind: 'root_differs', trusted: 12n, verifiedTo: 0n });
     // Its stated hashes are untouched: that the event does not have them is what the chain shows.
     expect(verdict('modified-event')).toEqual({ kind: 'ok', verifiedTo: 12n });
     for (const name of ['deleted', 'deleted-genesis'])
-      expect(verdict(name)).toEqual({ kind: 'truncated', size: 11n, trusted: 12n });
+      expect(verdict(name)).toEqual({ kind: 'truncated', size: 11n, trusted: 12n, verifiedTo: 0n });
   });
 
   test('the sealing hasher and the verifying one agree with every good record', () => {
