@@ -1,15 +1,30 @@
 /**
- * `npm run bench -- merkle`: what the tree costs. Appending is hashing, so it is measured on real leaves;
+ * `npm run bench -- merkle`: what chain, tree and checkpoints cost an event, beside a plain insert into PostgreSQL
+ * without any of them. Appending is hashing, so it is measured on real leaves;
  * a proof over ten million leaves reads stored hashes, so for those any bytes do. Figures are CPU of this
  * process, which others on the machine disturb least.
  */
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { ulid } from 'ulid';
+import { createSealer } from '../agent/append/sealer.ts';
+import { formatCheckpoint } from '../ledger/checkpoint.ts';
 import { hashRecordLeaf, type TreeHash } from '../ledger/merkle/hash.ts';
 import { planConsistency, planInclusion, readProof } from '../ledger/merkle/proof.ts';
 import { createRange } from '../ledger/merkle/range.ts';
 import { storedPlace, type Subtree } from '../ledger/merkle/shape.ts';
 import { verifyConsistency, verifyInclusion } from '../ledger/merkle/verify-proof.ts';
+import { signNote } from '../ledger/note.ts';
+import { createLogSigner, publicBytesOf, signWithKey } from '../ledger/signing.ts';
+import { emptyState } from '../ledger/state.ts';
 import { chainHash } from '../schemas/brand.ts';
+import { canonicalize } from '../schemas/canonical.ts';
+import { canonicalEvent } from '../schemas/canonical-event.ts';
+import { startPostgresql } from './peers.ts';
+import { benchEvent } from './sealed-ledger.ts';
 
 export interface MerkleRow {
   readonly what: string;
@@ -30,8 +45,82 @@ export async function runMerkle(
     say(`${what.padEnd(52)} ${us.toFixed(2)} us`);
   };
   note('append a record to the tree: leaf, nodes, stored order', measureAppend(seconds));
+  note('seal an event: chain member, hash, line', measureSealing(seconds));
+  note('sign a checkpoint, a 1,024th of it', (await measureSigning()) / CHECKPOINT_RECORDS);
   for (const [what, us] of await measureProofs()) note(what, us);
+  const insert = await measureInserts(seconds, say);
+  if (insert !== null) note('insert the event into PostgreSQL, one commit (time)', insert);
   return rows;
+}
+
+const CHECKPOINT_RECORDS = 1_024;
+
+/** The agent's own sealer, with an event that is canonical already. */
+function measureSealing(seconds: number): number {
+  const sealer = createSealer({
+    agent: { name: 'bench', version: '0', publicKey: '' },
+    state: emptyState(),
+    incarnation: '0'.repeat(32),
+    reason: 'benchmark',
+    producer: ulid(),
+    nowMs: Date.now,
+  });
+  const event = benchEvent(0);
+  const sealed = {
+    canonical: canonicalEvent(canonicalize(event)),
+    tenant: event.resource.tenant_id,
+    retention_class: 'standard',
+  };
+  const id = ulid();
+  let seq = 0;
+  const until = performance.now() + seconds * 1_000;
+  const begun = process.cpuUsage();
+  while (performance.now() < until) {
+    sealer.begin();
+    for (let n = 0; n < 1_000; n++) sealer.seal(sealed, { id, seq: seq++, refused: 0 });
+    sealer.batch();
+    sealer.commit();
+  }
+  return cpuSince(begun) / seq;
+}
+
+async function measureSigning(): Promise<number> {
+  const key = generateKeyPairSync('ed25519').privateKey;
+  const signer = createLogSigner('sealtrail/bench', publicBytesOf(key), signWithKey(key));
+  const root = randomBytes(32);
+  return timed(async () => {
+    for (let n = 0; n < PROOFS; n++)
+      await signNote(formatCheckpoint({ origin: 'sealtrail/bench/0/t/s', size: BigInt(n), root }), [
+        signer,
+      ]);
+  });
+}
+
+/** Microseconds from one answer to the next, by one client; null where there is no PostgreSQL. */
+async function measureInserts(
+  seconds: number,
+  say: (line: string) => void,
+): Promise<number | null> {
+  const dir = await mkdtemp(join(tmpdir(), 'sealtrail-bench-'));
+  const peer = await startPostgresql(dir, say);
+  try {
+    if (peer === null) return null;
+    const client = new pg.Client({ connectionString: peer.target.address });
+    await client.connect();
+    const text = canonicalize(benchEvent(0));
+    let inserts = 0;
+    const begun = performance.now();
+    while (performance.now() - begun < seconds * 1_000) {
+      const insert = 'INSERT INTO bench_audit (id, payload) VALUES ($1, $2)';
+      await client.query({ name: 'insert', text: insert, values: [String(inserts++), text] });
+    }
+    const took = performance.now() - begun;
+    await client.end();
+    return (took * 1_000) / inserts;
+  } finally {
+    await peer?.stop();
+    await rm(dir, { recursive: true });
+  }
 }
 
 function measureAppend(seconds: number): number {

@@ -63,7 +63,7 @@ export async function fillLedger(dir: string, records: number): Promise<number> 
 }
 
 /** The draft of the benchmarks, completed as the SDK completes it. */
-function benchEvent(n: number): AuditEvent {
+export function benchEvent(n: number): AuditEvent {
   const { action, outcome, actor, resource, source, correlation, metadata } = benchDraft(n);
   return {
     schema_version: SCHEMA_VERSION,

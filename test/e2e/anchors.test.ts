@@ -122,7 +122,16 @@ test('a proof says by when and by whom it was anchored, one dead anchor aside; a
   expect(good.code, good.stdout).toBe(0);
   expect(good.stdout).toMatch(/^verified to size \d+, anchored at 20\S+ by (w1, w2|w2, w1)$/m);
   expect(good.stdout).toContain('proven.ndjson: compare it');
+  // The whole ledger, under the same policy.
+  const verify = () => runCli(['verify', agent.dir, '--trust', keys, '--policy', policy]);
+  const verified = await verify();
+  expect(verified.code, verified.stdout).toBe(0);
+  expect(verified.stdout).toMatch(
+    /verified to size \d+, anchored at 20\S+ by (w1, w2|w2, w1) up to size \d+$/m,
+  );
   expect((await check(proved.stdout, 'quorum 3')).code).toBe(2);
+  const unmet = await verify();
+  expect(unmet.code, unmet.stdout).toBe(2);
   expect((await check(proved.stdout, 'group both all w1 w2\nquorum both')).code).toBe(0);
   expect((await check(proved.stdout, 'quorum dead')).code).toBe(2);
 
