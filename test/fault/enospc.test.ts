@@ -40,7 +40,8 @@ testMount(
     await rename(siem, `${siem}.away`);
     await writeFile(siem, '');
 
-    const filling = await startGoodClient(agent, { inFlight: 32, timeoutMs: 5_000 });
+    // Long enough that each has its answer before its time is over.
+    const filling = await startGoodClient(agent, { inFlight: 32, timeoutMs: 15_000 });
     await expect.poll(async () => (await agent.status()).append.state).toBe('disk_full');
     await expect.poll(() => filling.audit.stats().failures).toBeGreaterThan(0);
     const { acked, failed } = await filling.stop();
