@@ -78,7 +78,8 @@ async function verifySegments(
   const total = segments.reduce((sum, { bytes }) => sum + bytes, 0);
   const pool =
     threads > 0 && total >= THREADED_BYTES_MIN ? startChunkThreads(threads, sizes) : null;
-  const read = async (run: LedgerRun): Promise<void> =>
+  /** Why not all could be read: what was found until then stays found. */
+  const read = (run: LedgerRun): Promise<string | null> =>
     readSegments(segments, run, {
       filesystem,
       sizes,
@@ -87,12 +88,16 @@ async function verifySegments(
       total,
       chunkBytes,
       onProgress,
-    });
+    }).then(
+      () => null,
+      (error: unknown) => `${folder} cannot be read: ${messageOf(error)}`,
+    );
   try {
     const front = begun === 0 ? null : await readFront(filesystem, folder, begun);
     if (front !== null) {
       const run = await beginRun({ front, known, isToEnd });
-      await read(run);
+      const unread = await read(run);
+      if (unread !== null) return run.conclude(segments.length, unread);
       const isWhole = begun === all[0];
       if (!isWhole || run.isRemovalSeen()) {
         run.examination.note(
@@ -105,8 +110,7 @@ async function verifySegments(
     }
     // From the first record on, or, where nothing in the ledger says so, as one whose beginning was taken away.
     const run = await beginRun({ front: null, known, isToEnd });
-    await read(run);
-    return run.conclude(segments.length, null);
+    return run.conclude(segments.length, await read(run));
   } finally {
     await pool?.close();
   }

@@ -102,10 +102,13 @@ async function verifySnapshot(
 ): Promise<string | null> {
   const streams = await listStreams(client, only);
   const total = await countRecords(client, only === undefined ? null : streams);
-  if (total === 0)
+  if (total === 0) {
+    // Of an empty store what was signed still says what is missing.
+    if (run.known !== null) concludeKnown(run.known, only, run);
     return only === undefined
       ? 'the store holds no record that this login may see'
       : `the store holds no record of stream ${only} that this login may see`;
+  }
   run.miscounted = await findMiscounted(client);
   for (const { stream, seq } of await findReused(client))
     run.examination.note(
@@ -119,7 +122,7 @@ async function verifySnapshot(
     if (places === 0 && !purges.has(stream.stream))
       run.examination.note(`stream ${stream.stream} is known, but has no record`);
   }
-  if (run.known !== null) concludeKnown(run.known, streams, only, run);
+  if (run.known !== null) concludeKnown(run.known, only, run);
   if (total > run.records) {
     const message = `${total - run.records} rows belong to no stream of audit.streams: its row was removed, or they were put there by hand`;
     const place = { segment: TABLE, line: run.records + 1 };
@@ -166,6 +169,8 @@ async function verifyStream(
   const { findings, notes, doubt } = check.conclude();
   if (doubt !== null) run.doubts.push(doubt);
   const unsigned = purges.flatMap((purge) => judgePurge(purge, stream.stream, run));
+  // Also where no record is left: a stream that was emptied keeps its name.
+  knownCheck ??= beginKnown(stream.stream, known, purges.at(-1)?.size ?? 0, purges);
   const said = knownCheck?.conclude({ segment: TABLE, line: run.records + 1 });
   if (said !== undefined) run.covers.set(stream.stream, said.cover);
   for (const finding of [...findings, ...unsigned, ...(said?.findings ?? [])])
@@ -200,15 +205,13 @@ function judgePurge({ checkpoint, size }: SeenPurge, stream: string, run: Run): 
 /** What is known of streams that are not there, and of the checkpoints themselves. */
 function concludeKnown(
   known: Known,
-  streams: readonly Stream[],
   only: string | undefined,
-  { examination, records }: Run,
+  { examination, records, covers }: Run,
 ): void {
   for (const finding of known.findings) examination.report(finding);
   for (const note of known.notes) examination.note(note);
-  const there = new Set(streams.map(({ stream }) => stream));
   for (const [stream, said] of known.streams) {
-    if (there.has(stream) || (only !== undefined && stream !== only)) continue;
+    if (covers.has(stream) || (only !== undefined && stream !== only)) continue;
     const { findings } = createKnownCheck(stream, said).conclude({
       segment: TABLE,
       line: records + 1,

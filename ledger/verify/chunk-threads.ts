@@ -19,6 +19,7 @@ interface Waiting {
 
 /** A thread has its next chunk before it has finished one. */
 const AHEAD_PER_THREAD = 2;
+const ENDED = 'a thread of the verifier has ended';
 
 /** Starts so many threads of the compiled chunk-worker.ts. */
 export function startChunkThreads(
@@ -29,6 +30,7 @@ export function startChunkThreads(
   const threads = Array.from({ length: count }, () => {
     const worker = new Worker(module, { workerData: known, name: 'verify' });
     const waiting: Waiting[] = [];
+    const thread = { worker, waiting, isEnded: false };
     const failAll = (error: Error): void => {
       for (const one of waiting.splice(0)) one.fail(error);
     };
@@ -38,8 +40,11 @@ export function startChunkThreads(
       else one?.fail(new Error(failure));
     });
     worker.on('error', failAll);
-    worker.on('exit', () => failAll(new Error('a thread of the verifier has ended')));
-    return { worker, waiting };
+    worker.on('exit', () => {
+      thread.isEnded = true;
+      failAll(new Error(ENDED));
+    });
+    return thread;
   });
 
   const idlest = (): (typeof threads)[number] | undefined =>
@@ -50,8 +55,13 @@ export function startChunkThreads(
     summarize: (chunk) =>
       new Promise((settle, fail) => {
         const thread = idlest();
-        thread?.waiting.push({ chunk, settle, fail });
-        thread?.worker.postMessage(chunk);
+        // One that has ended answers nothing more.
+        if (thread === undefined || thread.isEnded) {
+          fail(new Error(ENDED));
+          return;
+        }
+        thread.waiting.push({ chunk, settle, fail });
+        thread.worker.postMessage(chunk);
       }),
     close: async () => {
       await Promise.all(threads.map(({ worker }) => worker.terminate()));

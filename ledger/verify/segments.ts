@@ -80,7 +80,8 @@ interface Pending {
   readonly segment: MeasuredSegment;
   readonly chunk: Chunk;
   readonly isLast: boolean;
-  readonly summary: Promise<ChunkSummary | null>;
+  /** A failure is heard when its turn comes, and does not end the process before that. */
+  readonly settled: Promise<readonly [PromiseSettledResult<ChunkSummary | null>]>;
 }
 
 /** Reads segments into a run. Rejects with the system's error. */
@@ -106,7 +107,9 @@ export async function readSegments(
       line = 0;
       enter(segment, run);
     }
-    const summary = await next.summary;
+    const [said] = await next.settled;
+    if (said.status === 'rejected') throw said.reason;
+    const summary = said.value;
     if (summary !== null && run.takeSummary(summary, chunk.to - chunk.from, name, line)) {
       line += summary.records;
     } else {
@@ -131,7 +134,8 @@ export async function readSegments(
       for (const [part, to] of ends.entries()) {
         while (pending.length >= (pool?.ahead ?? 1)) await take();
         const chunk = { path: segment.path, from: part === 0 ? 0 : (ends[part - 1] ?? 0), to };
-        pending.push({ segment, chunk, isLast, summary: summarize(chunk) });
+        const settled = Promise.allSettled([summarize(chunk)]);
+        pending.push({ segment, chunk, isLast, settled });
       }
       // One without a record still says where it stands.
       if (ends.length === 0) {
@@ -142,7 +146,7 @@ export async function readSegments(
     while (pending.length > 0) await take();
   } finally {
     // What failed has been told; the others end with their threads.
-    await Promise.allSettled(pending.map(({ summary }) => summary));
+    await Promise.all(pending.map(({ settled }) => settled));
   }
 }
 

@@ -144,11 +144,17 @@ test('the end cut off: no chain shows it, and the checkpoint does', async () => 
   ]);
 });
 
-test('the whole stream removed, and its name with it', async () => {
+test('the whole stream removed, with its name or without', async () => {
+  const other = `INSERT INTO audit.streams (stream, tenant_id) VALUES ('sealtrail/test/other/x/standard', 'acme')`;
+  await superuser.query(`${other}; DELETE FROM audit.records; DELETE FROM audit.record_keys`);
+  const missing = [{ kind: 'truncated', stream: trail.stream, seq: 0 }];
+  expect((await verify()).findings).toMatchObject(missing);
   await superuser.query(
-    'DELETE FROM audit.records; DELETE FROM audit.record_keys; DELETE FROM audit.streams',
+    `UPDATE audit.streams SET stream = 'sealtrail/test/gone/x/standard' WHERE stream_id = (SELECT min(stream_id) FROM audit.streams)`,
   );
-  expect((await verify()).verdict).not.toBe('intact');
+  expect((await verify()).findings).toMatchObject(missing);
+  await superuser.query('DELETE FROM audit.streams');
+  expect((await verify()).findings).toMatchObject(missing);
 });
 
 test('a record moved to another stream', async () => {
