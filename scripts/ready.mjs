@@ -20,6 +20,7 @@ const SOURCES = [
   'redaction',
   'ledger',
   'store',
+  'auditor',
   'sdk',
   'agent',
   'cli',

@@ -11,12 +11,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   redaction: ['schemas'],
   ledger: ['schemas'],
   store: ['schemas', 'ledger'],
+  auditor: ['schemas', 'ledger', 'store'],
   sdk: ['schemas', 'redaction'],
   agent: ['schemas', 'redaction', 'ledger', 'store'],
-  cli: ['schemas', 'redaction', 'ledger', 'store', 'sdk', 'agent'],
+  cli: ['schemas', 'redaction', 'ledger', 'store', 'auditor', 'sdk', 'agent'],
   examples: ['sdk'],
-  bench: ['schemas', 'redaction', 'ledger', 'store', 'sdk', 'agent', 'cli'],
-  test: ['schemas', 'redaction', 'ledger', 'store', 'sdk', 'agent', 'cli', 'bench', 'examples'],
+  bench: ['schemas', 'redaction', 'ledger', 'store', 'auditor', 'sdk', 'agent', 'cli'],
+  test: [
+    ...['schemas', 'redaction', 'ledger', 'store', 'auditor', 'sdk', 'agent', 'cli'],
+    ...['bench', 'examples'],
+  ],
 };
 /** Packages that each folder may use at run time; a new one needs an ADR. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
