@@ -1,30 +1,17 @@
 /**
  * One batch of messages, from the wire to its answers. A message is acknowledged after the store's
- * commit, given up only once it is a dead letter on disk, and in every other case handed back.
+ * commit, given up only once it is a dead letter on disk, and in every other case handed back or, where
+ * its predecessor is to come, held unanswered.
  */
 import { assertNever, type Result } from '../../schemas/result.ts';
 import type { StoredLinks, StreamPlace } from '../../store/links.ts';
-import type { Store, StoredRecord, StoreError } from '../../store/store.ts';
+import type { Store, StoreError } from '../../store/store.ts';
 import type { Logger } from '../ports.ts';
 import type { GatewayLetter, GatewayLetters } from './dead-letters.ts';
-import { readIncoming, type Refused } from './incoming.ts';
+import { readIncoming, type GatewayMessage, type Incoming, type Refused } from './incoming.ts';
 import { linkRecords, type Verdict } from './link.ts';
 import type { GatewayTotals } from './totals.ts';
-
-/** A message of a JetStream consumer. */
-export interface GatewayMessage {
-  readonly subject: string;
-  readonly data: Uint8Array;
-  /** Its number in the JetStream stream. */
-  readonly number: number;
-  /** How often it was handed out, this time counted. */
-  readonly deliveries: number;
-  ack(): void;
-  /** Hands it back, to come again after so many milliseconds. */
-  nak(delayMs: number): void;
-  /** Gives it up. */
-  term(): void;
-}
+import type { Waiting } from './waiting.ts';
 
 export interface BatchOptions {
   readonly subjectPrefix: string;
@@ -33,28 +20,24 @@ export interface BatchOptions {
   };
   readonly store: Pick<Store, 'appendRecords'>;
   readonly letters: Pick<GatewayLetters, 'add'>;
+  readonly waiting: Waiting;
   readonly totals: GatewayTotals;
   readonly log: Logger;
 }
 
-/** A record that is early waits for its predecessor, which another gateway may be storing right now. */
+/** There is no room to hold an early record: its predecessor may be there when it comes again. */
 const EARLY_MS = 50;
 /** Longest that a message is handed back for. */
 export const HANDED_BACK_MS_MAX = 5_000;
 /** The store is away, or the disk. */
 const TROUBLE_MS = 1_000;
 
-interface Incoming {
-  readonly message: GatewayMessage;
-  readonly record: StoredRecord;
-}
-
 /** Milliseconds until a record whose predecessor is missing is looked at again. */
 export function earlyDelayMs(deliveries: number): number {
   return Math.min(HANDED_BACK_MS_MAX, EARLY_MS * 2 ** Math.min(20, Math.max(0, deliveries - 1)));
 }
 
-/** Handles a batch; every message is answered when it resolves. */
+/** Handles a batch; every message is answered or held when it resolves. */
 export async function handleBatch(
   options: BatchOptions,
   messages: readonly GatewayMessage[],
@@ -73,11 +56,12 @@ export async function handleBatch(
 
 /** Stores what belongs behind what is stored; resolves with what never will. */
 async function storeLinked(
-  { links, store, totals, log }: BatchOptions,
-  incoming: readonly Incoming[],
+  { links, store, totals, waiting, log }: BatchOptions,
+  come: readonly Incoming[],
   signal: AbortSignal,
 ): Promise<{ readonly message: GatewayMessage; readonly refused: Refused }[]> {
-  if (incoming.length === 0) return [];
+  if (come.length === 0) return [];
+  const incoming = [...come, ...waiting.release(come)];
   const records = incoming.map(({ record }) => record);
   const handBack = (error: StoreError): [] => {
     totals.failed(`${error.kind}: ${error.message}`);
@@ -102,7 +86,7 @@ async function storeLinked(
     if (at !== undefined) byStore.set(at, { kind, reason });
   }
   totals.stored(appended?.value.stored ?? 0);
-  return answer(incoming, verdicts, byStore, totals);
+  return answer(incoming, verdicts, byStore, { totals, waiting });
 }
 
 /** Answers everything but what is refused, which it returns. */
@@ -110,10 +94,11 @@ function answer(
   incoming: readonly Incoming[],
   verdicts: readonly Verdict[],
   byStore: ReadonlyMap<number, Refused>,
-  totals: GatewayTotals,
+  { totals, waiting }: Pick<BatchOptions, 'totals' | 'waiting'>,
 ): { readonly message: GatewayMessage; readonly refused: Refused }[] {
   const refused: { readonly message: GatewayMessage; readonly refused: Refused }[] = [];
-  for (const [index, { message, record }] of incoming.entries()) {
+  for (const [index, one] of incoming.entries()) {
+    const { message, record } = one;
     const verdict = verdicts[index];
     if (verdict === undefined) continue;
     const { stream } = record.event.chain;
@@ -132,7 +117,7 @@ function answer(
         totals.repeated(1);
         break;
       case 'early':
-        message.nak(earlyDelayMs(message.deliveries));
+        if (!waiting.hold(one)) message.nak(earlyDelayMs(message.deliveries));
         totals.early(stream, verdict.missing);
         break;
       case 'refused':

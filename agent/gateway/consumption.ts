@@ -9,15 +9,21 @@ import { messageOf } from '../../schemas/result.ts';
 import type { Leases } from '../../store/leases.ts';
 import { SHARDS } from '../nats-subject.ts';
 import type { Logger } from '../ports.ts';
-import { HANDED_BACK_MS_MAX, type GatewayMessage } from './batch.ts';
+import { HANDED_BACK_MS_MAX } from './batch.ts';
+import type { GatewayMessage } from './incoming.ts';
 import { startShard, type ShardWorker } from './shard.ts';
 import { prepareStream, renewConsumer, type StreamOptions } from './stream.ts';
+import { createWaiting, type Waiting, type WaitingLimits } from './waiting.ts';
 
 export interface ConsumptionOptions extends StreamOptions {
   readonly connect: () => Promise<NatsConnection>;
   readonly leases: Leases;
   readonly batchRecordsMax: number;
-  readonly handle: (messages: readonly GatewayMessage[], signal: AbortSignal) => Promise<void>;
+  readonly handle: (
+    messages: readonly GatewayMessage[],
+    waiting: Waiting,
+    signal: AbortSignal,
+  ) => Promise<void>;
   readonly log: Logger;
   readonly onTrouble: (reason: string) => void;
 }
@@ -35,6 +41,8 @@ export interface Consumption {
   stop(graceMs: number): Promise<void>;
 }
 
+/** Of each shard. */
+const WAITING_LIMITS: WaitingLimits = { records: 2_000, bytes: 4 * 1024 * 1024 };
 const BALANCE_MS = 250;
 const AGAIN_MS = 500;
 /** Beyond the grace: what was cut ends, and answers leave. */
@@ -118,8 +126,15 @@ export function startConsumption(options: ConsumptionOptions): Consumption {
         trouble(`consumer of shard ${shard}: ${reason}`);
         end();
       };
-      const { batchRecordsMax, handle } = options;
-      workers.set(shard, await startShard({ consumer, batchRecordsMax, handle, onFailed }));
+      // What waits ends with the worker: whoever has the shard next is handed it again.
+      const waiting = createWaiting(WAITING_LIMITS);
+      const worker = await startShard({
+        consumer,
+        batchRecordsMax: options.batchRecordsMax,
+        handle: (messages, signal) => options.handle(messages, waiting, signal),
+        onFailed,
+      });
+      workers.set(shard, worker);
     }
     obstacle = null;
   }

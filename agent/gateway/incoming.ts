@@ -26,6 +26,27 @@ export type RefusalKind =
   /** The database will never take it. */
   | 'poison';
 
+/** A message of a JetStream consumer. */
+export interface GatewayMessage {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  /** Its number in the JetStream stream. */
+  readonly number: number;
+  /** How often it was handed out, this time counted. */
+  readonly deliveries: number;
+  ack(): void;
+  /** Hands it back, to come again after so many milliseconds. */
+  nak(delayMs: number): void;
+  /** Gives it up. */
+  term(): void;
+}
+
+/** A message with the record that it is. */
+export interface Incoming {
+  readonly message: GatewayMessage;
+  readonly record: StoredRecord;
+}
+
 /** Why a message is never stored as a record. */
 export interface Refused {
   readonly kind: RefusalKind;

@@ -4,12 +4,12 @@
  */
 import type { Consumer, ConsumerMessages, JsMsg } from '@nats-io/jetstream';
 import { messageOf } from '../../schemas/result.ts';
-import type { GatewayMessage } from './batch.ts';
+import type { GatewayMessage } from './incoming.ts';
 
 export interface ShardOptions {
   readonly consumer: Consumer;
   readonly batchRecordsMax: number;
-  /** MUST answer every message. */
+  /** MUST answer every message, or hold it until it comes again. */
   readonly handle: (messages: readonly GatewayMessage[], signal: AbortSignal) => Promise<void>;
   readonly onFailed: (reason: string) => void;
 }

@@ -14,7 +14,7 @@ export const REFUSAL_KINDS: readonly RefusalKind[] = [
 export interface GatewayCounts {
   readonly stored_total: number;
   readonly repeated_total: number;
-  /** Times that a record was handed back because its predecessor was missing. */
+  /** Times that a record was held or handed back because its predecessor was missing. */
   readonly early_total: number;
   readonly refused_total: Readonly<Record<RefusalKind, number>>;
   /** Streams that wait for a record. */

@@ -2,7 +2,7 @@
 import { jetstream, jetstreamManager, type JetStreamClient } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
-import type { GatewayMessage } from '../../../agent/gateway/batch.ts';
+import type { GatewayMessage } from '../../../agent/gateway/incoming.ts';
 import { startShard, type ShardWorker } from '../../../agent/gateway/shard.ts';
 import { prepareStream, renewConsumer } from '../../../agent/gateway/stream.ts';
 import { eventually } from '../../support/eventually.ts';
