@@ -38,7 +38,6 @@ export interface AnchorSources {
     place: Place,
     message: string,
   ) => void;
-  readonly notes: string[];
 }
 
 export interface KnownAnchors {
@@ -77,8 +76,8 @@ export async function readKnownAnchors(sources: AnchorSources): Promise<KnownAnc
   for (const name of names.filter((one) => one.endsWith('.ndjson')).sort()) {
     const incarnation = name.slice(0, -'.ndjson'.length);
     const published = await readEvidence(nodeFilesystem, dir, incarnation);
-    for (const { note } of published)
-      sources.takeNote(note, { segment: `anchor/${incarnation}.evidence`, line: 1 });
+    const segment = `anchor/${incarnation}.evidence`;
+    for (const { note, line } of published) sources.takeNote(note, { segment, line });
     const origin = [...logs.keys()].find((one) => one.endsWith(`/${incarnation}`));
     const log = await readLog(incarnation, origin ?? `sealtrail/?/${incarnation}`, sources);
     for (const { index, ...checkpoint } of log.entries)
@@ -87,7 +86,7 @@ export async function readKnownAnchors(sources: AnchorSources): Promise<KnownAnc
         checkpoint: { ...checkpoint, isSigned: BigInt(index) < log.signedTo },
       });
     if (policy === null) continue;
-    const anchored = await findAnchored(published, log, policy, sources);
+    const anchored = await findAnchored({ published, segment }, log, policy, sources);
     if (anchored === null) continue;
     for (const { origin: stream, size, index } of log.entries)
       if (BigInt(index) < anchored.size)
@@ -184,7 +183,7 @@ async function readLog(
 
 /** The newest checkpoint of the log that anchors had as the policy asks. */
 async function findAnchored(
-  published: readonly AnchoredCheckpoint[],
+  { published, segment }: { published: readonly AnchoredCheckpoint[]; segment: string },
   { beats, fitsTo }: Log,
   { policy, path }: { readonly policy: AnchorPolicy; readonly path: string },
   { report }: AnchorSources,
@@ -193,7 +192,7 @@ async function findAnchored(
   readonly time: string;
   readonly by: readonly string[];
 } | null> {
-  for (const { size, note, evidence } of published.toReversed()) {
+  for (const { size, note, evidence, line } of published.toReversed()) {
     if (size > fitsTo) continue;
     const roundTime = beats.findLast(({ index }) => BigInt(index) < size)?.time;
     if (roundTime === undefined) continue;
@@ -203,7 +202,7 @@ async function findAnchored(
         report(
           'bad_signature',
           { stream: note.split('\n')[0] ?? '', seq: Number(size) - 1 },
-          { segment: 'evidence', line: 1 },
+          { segment, line },
           judged.error.message,
         );
       continue;

@@ -45,7 +45,8 @@ export interface NamedText {
 export async function readKnown(sources: KnownSources): Promise<Known> {
   const { dir, trust, policy } = sources;
   const findings: Finding[] = [];
-  const notes: string[] = [];
+  /** Why signatures were not judged -> of how many checkpoints. */
+  const unknown = new Map<string, number>();
   const streams = new Map<string, Mutable>();
   const logs = new Map<string, JudgedNote[]>();
 
@@ -76,8 +77,14 @@ export async function readKnown(sources: KnownSources): Promise<Known> {
       return null;
     }
     const judged = { ...checkpoint, note, isSigned: said?.ok === true, place };
+    if (said?.ok === false)
+      unknown.set(said.error.message, (unknown.get(said.error.message) ?? 0) + 1);
     if (isOfStream(origin)) streamOf(origin).checkpoints.push(judged);
-    else logs.set(origin, [...(logs.get(origin) ?? []), judged]);
+    else {
+      const log = logs.get(origin) ?? [];
+      logs.set(origin, log);
+      log.push(judged);
+    }
     return judged;
   }
 
@@ -106,7 +113,7 @@ export async function readKnown(sources: KnownSources): Promise<Known> {
     for (const [stream, receipt] of readReceipts(file, report))
       streamOf(stream).receipts.push(receipt);
 
-  const anchors = await readKnownAnchors({ dir, logs, takeNote, policy, report, notes });
+  const anchors = await readKnownAnchors({ dir, logs, takeNote, policy, report });
   for (const { stream, checkpoint } of anchors.checkpoints)
     streamOf(stream).checkpoints.push(checkpoint);
   for (const [stream, anchoring] of anchors.anchorings) streamOf(stream).anchoring = anchoring;
@@ -116,7 +123,9 @@ export async function readKnown(sources: KnownSources): Promise<Known> {
     isJudged: trust !== null,
     isAnchorAsked: policy !== null,
     findings,
-    notes,
+    notes: [...unknown].map(
+      ([reason, count]) => `${count} checkpoints have no signature that can be judged: ${reason}`,
+    ),
     judge: (note, origin) => {
       const said = trust === null ? null : verifyTrusted(note, origin, trust);
       return said?.ok === false ? said.error.message : null;

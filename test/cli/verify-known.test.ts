@@ -1,7 +1,9 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { fillLedger } from '../../bench/sealed-ledger.ts';
+import { createLogSigner, publicBytesOf, signWithKey } from '../../ledger/signing.ts';
 import { runCli } from '../support/agent-process.ts';
 import { journalOf, TEST_SIGNER } from '../support/checkpoints.ts';
 import { makeMemoryDir, makeTempDir } from '../support/ledger.ts';
@@ -39,6 +41,15 @@ test('with keys it says to which size it is verified; without, that no signature
   expect(JSON.parse(forged.stdout)).toMatchObject({
     findings: [{ kind: 'receipt_differs', seq: 9 }],
   });
+});
+
+test('with the keys of somebody else nothing can be told, and a note says why', async () => {
+  const { privateKey: key } = generateKeyPairSync('ed25519');
+  const stranger = createLogSigner('sealtrail/stranger', publicBytesOf(key), signWithKey(key));
+  await writeFile(at('stranger.txt'), `${stranger.vkey}\n`);
+  const { code, stdout } = await runCli(['verify', dir, '--trust', at('stranger.txt')]);
+  expect(code).toBe(2);
+  expect(stdout).toMatch(/^NOTE +\d+ checkpoints have no signature that can be judged: /m);
 });
 
 test('what cannot be meant is refused with the remedy', async () => {

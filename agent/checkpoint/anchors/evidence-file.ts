@@ -18,6 +18,8 @@ export interface AnchoredCheckpoint {
   /** Anchors that were asked for, when it was published. */
   readonly quorum: number;
   readonly evidence: readonly AnchorEvidence[];
+  /** Of the note in its file, from 1. */
+  readonly line: number;
 }
 
 export interface EvidenceFile {
@@ -81,7 +83,8 @@ export async function readEvidence(
   above?: bigint,
 ): Promise<readonly AnchoredCheckpoint[]> {
   const path = evidencePath(dir, incarnation);
-  const found = new Map<string, { head: Head; evidence: AnchorEvidence[] }>();
+  const found = new Map<string, { head: Head; line: number; evidence: AnchorEvidence[] }>();
+  let at = 0;
   let reached: bigint | null = null;
   const isWanted = (size: bigint): boolean =>
     above === undefined || (size > above && (reached === null || size <= reached));
@@ -90,12 +93,14 @@ export async function readEvidence(
   try {
     for await (const lines of readLines(file, 0, await file.size()))
       for (const { bytes, whole } of lines) {
+        at += 1;
         // A time-stamp is 5 KB of it, and most are of other checkpoints.
         const [, stated] = SIZE.exec(bytes.toString('latin1', 0, SIZE_END)) ?? [];
         if (stated !== undefined && !isWanted(BigInt(stated))) continue;
         const line = whole ? parseLine(bytes.toString('utf8')) : null;
         if (line === null) continue;
-        const known = found.get(line.size) ?? (line.head && { head: line.head, evidence: [] });
+        const known =
+          found.get(line.size) ?? (line.head && { head: line.head, line: at, evidence: [] });
         if (known === null) continue;
         known.evidence.push(line.evidence);
         found.set(line.size, known);
@@ -107,9 +112,10 @@ export async function readEvidence(
     await file.close();
   }
   const chosen = [...found].filter(([size]) => isWanted(BigInt(size)));
-  return chosen.map(([size, { head, evidence }]) => ({
+  return chosen.map(([size, { head, line, evidence }]) => ({
     size: BigInt(size),
     ...head,
+    line,
     // Of an anchor that was asked twice the first answer counts: its time is the earlier one.
     evidence: evidence.filter(
       ({ anchor }, at) => evidence.findIndex((one) => one.anchor === anchor) === at,
