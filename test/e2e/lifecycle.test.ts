@@ -3,7 +3,12 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { freePort } from '../../bench/processes.ts';
-import { runCli, startAgentProcess } from '../support/agent-process.ts';
+import {
+  runCli,
+  startAgentProcess,
+  type AgentProcess,
+  type AgentProcessOptions,
+} from '../support/agent-process.ts';
 import { startGoodClient } from '../support/good-client.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { expectEachOnce, readRecords } from '../support/outcome.ts';
@@ -13,8 +18,12 @@ import { isAlive, processesOn, signalAgent } from '../support/processes.ts';
 /** Servers start in every test, and the machine may be busy. */
 const SHUTDOWN_MS_MAX = 10_000;
 
+/** How a process ends is what this is about. */
+const start = (options: AgentProcessOptions = {}): Promise<AgentProcess> =>
+  startAgentProcess({ ...options, isAlone: true });
+
 test('Ctrl-C under load drains and ends within 10 s with exit code 0, the database included; the next start goes on in the same streams', async () => {
-  await using agent = await startAgentProcess();
+  await using agent = await start();
   await agent.delivered();
   const client = await startGoodClient(agent, { inFlight: 64 });
   await client.reached(500);
@@ -40,7 +49,7 @@ test('Ctrl-C under load drains and ends within 10 s with exit code 0, the databa
 
 test('what was acked before a stop in order is with every sink when it ends', async () => {
   // The drain has what time it needs, on a slow machine as well.
-  await using agent = await startAgentProcess({ shutdownTimeoutMs: 120_000 });
+  await using agent = await start({ shutdownTimeoutMs: 120_000 });
   await agent.delivered();
   const client = await startGoodClient(agent, { inFlight: 256 });
   await client.reached(2000);
@@ -55,8 +64,8 @@ test('what was acked before a stop in order is with every sink when it ends', as
 });
 
 test('two agents run side by side, each with its own directory, ports and database', async () => {
-  await using one = await startAgentProcess();
-  await using other = await startAgentProcess();
+  await using one = await start();
+  await using other = await start();
   const clients = await Promise.all([one, other].map((agent) => startGoodClient(agent)));
   for (const client of clients) await client.reached(50);
   const [first, second] = await Promise.all(clients.map((client) => client.stop()));
@@ -67,7 +76,7 @@ test('two agents run side by side, each with its own directory, ports and databa
 });
 
 test('a second agent on the same directory refuses, says who holds it, and disturbs nothing', async () => {
-  await using agent = await startAgentProcess({ exporters: FILE_ONLY });
+  await using agent = await start({ exporters: FILE_ONLY });
   const client = await startGoodClient(agent);
   const second = await runCli(['agent', '--config', agent.configFile]);
   expect(second.code).toBe(2);
@@ -79,7 +88,7 @@ test('a second agent on the same directory refuses, says who holds it, and distu
 });
 
 test('an agent whose port is taken says which, and leaves nothing running, no database either', async () => {
-  await using agent = await startAgentProcess({ exporters: FILE_ONLY });
+  await using agent = await start({ exporters: FILE_ONLY });
   await using temp = await makeTempDir();
   const config = JSON.parse(await readFile(agent.configFile, 'utf8')) as Record<string, unknown>;
   const service = config['service'] as { readonly pipelines: { readonly audit: object } };
@@ -107,7 +116,7 @@ test('SIGTERM while every sink is down ends within 10 s, and nothing is lost', a
   const port = await freePort();
   await using temp = await makeTempDir();
   await writeFile(join(temp.path, 'siem'), 'a file where the folder should be');
-  await using agent = await startAgentProcess({
+  await using agent = await start({
     dir: temp.path,
     exporters: {
       postgresql: { embedded: false, url: `postgresql://nobody:none@127.0.0.1:${port}/none` },
@@ -125,7 +134,7 @@ test('SIGTERM while every sink is down ends within 10 s, and nothing is lost', a
 });
 
 test('SIGTERM while the database hangs ends within 10 s, and the database is gone as well', async () => {
-  await using agent = await startAgentProcess();
+  await using agent = await start();
   await agent.delivered();
   const database = (await processesOn(agent.dir)).filter(({ name }) => name.includes('postgres'));
   const hanging = database.filter(({ name }) => / -D |sealtrail_writer/.test(name));
@@ -142,7 +151,7 @@ test('SIGTERM while the database hangs ends within 10 s, and the database is gon
 });
 
 test('a second Ctrl-C ends it at once, and nothing that was acked is lost', async () => {
-  await using agent = await startAgentProcess();
+  await using agent = await start();
   await agent.delivered();
   const client = await startGoodClient(agent, { inFlight: 64 });
   await client.reached(300);
@@ -159,7 +168,7 @@ test('a second Ctrl-C ends it at once, and nothing that was acked is lost', asyn
 });
 
 test('an agent whose output nobody reads any more goes on, and stops in order', async () => {
-  await using agent = await startAgentProcess({ exporters: FILE_ONLY });
+  await using agent = await start({ exporters: FILE_ONLY });
   agent.stopReading();
   const client = await startGoodClient(agent);
   // A client that is cut off is worth a line in the log.

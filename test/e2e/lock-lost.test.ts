@@ -7,6 +7,7 @@ import { startAgentProcess } from '../support/agent-process.ts';
 
 test('a lost lock ends the agent with 1, and from then on it writes nothing to the ledger', async () => {
   await using agent = await startAgentProcess({
+    isAlone: true,
     exporters: { 'file/ecs': { path: 'siem/ecs.ndjson', format: 'ecs' } },
   });
   const ledger = join(agent.dir, 'ledger');

@@ -20,6 +20,7 @@ test('a SIEM a hundred times too slow costs disk: memory stays flat, acks and ot
   await using siem = await startElasticsearch();
   const elasticsearch = { endpoints: [siem.url], batch_records_max: SLOW.batch_records_max };
   await using agent = await startAgentProcess({
+    isAlone: true,
     exporters: { elasticsearch, 'file/ecs': { path: 'siem/ecs.ndjson', format: 'ecs' } },
     config: { ledger: { segment_bytes: 4 * MIB, batch_bytes_max: MIB } },
   });

@@ -1,8 +1,8 @@
 /**
- * The real agent, as a process of its own (dist/, which `npm test` builds first), in a data directory
- * of its own on free ports. Stopped, killed and started again by pid.
+ * The real agent (dist/, which `npm test` builds first) in another process, with a data directory of its own on free
+ * ports. Stopped, killed and started again by pid.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -14,6 +14,7 @@ import type { AgentStatus } from '../../agent/status-ports.ts';
 import { freePort } from '../../bench/processes.ts';
 import { stopOrphanedPostgres } from '../../store/embedded.ts';
 import { until } from './agent-peer.ts';
+import { runAlone, runHosted, type AgentProgram } from './agent-program.ts';
 import { seedCluster } from './cluster-template.ts';
 import { findForbiddenIn } from './deny-list.ts';
 
@@ -34,6 +35,8 @@ export interface AgentProcessOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Put before the agent's own command line: `['strace', …]`. */
   readonly wrapper?: readonly string[];
+  /** In a process that runs this agent alone and ends with it; default: only with `wrapper` or `env`. */
+  readonly isAlone?: boolean;
 }
 
 export interface AgentProcess extends AsyncDisposable {
@@ -122,45 +125,35 @@ function createProcess(
   ports: { otlpPort: number; adminPort: number },
   options: AgentProcessOptions,
 ): AgentProcess {
-  let child: ChildProcess | null = null;
+  let program: AgentProgram | null = null;
   let output = '';
 
   async function start(): Promise<void> {
-    const [command = '', ...args] = [
-      ...(options.wrapper ?? []),
-      process.execPath,
-      CLI,
-      'agent',
-      '--config',
-      configFile,
-    ];
-    const started = spawn(command, args, {
-      env: { ...process.env, SEALTRAIL_REDACTION_KEY: undefined, ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    child = started;
     const from = output.length;
-    for (const stream of [started.stdout, started.stderr])
-      stream?.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
+    const running = {
+      env: { ...process.env, SEALTRAIL_REDACTION_KEY: undefined, ...options.env },
+      onOutput: (text: string) => void (output += text),
+    };
+    const { wrapper, isAlone = wrapper !== undefined || options.env !== undefined } = options;
+    const command = [...(wrapper ?? []), process.execPath, CLI, 'agent', '--config', configFile];
+    const started = isAlone ? runAlone(command, running) : runHosted(configFile, running);
+    program = started;
     // Not expect.poll: this runs in beforeAll as well, where vitest forbids it.
     const isReady = (): boolean => {
-      if (started.exitCode !== null || started.signalCode !== null)
-        throw new Error(`the agent ended:\n${output.slice(from)}`);
+      if (started.code() !== undefined) throw new Error(`the agent ended:\n${output.slice(from)}`);
       return output.slice(from).includes('is ready');
     };
     await until(isReady, () => `the agent to be ready:\n${output.slice(from)}`, 120_000);
   }
 
   async function end(signal?: NodeJS.Signals): Promise<number | null> {
-    const ending = child;
+    const ending = program;
     if (ending === null) return null;
-    if (signal !== undefined) child = null;
-    if (ending.exitCode === null && ending.signalCode === null) {
-      const exited = once(ending, 'exit');
-      if (signal !== undefined) ending.kill(signal);
-      await exited;
+    if (signal !== undefined) {
+      program = null;
+      ending.signal(signal);
     }
-    return ending.exitCode;
+    return ending.ended;
   }
 
   const status = async (): Promise<AgentStatus> =>
@@ -173,11 +166,8 @@ function createProcess(
     otlpUrl: `http://127.0.0.1:${ports.otlpPort}`,
     adminUrl: `http://127.0.0.1:${ports.adminPort}`,
     output: () => output,
-    pid: () => child?.pid ?? 0,
-    stopReading: () => {
-      child?.stdout?.destroy();
-      child?.stderr?.destroy();
-    },
+    pid: () => program?.pid ?? 0,
+    stopReading: () => program?.stopReading(),
     redactionKey: async () => (await readFile(join(dir, 'keys/redaction.key'), 'utf8')).trim(),
     status,
     delivered: (timeoutMs = 120_000) =>
