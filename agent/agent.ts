@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createRedactor, type Redactor } from '../redaction/redaction.ts';
 import type { Config } from '../schemas/config.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
+import { carryAccessLog } from './access-carrying.ts';
 import { askAnchors } from './anchor-question.ts';
 import type { Agent, AgentOptions } from './agent-interface.ts';
 import { openLedger, type OpenedLedger } from './append/open.ts';
@@ -88,6 +89,7 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
   const receivers = await receive(base, ledger.value);
   if (!receivers.ok) return receivers;
   keepLedgerShort(base, ledger.value, delivery.value);
+  carryAccessLog(base, ledger.value);
   const reload = reloadOf(base, ledger.value, delivery.value, receivers.value);
   const admin = await administer(base, ledger.value, delivery.value, reload, keyPorts);
   if (!admin.ok) return admin;
