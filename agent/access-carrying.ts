@@ -82,7 +82,10 @@ export function createKeeper(
     sensitiveKeys: config.processors.redaction.sensitive_keys,
   });
   return async (accesses) => {
-    const known = new Set(append.status().streams.map(({ tenant }) => tenant));
+    const known = new Set([
+      ...config.tenants.map(({ id }) => id),
+      ...append.status().streams.map(({ tenant }) => tenant),
+    ]);
     const events = accesses.map((access) => {
       // Whoever guesses names must not make streams of them.
       const tenant = known.has(access.tenant) ? access.tenant : AGENT_TENANT;

@@ -2,6 +2,7 @@
  * Reading the trail is itself on record: who asks what is filed before it is answered, by the database,
  * under the login that no client can choose (store/migrations/0009_access_log.sql).
  */
+import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
 import { codeOf, err, messageOf, ok, type Result } from '../schemas/result.ts';
 import type { Asked, AskError } from './answer.ts';
@@ -9,7 +10,7 @@ import type { Asked, AskError } from './answer.ts';
 const NOTE = 'SELECT audit.note_access($1, $2, $3, $4, $5) AS allowed';
 
 /**
- * Files a question, in a transaction of its own: the client MUST NOT be in one. Only ok may be answered;
+ * Files a question, in a transaction of its own: the client MUST NOT be in one, and MUST pipeline. Only ok may be answered;
  * what is refused is on file as well.
  */
 export async function noteAccess(
@@ -17,10 +18,13 @@ export async function noteAccess(
   asked: Asked,
 ): Promise<Result<void, AskError>> {
   const { question, tenant, since, until, timeZone, parameters } = asked;
-  const said = JSON.stringify({ ...parameters, time_zone: timeZone });
+  const said = JSON.stringify(shorten({ ...parameters, time_zone: timeZone }));
   try {
-    const { rows } = await client.query<{ allowed: boolean | null }>(NOTE, [
-      ...[question, tenant, since, until, said],
+    // Sent together, so that nothing of others comes in between; a session may be read-only by default.
+    const [, { rows }] = await Promise.all([
+      client.query('BEGIN READ WRITE'),
+      client.query<{ allowed: boolean | null }>(NOTE, [question, tenant, since, until, said]),
+      client.query('COMMIT'),
     ]);
     const allowed = rows[0]?.allowed;
     if (allowed === true) return ok(undefined);
@@ -30,6 +34,24 @@ export async function noteAccess(
     return err(describe(error));
   }
 }
+
+const BYTES_MAX = 4_000;
+const VALUE_SHOWN = 200;
+
+/** The log takes no more than it can bear: a long value is its beginning and its digest. */
+function shorten(parameters: Asked['parameters']): Asked['parameters'] {
+  if (Buffer.byteLength(JSON.stringify(parameters)) <= BYTES_MAX) return parameters;
+  const cut = ([name, value]: [string, string]): [string, string] => [
+    name,
+    value.length <= VALUE_SHOWN ? value : `${value.slice(0, VALUE_SHOWN)}… ${digestOf(value)}`,
+  ];
+  const shown = Object.fromEntries(Object.entries(parameters).map(cut));
+  const isShort = Buffer.byteLength(JSON.stringify(shown)) <= BYTES_MAX;
+  return isShort ? shown : { all: digestOf(JSON.stringify(parameters)) };
+}
+
+const digestOf = (text: string): string =>
+  `sha256:${createHash('sha256').update(text).digest('hex')}`;
 
 /** The same whether there is such a tenant or not. */
 const forbidden = (tenant: string): string =>

@@ -7,6 +7,7 @@ import { err, ok, type Result } from '../schemas/result.ts';
 import type { TlsClientConfig } from '../schemas/exporter-config.ts';
 import { createConnection, type DatabaseAddress } from '../store/connection.ts';
 import { classifyDatabaseError } from '../store/database-error.ts';
+import { noteAccess } from './access.ts';
 import type { AnswerPage, AnswerRow, Asked, AskError, Column, Statement } from './answer.ts';
 import { CATALOGUE } from './catalogue.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
@@ -18,6 +19,8 @@ export interface AuditorOptions {
   /** Connection URL of an auditor's login. */
   readonly url: DatabaseAddress;
   readonly tls?: TlsClientConfig;
+  /** Who asks, and with what, for the record of who read the trail; default `sealtrail auditor`. */
+  readonly application?: string;
 }
 
 export interface PageOptions {
@@ -79,6 +82,12 @@ export function createAuditor(options: AuditorOptions): Auditor {
     }
   }
 
+  /** On record before it is answered; a page is as much of a question as the first one. */
+  async function note(asked: Asked): Promise<Result<void, AskError>> {
+    const noted = await run((client) => noteAccess(client, asked));
+    return noted.ok ? noted.value : noted;
+  }
+
   return {
     catalogue: CATALOGUE,
     tenants: () => run(readTenants),
@@ -92,23 +101,17 @@ export function createAuditor(options: AuditorOptions): Auditor {
       if (cursor !== undefined && after === null)
         return invalid('cursor', 'is of no page of this question; ask again without it');
       const statement = toStatement(question.build(resolved, { after, limit: limit + 1 }));
-      // Pipelined: to know what the login may see takes no round trip of its own.
-      const answered = await run((client) =>
-        Promise.all([readTenants(client), readRaw(client, statement)]),
-      );
-      if (!answered.ok) return answered;
-      const [tenants, raw] = answered.value;
-      const refused = refusal(resolved.tenant, tenants);
-      return refused ?? ok(pageOf(question, resolved, statement, raw, limit));
+      const noted = await note(asked);
+      if (!noted.ok) return noted;
+      const raw = await run((client) => readRaw(client, statement));
+      return raw.ok ? ok(pageOf(question, resolved, statement, raw.value, limit)) : raw;
     },
     stream: async (asked) => {
       const found = resolveAsked(asked);
       if (!found.ok) return found;
       const { question, resolved } = found.value;
-      const tenants = await run(readTenants);
-      if (!tenants.ok) return tenants;
-      const refused = refusal(resolved.tenant, tenants.value);
-      if (refused !== null) return refused;
+      const noted = await note(asked);
+      if (!noted.ok) return noted;
       const statement = toStatement(question.build(resolved, { after: null, limit: null }));
       const batches = readAll(options, statement, (row) => readRow(question, resolved, row));
       return ok({ columns: question.columns, statement, batches });
@@ -118,7 +121,7 @@ export function createAuditor(options: AuditorOptions): Auditor {
 }
 
 function openConnection(
-  { url, tls }: AuditorOptions,
+  { url, tls, application = 'sealtrail auditor' }: AuditorOptions,
   timeoutMs: number,
 ): ReturnType<typeof createConnection> {
   const ready = new WeakSet<ClientBase>();
@@ -126,7 +129,7 @@ function openConnection(
     url,
     ...(tls === undefined ? {} : { tls }),
     timeoutMs,
-    applicationName: 'sealtrail auditor',
+    applicationName: application,
   });
   return {
     client: async () => {
@@ -155,17 +158,6 @@ async function readRaw(client: ClientBase, statement: Statement): Promise<readon
     rowMode: 'array',
   });
   return rows;
-}
-
-/** Of other tenants nothing is said, not even whether there are such. */
-function refusal(
-  tenant: string,
-  tenants: readonly string[],
-): { ok: false; error: AskError } | null {
-  if (tenants.includes(tenant)) return null;
-  const sees = tenants.length === 0 ? 'no tenant' : `only ${tenants.join(', ')}`;
-  const message = `this login may not see tenant ${tenant}: it sees ${sees}`;
-  return err({ kind: 'forbidden', parameter: 'tenant', message });
 }
 
 function invalid(parameter: string, message: string): { ok: false; error: AskError } {

@@ -9,6 +9,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) 
   prove: async () => (await import('./prove.ts')).addProveCommand,
   check: async () => (await import('./check.ts')).addCheckCommand,
   auditor: async () => (await import('./auditor.ts')).addAuditorCommand,
+  evidence: async () => (await import('./evidence.ts')).addEvidenceCommand,
   hold: async () => (await import('./hold.ts')).addHoldCommand,
   retention: async () => (await import('./retention.ts')).addRetentionCommand,
   keys: async () => (await import('./keys.ts')).addKeysCommand,

@@ -16,8 +16,8 @@ export interface Auditor {
 
 /** The group that every auditor is in. */
 export const AUDITOR_GROUP = 'sealtrail_auditor';
-/** So many sessions a login may have at once; a tool needs two. */
-const CONNECTIONS_MAX = 8;
+/** So many sessions a login may have at once; a page that several tabs are open on needs some. */
+const CONNECTIONS_MAX = 16;
 
 /** Why this can be no auditor's login, or null. */
 export function findLoginFault(login: string): string | null {

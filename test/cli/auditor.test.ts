@@ -52,7 +52,7 @@ afterAll(() => trail[Symbol.asyncDispose]());
 async function connectAs(login: string): Promise<pg.Client> {
   const url = new URL(await trail.agent.databaseUrl('auditor'));
   [url.username, url.password] = [login, PASSWORD];
-  const client = new pg.Client(url.href);
+  const client = new pg.Client({ connectionString: url.href, pipeline: true });
   client.on('error', () => undefined);
   await client.connect();
   return client;

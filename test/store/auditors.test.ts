@@ -226,13 +226,17 @@ describe('what is asked', () => {
 
   test('what is no question is refused in words', async () => {
     const alice = await boundary.connect('alice');
-    for (const wrong of [
-      { question: 'Drop table' },
-      { tenant: 'a b' },
-      { since: 'yesterday-ish' },
-      { parameters: { a: 'x'.repeat(5000) } },
-    ])
+    for (const wrong of [{ question: 'Drop table' }, { tenant: 'a b' }, { since: 'yesterday-ish' }])
       expect(await noteAccess(alice, asked(wrong))).toMatchObject({ error: { kind: 'invalid' } });
+    const long = `SELECT audit.note_access('a', 'acme', NULL, NULL, jsonb_build_object('a', repeat('x', 5000)))`;
+    await expect(alice.query(long)).rejects.toThrow(/no question/);
+    // A tool asks with long lists of ids: the log has their beginning, and the digest of the whole.
+    expect(await noteAccess(alice, asked({ parameters: { ids: 'i'.repeat(8000) } }))).toMatchObject(
+      { ok: true },
+    );
+    expect((await filed()).rows).toMatchObject([
+      { parameters: { ids: expect.stringMatching(/^i{200}… sha256:[0-9a-f]{64}$/) } },
+    ]);
     expect(await noteAccess(alice, asked())).toMatchObject({ ok: true });
   });
 
@@ -247,8 +251,7 @@ describe('what is asked', () => {
     await carry(writer);
     const alice = await boundary.connect('alice');
     const late = await boundary.connect('alice');
-    await late.query('BEGIN');
-    await noteAccess(late, asked({ question: 'late' }));
+    await late.query(`BEGIN; SELECT audit.note_access('late', 'acme', '2026-11-01Z', NULL, '{}')`);
     await noteAccess(alice, asked({ question: 'early' }));
     expect((await carry(writer)).map(({ question }) => question)).toEqual(['early']);
     await late.query('COMMIT');

@@ -37,7 +37,7 @@ export async function openBoundary(kind: 'embedded' | 'postgresql 15'): Promise<
   const server = await (kind === 'embedded' ? startEmbedded() : startOld());
   const clients: pg.Client[] = [];
   const connect = async (login: string): Promise<pg.Client> => {
-    const client = new pg.Client(server.url(login));
+    const client = new pg.Client({ connectionString: server.url(login), pipeline: true });
     client.on('error', () => undefined);
     await client.connect();
     clients.push(client);
