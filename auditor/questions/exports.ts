@@ -2,7 +2,7 @@
 import { sql } from '../sql.ts';
 import { COMMON, ROWS } from './columns.ts';
 import type { Question } from './question.ts';
-import { recordQuestion, recordsWhere } from './records.ts';
+import { recordQuestion, recordsFiltered } from './records.ts';
 
 export const exportsOverRows: Question = recordQuestion({
   id: 'exports-over-rows',
@@ -28,12 +28,11 @@ export const exportsOverRows: Question = recordQuestion({
   ],
   columns: [...COMMON, ROWS],
   build: (question, page) =>
-    // As number or, beyond 2^53, as text. The look at the text spares parsing an event without one.
-    recordsWhere(
-      question,
-      page,
-      sql`r.action = ${question.text('action')} AND strpos(r.event_bytes, '"row_count":') > 0
-  AND CASE WHEN r.payload -> 'metadata' ->> 'row_count' ~ '^[0-9]{1,30}([.][0-9]{1,30})?$'
-    THEN (r.payload -> 'metadata' ->> 'row_count')::numeric > ${question.number('rows')}::float8::numeric ELSE false END`,
-    ),
+    recordsFiltered(question, page, {
+      // The look at the text spares parsing an event without one.
+      condition: sql`r.action = ${question.text('action')} AND strpos(r.event_bytes, '"row_count":') > 0`,
+      // A number or, beyond 2^53, a text.
+      filter: sql`CASE WHEN r.metadata ->> 'row_count' ~ '^[0-9]{1,30}([.][0-9]{1,30})?$'
+  THEN (r.metadata ->> 'row_count')::numeric > ${question.number('rows')}::float8::numeric ELSE false END`,
+    }),
 });

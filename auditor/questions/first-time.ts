@@ -3,7 +3,7 @@ import { NOTHING, sql } from '../sql.ts';
 import { COMMON } from './columns.ts';
 import { ACTOR } from './parameters.ts';
 import type { Question } from './question.ts';
-import { recordQuestion, recordsWhere } from './records.ts';
+import { recordQuestion, recordsFiltered } from './records.ts';
 
 export const firstTimeAccess: Question = recordQuestion({
   id: 'first-time-access',
@@ -34,17 +34,15 @@ export const firstTimeAccess: Question = recordQuestion({
     const actor = question.text('actor');
     const record =
       question.text('of') === 'kind' ? NOTHING : sql`AND p.resource_id = r.resource_id`;
-    return recordsWhere(
-      question,
-      page,
-      sql`r.actor_id = ${actor}
-  AND (SELECT true FROM audit.records p
+    return recordsFiltered(question, page, {
+      condition: sql`r.actor_id = ${actor}`,
+      filter: sql`(SELECT true FROM audit.records p
     WHERE p.tenant_id = r.tenant_id AND NOT p.duplicate AND p.actor_id = ${actor}
       AND p.resource_type = r.resource_type ${record}
       AND p.occurred_at >= r.occurred_at - ${question.number('days')}::float8 * interval '24 hours'
       AND p.occurred_at <= r.occurred_at
       AND (p.occurred_at, p.stream_id, p.seq) < (r.occurred_at, r.stream_id, r.seq)
     LIMIT 1) IS NULL`,
-    );
+    });
   },
 });

@@ -36,12 +36,19 @@ export const producerGaps: Question = recordQuestion({
   SELECT n.*, lag(n.number) OVER (PARTITION BY n.producer ORDER BY n.number, n.stream_id, n.seq) AS before
   FROM numbers n
 )
-SELECT ${SELECT}, gap.producer, (gap.before + 1)::text, (gap.number - gap.refused - 1)::text
+SELECT ${SELECT}, r.producer, (r.before + 1)::text, (r.number - r.refused - 1)::text
 FROM (
-  SELECT * FROM steps WHERE tenant_id = ${tenant} AND number > before + 1 + refused
-) gap
-JOIN audit.records r ON r.stream_id = gap.stream_id AND r.seq = gap.seq AND r.occurred_at = gap.occurred_at
-WHERE true ${behind(page)}
+  SELECT gap.*, whole.event_id, whole.event_bytes, whole.prev_hash, whole.this_hash
+  FROM (
+    SELECT * FROM steps r WHERE tenant_id = ${tenant} AND number > before + 1 + refused ${behind(page)}
+    ORDER BY ${ORDER}
+    ${limitOf(page)} OFFSET 0
+  ) gap
+  CROSS JOIN LATERAL (
+    SELECT w.event_id, w.event_bytes, w.prev_hash, w.this_hash FROM audit.records w
+    WHERE w.stream_id = gap.stream_id AND w.seq = gap.seq AND w.occurred_at = gap.occurred_at
+    OFFSET 0) whole
+) r
 ORDER BY ${ORDER}
 ${limitOf(page)}`;
   },

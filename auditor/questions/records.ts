@@ -47,7 +47,7 @@ export function limitOf({ limit }: Page): Sql {
   return limit === null ? NOTHING : sql`LIMIT ${limit}::int8`;
 }
 
-/** All records of the range for which a condition holds. */
+/** All records of the range for which a condition holds that an index knows. */
 export function recordsWhere(question: Resolved, page: Page, condition: Sql): Sql {
   return sql`SELECT ${SELECT}
 FROM audit.records r
@@ -57,6 +57,34 @@ WHERE ${inRange(question, page)}
 ORDER BY ${ORDER}
 ${limitOf(page)}`;
 }
+
+/**
+ * The same, and of these for which `filter` holds, that no index knows. Apart, since it is dear: the records are put in
+ * order first and then looked at one by one, up to the last one of the page. OFFSET 0 keeps the two apart.
+ */
+export function recordsFiltered(
+  question: Resolved,
+  page: Page,
+  { condition, filter }: { readonly condition: Sql; readonly filter: Sql },
+): Sql {
+  return sql`SELECT ${SELECT}
+FROM (
+  SELECT ${RAW}
+  FROM audit.records r
+  WHERE ${inRange(question, page)}
+    AND ${condition}
+    ${behind(page)}
+  ORDER BY ${ORDER}
+  OFFSET 0
+) r
+WHERE ${filter}
+ORDER BY ${ORDER}
+${limitOf(page)}`;
+}
+
+/** Of a record what filters and SELECT need; `metadata` is parsed once. */
+export const RAW: Sql = sql`r.occurred_at, r.stream_id, r.seq, r.tenant_id, r.event_id, r.actor_id, r.on_behalf_of_id,
+    r.resource_type, r.resource_id, r.event_bytes, r.prev_hash, r.this_hash, r.payload -> 'metadata' AS metadata`;
 
 interface RecordQuestion {
   readonly id: string;
