@@ -8,11 +8,12 @@ import { createRedactor, type Redactor } from '../redaction/redaction.ts';
 import { canonicalEvent } from '../schemas/canonical-event.ts';
 import { canonicalize } from '../schemas/canonical.ts';
 import { checkEvent } from '../schemas/event-check.ts';
+import type { Config } from '../schemas/config.ts';
 import type { AuditEvent, Json } from '../schemas/event.ts';
 import { messageOf, ok } from '../schemas/result.ts';
 import { ulidOf } from '../schemas/ulid.ts';
 import { carryAccesses, type Access } from '../store/access-log.ts';
-import { createConnection } from '../store/connection.ts';
+import { createConnection, type Connection } from '../store/connection.ts';
 import { embeddedAddress, embeddedHome } from '../store/embedded-address.ts';
 import { AGENT_RETENTION_CLASS, AGENT_TENANT, describeAgentEvent } from './append/agent-event.ts';
 import type { OpenedLedger } from './append/open.ts';
@@ -26,18 +27,24 @@ const BATCH_MAX = 256;
 const FAULTS_TOLD = 10;
 const NOT_YET = 'who read the trail stands in the store, and cannot be carried into the trail';
 
-/** Begins to look, where there is a store of record; it stops before the ledger is closed. */
-export function carryAccessLog(base: Base, ledger: OpenedLedger, lookMs: number = LOOK_MS): void {
-  const { config, log, stops } = base;
-  const store = config.exporters.find((exporter) => exporter.type === 'postgresql');
-  if (store?.type !== 'postgresql') return;
-  const connection = createConnection({
-    url: store.embedded
-      ? embeddedAddress(embeddedHome(config.data_dir), 'writer')
-      : (store.url ?? ''),
+/** Where the store of record is, as its writer; null: the configuration has none. */
+function connect({ data_dir: dataDir, exporters }: Config): Connection | null {
+  const store = exporters.find((exporter) => exporter.type === 'postgresql');
+  if (store?.type !== 'postgresql') return null;
+  return createConnection({
+    url: store.embedded ? embeddedAddress(embeddedHome(dataDir), 'writer') : (store.url ?? ''),
     ...(store.tls === undefined ? {} : { tls: store.tls }),
     applicationName: 'sealtrail access log',
   });
+}
+
+/**
+ * Begins to look, where there is a store of record; it stops before the ledger is closed. What comes back
+ * takes up a configuration that was read again.
+ */
+export function carryAccessLog(base: Base, ledger: OpenedLedger): (config: Config) => void {
+  const { log, stops } = base;
+  let connection = connect(base.config);
   const keep = createKeeper(base, ledger);
   let timer: NodeJS.Timeout | undefined;
   let looking: Promise<void> = Promise.resolve();
@@ -45,12 +52,13 @@ export function carryAccessLog(base: Base, ledger: OpenedLedger, lookMs: number 
   let faults = 0;
 
   async function look(): Promise<void> {
+    if (connection === null) return;
     try {
       const client = await connection.client();
       while (!isStopped && (await carryAccesses(client, BATCH_MAX, keep)) === BATCH_MAX);
       faults = 0;
     } catch (error) {
-      connection.drop();
+      connection?.drop();
       // The rows stay in the store. Said once, and late: a store takes its time to start and to be migrated.
       faults += 1;
       if (!isStopped && faults === FAULTS_TOLD)
@@ -60,16 +68,20 @@ export function carryAccessLog(base: Base, ledger: OpenedLedger, lookMs: number 
 
   function again(): void {
     looking = look().then(() => {
-      if (!isStopped) timer = setTimeout(again, lookMs);
+      if (!isStopped) timer = setTimeout(again, LOOK_MS);
     });
   }
   again();
   stops.add('access log', async () => {
     isStopped = true;
     clearTimeout(timer);
-    connection.drop();
+    connection?.drop();
     await looking;
   });
+  return (config) => {
+    connection?.drop();
+    connection = connect(config);
+  };
 }
 
 /** Makes rows events and has them appended; rejects unless all of them are durable. */
