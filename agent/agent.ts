@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createRedactor, type Redactor } from '../redaction/redaction.ts';
 import type { Config } from '../schemas/config.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
+import { carryAccessLog } from './access-carrying.ts';
 import { askAnchors } from './anchor-question.ts';
 import type { Agent, AgentOptions } from './agent-interface.ts';
 import { openLedger, type OpenedLedger } from './append/open.ts';
@@ -88,7 +89,8 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
   const receivers = await receive(base, ledger.value);
   if (!receivers.ok) return receivers;
   keepLedgerShort(base, ledger.value, delivery.value);
-  const reload = reloadOf(base, ledger.value, delivery.value, receivers.value);
+  const changeStore = carryAccessLog(base, ledger.value);
+  const reload = reloadOf(base, ledger.value, delivery.value, receivers.value, changeStore);
   const admin = await administer(base, ledger.value, delivery.value, reload, keyPorts);
   if (!admin.ok) return admin;
 
@@ -192,12 +194,14 @@ function reloadOf(
   ledger: OpenedLedger,
   delivery: Delivery,
   receivers: Receivers,
+  changeStore: (config: Config) => void,
 ): Reload {
   return createReload({
     ...base,
     apply: async ({ config, vocabulary }, applied) => {
       if (applied.some((name) => name === 'vocabulary' || name.startsWith('exporters.')))
         await delivery.change({ exporters: config.exporters, vocabulary });
+      changeStore(config);
       receivers.change({ config, vocabulary, redactor: redactorOf(base.keys, config) });
       base.view.vocabularyFile = config.agent.vocabulary_file;
       base.onLogLevel?.(config.service.telemetry.log_level);

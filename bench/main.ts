@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { runDrain } from './drain.ts';
 import { runRecovery, runSlowSink, runSoak } from './endurance.ts';
 import { runIngest } from './ingest.ts';
+import { runInvestigate } from './investigate.ts';
 import { runMerkle } from './merkle.ts';
 import { runVerify } from './verify.ts';
 
@@ -14,9 +15,11 @@ const USAGE = `npm run bench -- NAME [--seconds N] [--json]
   slow-sink  memory and latency beside a sink that is a hundred times too slow
   recovery   time to a start over ledgers of several sizes
   merkle     what a leaf of the tree and a proof cost
+  investigate  the auditor's questions over ten million records (--records N)
   verify     a ledger verified, beside hashing and parsing the same bytes
   soak       the same load in windows of ten seconds: memory, open files, latency
 
+  --records N   of investigate (default 10,000,000; a gigabyte a million)
   --seconds N   length of each row (default 5)
   --json        print the rows as JSON, progress on standard error`;
 
@@ -24,6 +27,7 @@ async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     options: {
       seconds: { type: 'string', default: '5' },
+      records: { type: 'string', default: '10000000' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -48,6 +52,8 @@ async function main(): Promise<number> {
   else if (name === 'slow-sink') print(values.json, host, await runSlowSink(seconds, say));
   else if (name === 'recovery') print(values.json, host, await runRecovery(say));
   else if (name === 'merkle') print(values.json, host, await runMerkle(seconds, say));
+  else if (name === 'investigate')
+    print(values.json, host, await runInvestigate(Number(values.records), say));
   else if (name === 'verify') print(values.json, host, await runVerify(say));
   else if (name === 'soak') print(values.json, host, await runSoak(seconds, say));
   else {

@@ -14,7 +14,7 @@ import type { SealedEvent } from '../schemas/record.ts';
 import { messageOf } from '../schemas/result.ts';
 
 /** A key, and what it may sign. */
-interface ListedKey {
+export interface ListedKey {
   readonly vkey: string;
   /** `seen`: in the ledger, and nothing was ever replaced. */
   readonly state: 'seen' | 'current' | 'replaced' | 'revoked';
@@ -30,17 +30,28 @@ interface ListedKey {
 /** Prints them as a trust file, or as JSON; 0, or 2 when the data cannot be read. */
 export async function runList(dataDir: string, json: boolean): Promise<number> {
   try {
-    const keys = await createKeyFiles(nodeFilesystem, dataDir).readKeys();
-    const vkeys = keys === null ? await listSeen(join(dataDir, 'ledger')) : [];
-    if (json) {
-      const listed = keys === null ? vkeys.map(describeSeen) : describe(keys);
-      console.log(JSON.stringify({ number: keys?.number ?? null, keys: listed }, null, 2));
-    } else console.log(keys === null ? vkeys.join('\n') : formatTrust(keys));
+    if (json) console.log(JSON.stringify(await listKeys(dataDir), null, 2));
+    else {
+      const keys = await createKeyFiles(nodeFilesystem, dataDir).readKeys();
+      const text =
+        keys === null ? (await listSeen(join(dataDir, 'ledger'))).join('\n') : formatTrust(keys);
+      console.log(text);
+    }
     return 0;
   } catch (error) {
     console.error(`keys list: ${messageOf(error)}`);
     return 2;
   }
+}
+
+/** The keys with their windows, replaced and revoked ones too. */
+export async function listKeys(
+  dataDir: string,
+): Promise<{ readonly number: number | null; readonly keys: readonly ListedKey[] }> {
+  const keys = await createKeyFiles(nodeFilesystem, dataDir).readKeys();
+  const listed =
+    keys === null ? (await listSeen(join(dataDir, 'ledger'))).map(describeSeen) : describe(keys);
+  return { number: keys?.number ?? null, keys: listed };
 }
 
 function formatTrust({ windows, revoked }: Keys): string {

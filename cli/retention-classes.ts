@@ -1,8 +1,7 @@
 /** `sealtrail retention classes`: the classes of the configuration, held against those in force. */
 import { loadConfig } from '../agent/config.ts';
 import type { Config } from '../schemas/config.ts';
-import { err, ok, type Result } from '../schemas/result.ts';
-import type { DatabaseAddress } from '../store/connection.ts';
+import { ok } from '../schemas/result.ts';
 import {
   findChanges,
   readClasses,
@@ -10,7 +9,7 @@ import {
   type StoredClass,
 } from '../store/retention-policy.ts';
 import { formatFault } from './config-check.ts';
-import { recordOperation, storeAddress, withStore } from './store-access.ts';
+import { ownerAddress, recordOperation, withStore } from './store-access.ts';
 
 export interface ClassesOptions {
   readonly config: string;
@@ -45,14 +44,6 @@ export async function runClasses(options: ClassesOptions): Promise<number> {
   }
   print(config, changes.value, options);
   return changes.value.length === 0 || options.apply === true ? 0 : 1;
-}
-
-function ownerAddress(config: Config, url: string | undefined): Result<DatabaseAddress, string> {
-  const sink = config.exporters.find(({ type }) => type === 'postgresql');
-  if (url !== undefined || (sink?.type === 'postgresql' && sink.embedded))
-    return ok(storeAddress(config.data_dir, 'owner', url));
-  if (sink?.type === 'postgresql' && sink.owner_url !== undefined) return ok(sink.owner_url);
-  return err('name the owner of the store with --store, or as owner_url in the configuration');
 }
 
 function operationOf(classes: readonly StoredClass[], by: string): object {

@@ -2,6 +2,8 @@
 import { userInfo } from 'node:os';
 import type { ClientBase } from 'pg';
 import type { RecordedOperation } from '../agent/ports.ts';
+import type { Config } from '../schemas/config.ts';
+import type { TlsClientConfig } from '../schemas/exporter-config.ts';
 import { ok, messageOf, err, type Result } from '../schemas/result.ts';
 import { createConnection, type DatabaseAddress } from '../store/connection.ts';
 import { embeddedAddress, embeddedHome } from '../store/embedded-address.ts';
@@ -24,19 +26,33 @@ export function defaultBy(): string {
 /** Where the store is for a role; `url` is --store. */
 export function storeAddress(
   dataDir: string,
-  role: 'owner' | 'retention' | 'legal',
+  role: 'admin' | 'owner' | 'retention' | 'legal',
   url: string | undefined,
 ): DatabaseAddress {
   return url ?? embeddedAddress(embeddedHome(dataDir), role);
+}
+
+/** Where the owner of a configuration's store is; `url` is --store. */
+export function ownerAddress(
+  config: Config,
+  url: string | undefined,
+): Result<DatabaseAddress, string> {
+  const sink = config.exporters.find(({ type }) => type === 'postgresql');
+  if (url !== undefined || (sink?.type === 'postgresql' && sink.embedded))
+    return ok(storeAddress(config.data_dir, 'owner', url));
+  if (sink?.type === 'postgresql' && sink.owner_url !== undefined) return ok(sink.owner_url);
+  return err('name the owner of the store with --store, or as owner_url in the configuration');
 }
 
 /** Runs `body` with a connection; the error says what the database has against it. */
 export async function withStore<T>(
   url: DatabaseAddress,
   body: (client: ClientBase) => Promise<Result<T, string>>,
+  tls?: TlsClientConfig,
 ): Promise<Result<T, string>> {
   const connection = createConnection({
     url,
+    ...(tls === undefined ? {} : { tls }),
     timeoutMs: STATEMENT_TIMEOUT_MS,
     applicationName: 'sealtrail',
   });

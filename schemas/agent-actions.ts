@@ -36,6 +36,18 @@ const FACTS: Readonly<Record<AgentActionName, Facts>> = {
     ocsf: { class_uid: 6002, activity_id: 99 },
     ecs: STORAGE,
   },
+  'auditor.granted': {
+    description: 'A database login may see tenants of the trail; failure: the store refused.',
+    sensitivity: 'critical',
+    ocsf: { class_uid: 3005, activity_id: 1 },
+    ecs: { category: ['iam'], type: ['admin', 'change'] },
+  },
+  'auditor.revoked': {
+    description: 'A database login may see fewer tenants, or none; failure: the store refused.',
+    sensitivity: 'critical',
+    ocsf: { class_uid: 3005, activity_id: 2 },
+    ecs: { category: ['iam'], type: ['admin', 'change'] },
+  },
   'delivery.skipped': {
     description:
       'A best-effort sink did not get records: more waited for it than its bound allows.',
@@ -119,6 +131,19 @@ const FACTS: Readonly<Record<AgentActionName, Facts>> = {
     sensitivity: 'critical',
     ocsf: { class_uid: 6005, activity_id: 99 },
     ecs: { category: ['database'], type: ['change'] },
+  },
+  'trail.read': {
+    description: 'Somebody asked the trail a question that was answered; metadata says which.',
+    sensitivity: 'medium',
+    ocsf: { class_uid: 6005, activity_id: 4 },
+    ecs: { category: ['database'], type: ['access'] },
+  },
+  'trail.read_refused': {
+    description:
+      'Somebody asked about a tenant that is not theirs, or far too often; it was not answered.',
+    sensitivity: 'critical',
+    ocsf: { class_uid: 6005, activity_id: 4 },
+    ecs: { category: ['database'], type: ['access'] },
   },
 };
 

@@ -45,6 +45,8 @@ export const AGENT_ACTION_NAMES = [
   'agent.started',
   'agent.stopped',
   'audit.failure',
+  'auditor.granted',
+  'auditor.revoked',
   'delivery.skipped',
   'hold.lifted',
   'hold.placed',
@@ -58,6 +60,8 @@ export const AGENT_ACTION_NAMES = [
   'producer.gap',
   'retention.classes_set',
   'retention.purge',
+  'trail.read',
+  'trail.read_refused',
 ] as const;
 export type AgentActionName = (typeof AGENT_ACTION_NAMES)[number];
 

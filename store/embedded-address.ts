@@ -19,11 +19,8 @@ export function passwordFileOf(dir: string): string {
   return join(dirname(dir), 'keys', 'postgres-passwords.json');
 }
 
-/** The address of a role. Rejects with a plain Error while the server has never been up. */
-export function embeddedAddress(
-  dir: string,
-  role: Exclude<PasswordRole, 'admin'>,
-): DatabaseAddress {
+/** The address of a role; the agent never asks for `admin`, the superuser. Rejects with a plain Error while the server has never been up. */
+export function embeddedAddress(dir: string, role: PasswordRole): DatabaseAddress {
   return async () => {
     const port = await readPort(join(dir, 'port'));
     const { value } = await loadPasswords(passwordFileOf(dir));

@@ -9,6 +9,7 @@ import { AUDIT, OURS, RESOURCE } from '../../schemas/otel-audit.ts';
 import type { OtlpRecord } from '../../schemas/otlp.ts';
 import { refusal, type Refusal } from '../../schemas/refusal.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
+import { ulidOf } from '../../schemas/ulid.ts';
 import type { Vocabulary } from '../../schemas/vocabulary.ts';
 import {
   describeAbsent,
@@ -56,7 +57,6 @@ export type ForeignOrigin = Origin & {
 export type ForeignEvent = AuditEvent & { readonly origin: ForeignOrigin };
 
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
-const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
 /** Maps one record. Whether the event may enter is left to admission. */
 export function mapRecord(
@@ -182,11 +182,5 @@ function deriveEventId(recordId: string, tenant: string, timeMs: number): string
   if (ULID.test(recordId)) return recordId;
   // A tenant id holds no newline, so two pairs never make one text.
   const digest = createHash('sha256').update(`${tenant}\n${recordId}`).digest();
-  let bits = (BigInt(timeMs) << 80n) | BigInt(`0x${digest.subarray(0, 10).toString('hex')}`);
-  let id = '';
-  for (let digit = 0; digit < 26; digit++) {
-    id = (CROCKFORD[Number(bits & 31n)] ?? '') + id;
-    bits >>= 5n;
-  }
-  return id;
+  return ulidOf(timeMs, digest);
 }

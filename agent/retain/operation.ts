@@ -1,5 +1,6 @@
 /**
- * What an operator may have recorded about the trail itself: a hold, a purge, classes that were set. It
+ * What an operator may have recorded about the trail itself: a hold, a purge, classes that were set, an
+ * auditor's tenants. It
  * comes over the owner's admin socket. Pure.
  */
 import type { Actor, Json, Outcome } from '../../schemas/event.ts';
@@ -7,6 +8,8 @@ import { err, ok, type Result } from '../../schemas/result.ts';
 
 /** Actions that can be asked for; all others of the agent are its own to record. */
 const ACTIONS: readonly string[] = [
+  'auditor.granted',
+  'auditor.revoked',
   'hold.lifted',
   'hold.placed',
   'retention.classes_set',
