@@ -88,8 +88,8 @@ function checkNeighbours(
   fail: (text: string) => void,
 ): boolean {
   const sides = [
-    [before, from - 1, (at: string): boolean => at < since],
-    [after, to, (at: string): boolean => at >= until],
+    [before, from - 1, (at: number): boolean => at < Date.parse(since)],
+    [after, to, (at: number): boolean => at >= Date.parse(until)],
   ] as const;
   if (after === null && tree !== null && tree.size > to) {
     fail(`the record behind the range of ${stream} is not shown`);
@@ -107,7 +107,7 @@ function checkNeighbours(
       said?.chain.stream === stream &&
       said.chain.seq === seq &&
       list[seq - first] === record.this_hash;
-    if (!isRight || typeof received !== 'string' || !isOutside(received)) {
+    if (!isRight || typeof received !== 'string' || !isOutside(Date.parse(received))) {
       fail(`the neighbour seq ${seq} of ${stream} does not show that the range is whole`);
       return false;
     }

@@ -305,10 +305,22 @@ describe('a bundle that was changed', () => {
       forge({ [FILES.certificate]: text, [FILES.note]: signed, 'checkpoints/000.note': note }),
     );
     expect(result.verdict).toBe('cannot_tell');
-    const wrong = note.replace(/\+?[A-Za-z0-9]{8}=*\n$/, (end) =>
-      end.replace(/[A-Za-z0-9]/, (c) => (c === 'A' ? 'B' : 'A')),
+  });
+
+  test('a signature that the trusted key did not make', async () => {
+    const certificate = certificateOf(whole);
+    const note = certificate.streams[0]!.checkpoint!;
+    const at = note.length - 40;
+    const wrong = `${note.slice(0, at)}${note[at] === 'A' ? 'B' : 'A'}${note.slice(at + 1)}`;
+    const text = formatCertificate({
+      ...certificate,
+      streams: certificate.streams.map((one) => ({ ...one, checkpoint: wrong })),
+    });
+    const over = await writeCertificateNote(text, 'intact', '2026-11-26T12:00:00.000Z', null);
+    const result = check(
+      forge({ [FILES.certificate]: text, [FILES.note]: over, 'checkpoints/000.note': wrong }),
     );
-    expect(wrong).not.toBe(note);
+    expect(failedOf(result)).toEqual(['checkpoint']);
   });
 
   test('a note by a forger who uses the name of the auditor', async () => {
