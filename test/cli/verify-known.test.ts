@@ -49,7 +49,7 @@ test('with the keys of somebody else nothing can be told, and a note says why', 
   await writeFile(at('stranger.txt'), `${stranger.vkey}\n`);
   const { code, stdout } = await runCli(['verify', dir, '--trust', at('stranger.txt')]);
   expect(code).toBe(2);
-  expect(stdout).toMatch(/^NOTE +\d+ checkpoints have no signature that can be judged: /m);
+  expect(stdout).toMatch(/^NOTE +\d+ checkpoints are signed by no key that is trusted$/m);
 });
 
 test('what cannot be meant is refused with the remedy', async () => {
