@@ -8,6 +8,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) 
   verify: async () => (await import('./verify.ts')).addVerifyCommand,
   prove: async () => (await import('./prove.ts')).addProveCommand,
   check: async () => (await import('./check.ts')).addCheckCommand,
+  investigate: async () => (await import('./investigate.ts')).addInvestigateCommand,
   hold: async () => (await import('./hold.ts')).addHoldCommand,
   retention: async () => (await import('./retention.ts')).addRetentionCommand,
   keys: async () => (await import('./keys.ts')).addKeysCommand,
