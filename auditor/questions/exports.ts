@@ -1,0 +1,39 @@
+/** Exports by their size. */
+import { sql } from '../sql.ts';
+import { COMMON, ROWS } from './columns.ts';
+import type { Question } from './question.ts';
+import { recordQuestion, recordsWhere } from './records.ts';
+
+export const exportsOverRows: Question = recordQuestion({
+  id: 'exports-over-rows',
+  title: 'What left in bulk?',
+  help: 'Events of an action whose metadata.row_count is above a number.',
+  parameters: [
+    {
+      name: 'rows',
+      title: 'More than',
+      help: 'rows',
+      kind: 'number',
+      default: '1000',
+      example: '10000',
+    },
+    {
+      name: 'action',
+      title: 'Action',
+      help: 'what an export is called',
+      kind: 'text',
+      default: 'customer.export',
+      example: 'file.download',
+    },
+  ],
+  columns: [...COMMON, ROWS],
+  build: (question, page) =>
+    // As number or, beyond 2^53, as text. The look at the text spares parsing an event without one.
+    recordsWhere(
+      question,
+      page,
+      sql`r.action = ${question.text('action')} AND strpos(r.event_bytes, '"row_count":') > 0
+  AND CASE WHEN r.payload -> 'metadata' ->> 'row_count' ~ '^[0-9]{1,30}([.][0-9]{1,30})?$'
+    THEN (r.payload -> 'metadata' ->> 'row_count')::numeric > ${question.number('rows')}::float8::numeric ELSE false END`,
+    ),
+});

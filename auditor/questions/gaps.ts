@@ -1,0 +1,123 @@
+/** What is not there: numbers that a producer gave and no record has, and times without any record. */
+import { NOTHING, sql } from '../sql.ts';
+import { COMMON, column } from './columns.ts';
+import type { Question } from './question.ts';
+import { asKey, asTime, behind, limitOf, ORDER, recordQuestion, SELECT } from './records.ts';
+
+export const producerGaps: Question = recordQuestion({
+  id: 'producer-gaps',
+  title: 'Did an application lose events?',
+  help: 'Numbers between two records of one instance of the SDK that neither arrived nor were refused; the row is the record behind them. An instance numbers its events over all tenants: it takes a login that sees them all, others find the numbers of other tenants missing. Reads every record of the range.',
+  parameters: [],
+  columns: [
+    column('producer', 'Instance', (_event, _question, extra) => extra[0] ?? null),
+    column(
+      'missing_from',
+      'Missing from',
+      (_event, _question, extra) => toNumber(extra[1]),
+      'number',
+    ),
+    column('missing_to', 'Missing to', (_event, _question, extra) => toNumber(extra[2]), 'number'),
+    ...COMMON,
+  ],
+  build: (question, page) => {
+    const { tenant, since, until } = question;
+    // By its text: canonical JSON has this one form, and jsonb cannot hold every event. The agent's own numbers,
+    // in category audit_trail, run over all tenants by themselves.
+    return sql`WITH numbers AS (
+  SELECT r.tenant_id, r.occurred_at, r.stream_id, r.seq, said[1] AS producer, said[3]::int8 AS number,
+    coalesce(said[2]::int8, 0) AS refused
+  FROM audit.records r
+  CROSS JOIN LATERAL (SELECT regexp_match(r.event_bytes,
+    '"chain":[{]"producer":[{]"id":"([^"]{1,64})"(?:,"refused":([0-9]{1,16}))?,"seq":([0-9]{1,16})[}]') AS said) chain
+  WHERE r.occurred_at >= ${since}::timestamptz AND r.occurred_at < ${until}::timestamptz
+    AND r.category <> 'audit_trail'
+), steps AS (
+  SELECT n.*, lag(n.number) OVER (PARTITION BY n.producer ORDER BY n.number, n.stream_id, n.seq) AS before
+  FROM numbers n
+)
+SELECT ${SELECT}, gap.producer, (gap.before + 1)::text, (gap.number - gap.refused - 1)::text
+FROM (
+  SELECT * FROM steps WHERE tenant_id = ${tenant} AND number > before + 1 + refused
+) gap
+JOIN audit.records r ON r.stream_id = gap.stream_id AND r.seq = gap.seq AND r.occurred_at = gap.occurred_at
+WHERE true ${behind(page)}
+ORDER BY ${ORDER}
+${limitOf(page)}`;
+  },
+});
+
+function toNumber(text: string | null | undefined): number | null {
+  return text === null || text === undefined ? null : Number(text);
+}
+
+export const silences: Question = {
+  id: 'silences',
+  title: 'When did nothing arrive?',
+  help: 'Times longer than so many minutes without any event of the tenant, or of one agent; from the beginning of the range to its end.',
+  parameters: [
+    {
+      name: 'minutes',
+      title: 'Longer than',
+      help: 'minutes',
+      kind: 'number',
+      default: '60',
+      example: '15',
+    },
+    {
+      name: 'agent',
+      title: 'Agent',
+      help: 'events of this agent, as its streams name it; none: of any',
+      kind: 'text',
+      default: '',
+      example: 'shop-1',
+    },
+  ],
+  columns: [
+    { name: 'from', title: 'From', kind: 'time' },
+    { name: 'to', title: 'To', kind: 'time' },
+    { name: 'minutes', title: 'Minutes', kind: 'number' },
+  ],
+  key: ['time'],
+  check: (question) =>
+    question.number('minutes') >= 1
+      ? null
+      : { kind: 'invalid', parameter: 'minutes', message: 'must be at least 1' },
+  build: (question, page) => {
+    const { tenant, since, until } = question;
+    const agent = question.text('agent');
+    const from = page.after?.[0] ?? since;
+    const most = sql`${question.number('minutes')}::float8 * interval '1 minute'`;
+    const mine = sql`r.tenant_id = ${tenant} AND NOT r.duplicate AND r.occurred_at < ${until}::timestamptz
+    ${agent === '' ? NOTHING : sql`AND r.stream_id = ANY (ARRAY(SELECT s.stream_id FROM audit.streams s WHERE s.tenant_id = ${tenant} AND split_part(s.stream, '/', 2) = ${agent}))`}`;
+    // From a record to the last one that is near enough, and where there is none to the next one: only the ends of
+    // such steps are read, not what lies between.
+    return sql`WITH RECURSIVE walk (from_time, to_time, is_gap, gaps) AS (
+  SELECT NULL::timestamptz, ${from}::timestamptz, false, 0
+  UNION ALL
+  SELECT w.to_time, coalesce(near.at, next.at, ${until}::timestamptz),
+    near.at IS NULL AND coalesce(next.at, ${until}::timestamptz) > w.to_time + ${most},
+    w.gaps + CASE WHEN near.at IS NULL AND coalesce(next.at, ${until}::timestamptz) > w.to_time + ${most} THEN 1 ELSE 0 END
+  FROM walk w
+  LEFT JOIN LATERAL (
+    SELECT r.occurred_at AS at FROM audit.records r
+    WHERE ${mine} AND r.occurred_at > w.to_time AND r.occurred_at <= w.to_time + ${most}
+    ORDER BY r.occurred_at DESC LIMIT 1) near ON true
+  LEFT JOIN LATERAL (
+    SELECT r.occurred_at AS at FROM audit.records r
+    WHERE near.at IS NULL AND ${mine} AND r.occurred_at > w.to_time + ${most}
+    ORDER BY r.occurred_at LIMIT 1) next ON true
+  WHERE w.to_time < ${until}::timestamptz ${page.limit === null ? NOTHING : sql`AND w.gaps < ${page.limit}::int8`}
+)
+SELECT ${asKey('w.to_time')} AS key, ${asTime('w.from_time')} AS from_time, ${asTime('w.to_time')} AS to_time,
+  (extract(epoch FROM w.to_time - w.from_time) / 60)::float8::text AS minutes
+FROM walk w
+WHERE w.is_gap
+ORDER BY w.to_time
+${limitOf(page)}`;
+  },
+  readRow: ([, from = null, to = null, minutes = null]) => ({
+    values: [from, to, Number(minutes)],
+    record: null,
+  }),
+};
