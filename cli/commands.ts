@@ -9,6 +9,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) 
   prove: async () => (await import('./prove.ts')).addProveCommand,
   check: async () => (await import('./check.ts')).addCheckCommand,
   investigate: async () => (await import('./investigate.ts')).addInvestigateCommand,
+  demo: async () => (await import('./demo.ts')).addDemoCommand,
   hold: async () => (await import('./hold.ts')).addHoldCommand,
   retention: async () => (await import('./retention.ts')).addRetentionCommand,
   keys: async () => (await import('./keys.ts')).addKeysCommand,

@@ -99,7 +99,10 @@ const PINO_LEVELS: Readonly<Record<string, string>> = {
   ...{ 10: 'trace', 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' },
 };
 /** What is shown beside the message is not repeated in it. */
-const SHOWN = new Set(['time', 'timestamp', '@timestamp', 'ts', 'level', 'severity', 'log.level']);
+const SHOWN = new Set([
+  ...['time', 'timestamp', '@timestamp', 'ts', 'level', 'severity', 'log.level', 'service'],
+  ...['request_id', 'trace_id'],
+]);
 const MESSAGES = ['msg', 'message', 'body', 'event'];
 
 function describe(fields: Fields): Pick<LogLine, 'time' | 'level' | 'service' | 'message'> {

@@ -16,6 +16,7 @@ export type Line = Readonly<Record<string, unknown>>;
 
 export interface ShopProcess extends AsyncDisposable {
   readonly url: string;
+  readonly files: { readonly log: string; readonly traces: string };
   /** What it printed to stderr. */
   output(): string;
   appLog(): readonly Line[];
