@@ -9,6 +9,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) 
   prove: async () => (await import('./prove.ts')).addProveCommand,
   check: async () => (await import('./check.ts')).addCheckCommand,
   investigate: async () => (await import('./investigate.ts')).addInvestigateCommand,
+  lake: async () => (await import('./lake.ts')).addLakeCommand,
   demo: async () => (await import('./demo.ts')).addDemoCommand,
   hold: async () => (await import('./hold.ts')).addHoldCommand,
   retention: async () => (await import('./retention.ts')).addRetentionCommand,

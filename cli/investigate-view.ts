@@ -156,10 +156,23 @@ function drawSpan(node: SpanNode, nodes: readonly SpanNode[], totalMs: number): 
   return `  ${title.padEnd(NAME_WIDTH)}${duration(node.durationMs).padStart(11)}${duration(selfMs(node, nodes)).padStart(11)}  |${bar}|`;
 }
 
-function formatAnswers({ answers }: Investigation): string[] {
+/** The trace was written by the application, beside the trail: where the two name different people, one of them is wrong. */
+function formatUsers({ answers, events }: Investigation): string[] {
+  const { users } = answers;
+  if (users.length === 0) return [];
+  const actors = new Set(events.map(({ event }) => event.actor.id));
+  const others = users.filter((user) => events.length > 0 && !actors.has(user));
+  return [
+    `  user    ${users.join(', ')}, as the spans say${others.length === 0 ? '' : `: NOT WHO THE RECORD NAMES (${[...actors].join(', ')})`}`,
+  ];
+}
+
+function formatAnswers(found: Investigation): string[] {
+  const { answers } = found;
   const [most, ...others] = answers.time_spent;
   const spent = others.slice(0, SPENT_SHOWN - 1).filter(({ share }) => share >= 0.01);
   return [
+    ...formatUsers(found),
     ...answers.rows.map(
       ({ rows, action, event_id }) => `  rows    ${rows} (${action} ${event_id})`,
     ),

@@ -22,7 +22,8 @@ Examples:
   $ sealtrail investigate --user u-7 --traces traces.ndjson      the traces in which a user acted; of one alone, all of it
   $ sealtrail investigate export-42 --logs app.log --traces traces.ndjson --json | jq .answers
 
-It takes the id of an event, of a request or of a trace, and joins by ids alone; what merely happened at the same time is
+It takes the id of an event, of a request or of a trace, or the place of a record as the verifier names it
+('<stream>:<seq>'), and joins by ids alone; what merely happened at the same time is
 not shown. Logs: NDJSON with the ids in fields of any usual name, or text with an id in it as a whole token; gzip as well.
 Traces: OTLP/JSON, or Jaeger's JSON, in files, or from the servers. Passwords for the servers go in their URLs, a key for
 Elasticsearch in $ELASTICSEARCH_API_KEY. Rows are metadata.row_count of the event.

@@ -17,7 +17,10 @@ export interface FoundEvent {
 }
 
 export interface AuditEvents {
-  /** By event id, request id or trace id; of a request the earliest, at most `EVENTS_MAX`. */
+  /**
+   * By event id, by place (`<stream>:<seq>`, as the verifier names a record), by request id or trace id; of a
+   * request the earliest, at most `EVENTS_MAX`.
+   */
   find(id: string): Promise<Result<readonly FoundEvent[], string>>;
   /** Those of one tenant that share a request or a trace. */
   findRelated(
@@ -31,6 +34,13 @@ export const EVENTS_MAX = 1_000;
 const TIMEOUT_MS = 60_000;
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const DAY_MS = 86_400_000;
+/** `:` is in no stream's name. */
+const PLACE = /^([^:\s]+\/[^:\s]+):(\d{1,15})$/;
+
+/** Whether an id names one record, rather than a request or a trace. */
+export function isOfOneRecord(id: string): boolean {
+  return ULID.test(id) || PLACE.test(id);
+}
 
 interface Row {
   readonly event_bytes: string;
@@ -62,6 +72,10 @@ export function openAuditEvents(url: DatabaseAddress): AuditEvents {
   return {
     find: (id) =>
       ask(async (client) => {
+        const [, stream, seq] = PLACE.exec(id) ?? [];
+        if (stream !== undefined)
+          return (await client.query<Row>(`${SELECT} stream = $1 AND seq = $2`, [stream, seq]))
+            .rows;
         const event = ULID.test(id) ? await findEvent(client, id) : [];
         if (event.length > 0) return event;
         const sql = `${SELECT} request_id = $1 OR trace_id = $2 ${ORDER}`;

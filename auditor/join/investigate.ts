@@ -1,6 +1,6 @@
 /** Gathers what belongs to one request from every place that was named, by its ids. */
 import { ok, type Result } from '../../schemas/result.ts';
-import type { AuditEvents, FoundEvent } from './audit-events.ts';
+import { isOfOneRecord, type AuditEvents, type FoundEvent } from './audit-events.ts';
 import type { JoinIds } from './ids.ts';
 import { conclude, type Asked, type Investigation } from './investigation.ts';
 import type { LogLine } from './log-line.ts';
@@ -16,9 +16,9 @@ export interface Places {
 }
 
 /** Investigates an event, a request or a trace. */
-export async function investigate(id: string, places: Places): Promise<Investigation> {
+export async function investigate(named: string, places: Places): Promise<Investigation> {
   const asked: Asked[] = [];
-  const events = await gatherEvents(id, places, asked);
+  const { id, events } = await gatherEvents(named, places, asked);
   const ids = idsOf(id, events);
   const lines: LogLine[] = [];
   let linesTotal = 0;
@@ -36,8 +36,8 @@ export async function investigate(id: string, places: Places): Promise<Investiga
       asked.push(outcomeOf('traces', source.name, found, (value) => value.spans.length));
       if (found.ok) spans.push(...found.value.spans);
     }
-  const named = { logs: places.logs.length > 0, traces: places.traces.length > 0 };
-  return conclude({ id, ids, events, lines, lines_total: linesTotal, spans, asked, named });
+  const isNamed = { logs: places.logs.length > 0, traces: places.traces.length > 0 };
+  return conclude({ id, ids, events, lines, lines_total: linesTotal, spans, asked, isNamed });
 }
 
 export interface UserTrace {
@@ -78,22 +78,25 @@ export async function findUserTraces(
   return { traces: traces.sort((a, b) => a.time.localeCompare(b.time)), asked };
 }
 
+/** The events, and the id that they are asked for by: of one record that of its event, however it was named. */
 async function gatherEvents(
-  id: string,
+  named: string,
   { events: store, store: name }: Places,
   asked: Asked[],
-): Promise<readonly FoundEvent[]> {
-  const found = await store.find(id);
+): Promise<{ readonly id: string; readonly events: readonly FoundEvent[] }> {
+  const found = await store.find(named);
   let all: Result<readonly FoundEvent[], string> = found;
   const [first] = found.ok ? found.value : [];
-  if (first?.event.event_id === id) {
+  const isOne = first !== undefined && isOfOneRecord(named);
+  const id = isOne ? first.event.event_id : named;
+  if (isOne) {
     const { request_id: request, trace_id: trace } = first.event.correlation;
     const related = await store.findRelated(first.event.resource.tenant_id, { request, trace });
     all = related.ok ? ok(mergeEvents([first, ...related.value])) : related;
   }
   asked.push(outcomeOf('events', name, all, (value) => value.length));
   // What was found stays found, where only what belongs to it could not be read.
-  return all.ok ? all.value : found.ok ? found.value : [];
+  return { id, events: all.ok ? all.value : found.ok ? found.value : [] };
 }
 
 function mergeEvents(events: readonly FoundEvent[]): readonly FoundEvent[] {

@@ -6,7 +6,7 @@ import type { SealedEvent } from '../../schemas/record.ts';
 import type { FoundEvent } from './audit-events.ts';
 import type { JoinIds } from './ids.ts';
 import type { LogLine } from './log-line.ts';
-import type { Span } from './span.ts';
+import { USER_ATTRIBUTES, type Span } from './span.ts';
 import { selfMs, timeSpent, type TimeSpent } from './time-spent.ts';
 import { buildTree, type SpanNode, type Tree } from './tree.ts';
 
@@ -36,6 +36,8 @@ export interface Answers {
   readonly total_ms: number | null;
   /** By service and name, the most first. */
   readonly time_spent: readonly TimeSpent[];
+  /** Users that its spans name. */
+  readonly users: readonly string[];
   readonly upload: { readonly name: string; readonly spans: number; readonly ms: number } | null;
 }
 
@@ -64,7 +66,7 @@ export interface Gathered {
   readonly spans: readonly Span[];
   readonly asked: readonly Asked[];
   /** Whether any place was named to read them. */
-  readonly named: { readonly logs: boolean; readonly traces: boolean };
+  readonly isNamed: { readonly logs: boolean; readonly traces: boolean };
 }
 
 /** Puts together what was gathered. */
@@ -122,6 +124,7 @@ function answer(events: readonly FoundEvent[], tree: Tree): Answers {
     }),
     total_ms: tree.nodes.length === 0 ? null : round(tree.totalMs),
     time_spent: timeSpent(tree),
+    users: usersOf(tree.nodes),
     upload: uploadOf(tree.nodes),
   };
 }
@@ -129,6 +132,13 @@ function answer(events: readonly FoundEvent[], tree: Tree): Answers {
 function rowsOf({ metadata }: SealedEvent): number | null {
   const said = metadata['row_count'] ?? metadata['rows'];
   return typeof said === 'number' ? said : null;
+}
+
+function usersOf(nodes: readonly SpanNode[]): readonly string[] {
+  const named = nodes.flatMap(({ span }) =>
+    USER_ATTRIBUTES.flatMap((name) => span.attributes[name] ?? []),
+  );
+  return [...new Set(named.map(String))];
 }
 
 const UPLOAD = /upload|put[ _-]?object/i;
@@ -155,7 +165,7 @@ function uploadOf(nodes: readonly SpanNode[]): Answers['upload'] {
 }
 
 function findMissing(gathered: Gathered, answers: Answers): readonly Missing[] {
-  const { ids, events, asked, named, spans, lines } = gathered;
+  const { ids, events, asked, isNamed, spans, lines } = gathered;
   const missing: Missing[] = [];
   const isRead = (kind: Asked['kind']): boolean =>
     asked.every((one) => one.kind !== kind || one.fault === null);
@@ -164,7 +174,7 @@ function findMissing(gathered: Gathered, answers: Answers): readonly Missing[] {
       what: 'trace_id: no audit event of this request carries one, so the trace cannot be joined',
       cost: `where the time went, which services took part and how long each step took stay unknown${hintOf(lines)}`,
     });
-  } else if (!named.traces) {
+  } else if (!isNamed.traces) {
     missing.push({
       what: 'traces: no place to read them was named (--traces, --jaeger, --tempo)',
       cost: 'the times of the steps were not looked up',
@@ -181,7 +191,7 @@ function findMissing(gathered: Gathered, answers: Answers): readonly Missing[] {
       cost: 'log lines that name only their request cannot be joined',
     });
   }
-  if (!named.logs) {
+  if (!isNamed.logs) {
     missing.push({
       what: 'logs: no place to read them was named (--logs, --elasticsearch)',
       cost: 'what the application said of it was not looked up',
