@@ -21,6 +21,7 @@ const SOURCES = [
   'ledger',
   'store',
   'auditor',
+  'demo',
   'sdk',
   'agent',
   'cli',

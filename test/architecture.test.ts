@@ -14,12 +14,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   auditor: ['schemas', 'ledger', 'store'],
   sdk: ['schemas', 'redaction'],
   agent: ['schemas', 'redaction', 'ledger', 'store'],
-  cli: ['schemas', 'redaction', 'ledger', 'store', 'auditor', 'sdk', 'agent'],
+  // Apart from the auditor: what generates the demonstration shares nothing with what investigates it.
+  demo: ['schemas', 'redaction', 'ledger', 'store', 'agent'],
+  cli: ['schemas', 'redaction', 'ledger', 'store', 'auditor', 'sdk', 'agent', 'demo'],
   examples: ['sdk'],
   bench: ['schemas', 'redaction', 'ledger', 'store', 'auditor', 'sdk', 'agent', 'cli'],
   test: [
     ...['schemas', 'redaction', 'ledger', 'store', 'auditor', 'sdk', 'agent', 'cli'],
-    ...['bench', 'examples'],
+    ...['demo', 'bench', 'examples'],
   ],
 };
 /** Packages that each folder may use at run time; a new one needs an ADR. */

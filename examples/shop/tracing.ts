@@ -1,5 +1,5 @@
 /**
- * Traces of the shop, with the stock OpenTelemetry SDK: spans go to a file, one line of JSON each,
+ * Traces of the shop, with the stock OpenTelemetry SDK: spans go to a file, a line of OTLP/JSON each,
  * or to a collector when OTEL_EXPORTER_OTLP_ENDPOINT is set and no file is named.
  */
 import { mkdirSync, appendFileSync } from 'node:fs';
@@ -11,11 +11,13 @@ import {
   context,
   propagation,
   trace,
+  type Attributes,
+  type HrTime,
   type Span,
 } from '@opentelemetry/api';
-import { NodeSDK, core, type tracing } from '@opentelemetry/sdk-node';
+import { NodeSDK, type tracing } from '@opentelemetry/sdk-node';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { currentCorrelation } from '../../sdk/index.ts';
+import { currentContext, currentCorrelation } from '../../sdk/index.ts';
 
 const tracer = trace.getTracer('shop');
 
@@ -35,32 +37,51 @@ export function startTracing(
   return sdk;
 }
 
-/** Writes each span that ends as a line. */
+/** Writes each span that ends as a line of OTLP/JSON, as a collector's file exporter does. */
 function createFileProcessor(file: string): tracing.SpanProcessor {
   mkdirSync(dirname(file), { recursive: true });
   return {
     onStart: () => undefined,
     onEnd(span) {
+      const { traceId, spanId } = span.spanContext();
       const line = {
-        trace_id: span.spanContext().traceId,
-        span_id: span.spanContext().spanId,
-        parent_span_id: span.parentSpanContext?.spanId ?? null,
+        traceId,
+        spanId,
+        parentSpanId: span.parentSpanContext?.spanId ?? '',
         name: span.name,
-        start: new Date(core.hrTimeToMilliseconds(span.startTime)).toISOString(),
-        duration_ms: Math.round(core.hrTimeToMilliseconds(span.duration)),
-        failed: span.status.code === SpanStatusCode.ERROR,
-        ...span.attributes,
+        // The API counts kinds from 0, the protocol from 1.
+        kind: span.kind + 1,
+        startTimeUnixNano: nanosOf(span.startTime),
+        endTimeUnixNano: nanosOf(span.endTime),
+        attributes: toAttributes(span.attributes),
+        status: { code: span.status.code },
       };
-      appendFileSync(file, JSON.stringify(line) + '\n');
+      const resource = { attributes: toAttributes(span.resource.attributes) };
+      const scopeSpans = [{ scope: { name: span.instrumentationScope.name }, spans: [line] }];
+      appendFileSync(file, JSON.stringify({ resourceSpans: [{ resource, scopeSpans }] }) + '\n');
     },
     forceFlush: () => Promise.resolve(),
     shutdown: () => Promise.resolve(),
   };
 }
 
-/** Runs `work` in a span of its own, which carries the request's id. */
+function nanosOf([seconds, nanos]: HrTime): string {
+  return String(BigInt(seconds) * 1_000_000_000n + BigInt(nanos));
+}
+
+function toAttributes(attributes: Attributes): object[] {
+  return Object.entries(attributes).map(([key, value]) => ({
+    key,
+    value:
+      typeof value === 'number' && Number.isInteger(value)
+        ? { intValue: String(value) }
+        : { stringValue: String(value) },
+  }));
+}
+
+/** Runs `work` in a span of its own, which carries the ids of the request and of its user. */
 export async function inSpan<T>(name: string, work: () => Promise<T>): Promise<T> {
-  return tracer.startActiveSpan(name, { attributes: { ...requestId() } }, async (span) => {
+  return tracer.startActiveSpan(name, { attributes: ofRequest() }, async (span) => {
     try {
       return await work();
     } catch (thrown) {
@@ -87,13 +108,15 @@ export function traceRequests(app: FastifyInstance): void {
   });
   app.addHook('onResponse', (request, reply, done) => {
     const span = spans.get(request);
-    span?.setAttributes({ ...requestId(), 'http.response.status_code': reply.statusCode });
+    span?.setAttributes({ ...ofRequest(), 'http.response.status_code': reply.statusCode });
     span?.end();
     done();
   });
 }
 
-function requestId(): { readonly request_id?: string } {
+/** What leads from a span to its request, and from a person to the span. */
+function ofRequest(): Attributes {
   const { request_id: id } = currentCorrelation();
-  return id === undefined ? {} : { request_id: id };
+  const user = currentContext().actor?.id;
+  return { ...(id && { request_id: id }), ...(typeof user === 'string' && { 'user.id': user }) };
 }

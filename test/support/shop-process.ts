@@ -16,9 +16,11 @@ export type Line = Readonly<Record<string, unknown>>;
 
 export interface ShopProcess extends AsyncDisposable {
   readonly url: string;
+  readonly files: { readonly log: string; readonly traces: string };
   /** What it printed to stderr. */
   output(): string;
   appLog(): readonly Line[];
+  /** Its spans, attributes among their members. */
   traces(): readonly Line[];
   post(path: string, body: object, headers?: Record<string, string>): Promise<Response>;
   get(path: string, headers?: Record<string, string>): Promise<Response>;
@@ -55,9 +57,10 @@ export async function startShop(dir: string): Promise<ShopProcess> {
     });
   return {
     url,
+    files,
     output: () => output,
     appLog: () => readLines(files.log),
-    traces: () => readLines(files.traces),
+    traces: () => readLines(files.traces).map(spanOf),
     post,
     get: (path, headers = {}) => fetch(url + path, { headers }),
     async login(login, password) {
@@ -70,6 +73,32 @@ export async function startShop(dir: string): Promise<ShopProcess> {
       if (child.exitCode === null && child.kill('SIGTERM')) await exited;
     },
   };
+}
+
+/** The one span of a line of OTLP/JSON. */
+function spanOf(line: Line): Line {
+  const { resourceSpans } = line as unknown as {
+    resourceSpans: [{ scopeSpans: [{ spans: [OtlpSpan] }] }];
+  };
+  const [span] = resourceSpans[0].scopeSpans[0].spans;
+  const ms = Number(BigInt(span.endTimeUnixNano) - BigInt(span.startTimeUnixNano)) / 1e6;
+  const attributes = span.attributes.map(({ key, value }) => [key, Object.values(value)[0]]);
+  return {
+    trace_id: span.traceId,
+    span_id: span.spanId,
+    parent_span_id: span.parentSpanId,
+    name: span.name,
+    duration_ms: ms,
+    ...(Object.fromEntries(attributes) as Line),
+  };
+}
+
+interface OtlpSpan extends Readonly<
+  Record<'traceId' | 'spanId' | 'parentSpanId' | 'name', string>
+> {
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
+  readonly attributes: readonly { readonly key: string; readonly value: object }[];
 }
 
 function readLines(file: string): readonly Line[] {

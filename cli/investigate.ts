@@ -1,0 +1,164 @@
+/** `sealtrail investigate`: one request across audit trail, application logs and trace, joined by its ids. */
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { openAuditEvents } from '../auditor/join/audit-events.ts';
+import { openElasticsearch } from '../auditor/join/elasticsearch.ts';
+import { findUserTraces, investigate } from '../auditor/join/investigate.ts';
+import { describeSpan, type Investigation } from '../auditor/join/investigation.ts';
+import { openLogFile } from '../auditor/join/log-files.ts';
+import type { LogSource, TraceSource } from '../auditor/join/source.ts';
+import { openTraceFile } from '../auditor/join/trace-files.ts';
+import { openJaeger, openTempo } from '../auditor/join/trace-servers.ts';
+import { embeddedAddress, embeddedHome } from '../store/embedded-address.ts';
+import { formatInvestigation, formatUserTraces } from './investigate-view.ts';
+import { DATA_DIR_HELP, DATA_DIR_OPTION, defaultDataDir } from './options.ts';
+import { STORE_HELP, STORE_OPTION } from './store-access.ts';
+
+const EXAMPLES = `
+Examples:
+  $ sealtrail investigate export-42 --logs data/shop/app.log --traces data/shop/traces.ndjson
+  $ sealtrail investigate 01KAVV6B3QK7Q0XXXXXXXXXXXX --store "$AUDITOR_URL" --logs app.log.1.gz app.log --jaeger http://jaeger:16686
+  $ sealtrail investigate export-42 --elasticsearch https://logs.example:9200 --index 'logs-*' --tempo http://tempo:3200
+  $ sealtrail investigate --user u-7 --traces traces.ndjson      the traces in which a user acted; of one alone, all of it
+  $ sealtrail investigate export-42 --logs app.log --traces traces.ndjson --json | jq .answers
+
+It takes the id of an event, of a request or of a trace, or the place of a record as the verifier names it
+('<stream>:<seq>'), and joins by ids alone; what merely happened at the same time is
+not shown. Logs: NDJSON with the ids in fields of any usual name, or text with an id in it as a whole token; gzip as well.
+Traces: OTLP/JSON, or Jaeger's JSON, in files, or from the servers. Passwords for the servers go in their URLs, a key for
+Elasticsearch in $ELASTICSEARCH_API_KEY. Rows are metadata.row_count of the event.
+
+Exit codes: 0 the whole picture, 1 nothing is known by that id, 2 in part (a place could not be read, or a link is
+missing: both are named), or the question is wrong.`;
+
+interface InvestigateOptions {
+  readonly dataDir: string;
+  readonly store?: string;
+  readonly logs?: readonly string[];
+  readonly elasticsearch?: string;
+  readonly index?: string;
+  readonly traces?: readonly string[];
+  readonly jaeger?: string;
+  readonly tempo?: string;
+  readonly service?: string;
+  readonly user?: string;
+  readonly json?: boolean;
+}
+
+/** Adds the command. */
+export function addInvestigateCommand(program: Command): void {
+  program
+    .command('investigate')
+    .description('gather the audit events, log lines and trace of one request')
+    .argument('[id]', 'an event id, request id or trace id')
+    .option(DATA_DIR_OPTION, DATA_DIR_HELP, defaultDataDir())
+    .option(STORE_OPTION, STORE_HELP)
+    .option('--logs <file...>', "files with the application's log")
+    .option('--elasticsearch <url>', 'Elasticsearch with the log, beside --index')
+    .option('--index <name>', 'index, data stream or pattern of it')
+    .option('--traces <file...>', 'files with OTLP/JSON')
+    .option('--jaeger <url>', "Jaeger's query service")
+    .option('--tempo <url>', 'Tempo')
+    .option('--user <id>', 'instead of an id: find the traces by user.id of their spans')
+    .option('--service <name>', 'whose spans Jaeger searches for a user')
+    .option('--json', 'print all of it as JSON')
+    .addHelpText('after', EXAMPLES)
+    .action(async (id: string | undefined, options: InvestigateOptions) => {
+      process.exitCode = await runInvestigate(id, options);
+    });
+}
+
+async function runInvestigate(
+  id: string | undefined,
+  options: InvestigateOptions,
+): Promise<number> {
+  const fault = findFault(id, options);
+  if (fault !== null) {
+    console.error(`investigate: ${fault}`);
+    return 2;
+  }
+  const { user } = options;
+  if (user === undefined) return show(id ?? '', options);
+  const { traces, asked } = await findUserTraces(user, traceSources(options));
+  const [only] = traces;
+  const isRead = asked.every((one) => one.fault === null);
+  if (only !== undefined && traces.length === 1 && isRead)
+    return show(only.request_id ?? only.trace_id, options);
+  if (options.json === true) console.log(JSON.stringify({ user, traces, asked }, null, 2));
+  else console.log(formatUserTraces(user, traces, asked));
+  if (!isRead) return 2;
+  return traces.length === 0 ? 1 : 0;
+}
+
+async function show(id: string, options: InvestigateOptions): Promise<number> {
+  const { store, dataDir } = options;
+  const events = openAuditEvents(store ?? embeddedAddress(embeddedHome(dataDir), 'auditor'));
+  try {
+    const found = await investigate(id, {
+      events,
+      store: store === undefined ? join(dataDir, 'postgres') : new URL(store).host,
+      logs: logSources(options),
+      traces: traceSources(options),
+    });
+    console.log(options.json === true ? toJson(found) : formatInvestigation(found));
+    if (found.isWhole) return 0;
+    const isRead = found.asked.every((one) => one.fault === null);
+    const isNothing =
+      found.events.length === 0 && found.lines_total === 0 && found.tree.nodes.length === 0;
+    return isRead && isNothing ? 1 : 2;
+  } finally {
+    events.close();
+  }
+}
+
+function findFault(id: string | undefined, options: InvestigateOptions): string | null {
+  const { user, elasticsearch, index, jaeger, tempo, traces, store } = options;
+  if ((id === undefined) === (user === undefined))
+    return 'name either an id or --user; see `sealtrail investigate --help`';
+  if ((elasticsearch === undefined) !== (index === undefined))
+    return '--elasticsearch and --index belong together';
+  if (user !== undefined && (jaeger ?? tempo ?? traces) === undefined)
+    return '--user is looked for in traces: name --traces, --jaeger or --tempo';
+  const wrong = [elasticsearch, jaeger, tempo, store].find(
+    (url) => url !== undefined && !URL.canParse(url),
+  );
+  return wrong === undefined ? null : 'one of the addresses is no URL';
+}
+
+function logSources({ logs = [], elasticsearch, index }: InvestigateOptions): readonly LogSource[] {
+  const files = logs.map(openLogFile);
+  if (elasticsearch === undefined || index === undefined) return files;
+  const key = process.env['ELASTICSEARCH_API_KEY'];
+  const authorization = key === undefined ? {} : { authorization: `ApiKey ${key}` };
+  return [...files, openElasticsearch({ url: elasticsearch, index, ...authorization })];
+}
+
+function traceSources(options: InvestigateOptions): readonly TraceSource[] {
+  const { traces = [], jaeger, tempo, service } = options;
+  return [
+    ...traces.map(openTraceFile),
+    ...(jaeger === undefined ? [] : [openJaeger(jaeger, service)]),
+    ...(tempo === undefined ? [] : [openTempo(tempo)]),
+  ];
+}
+
+/** What a program reads: names as on the wire, times in milliseconds. */
+function toJson(found: Investigation): string {
+  const { tree, events, isWhole, ...rest } = found;
+  const { nodes, duplicates, orphans, leftOut } = tree;
+  return JSON.stringify(
+    {
+      whole: isWhole,
+      ...rest,
+      events: events.map(({ isHashRight, ...one }) => ({ ...one, hash_right: isHashRight })),
+      trace: {
+        spans: nodes.map((node) => describeSpan(node, nodes)),
+        duplicates,
+        parents_missing: orphans,
+        of_other_requests: leftOut,
+      },
+    },
+    null,
+    2,
+  );
+}
