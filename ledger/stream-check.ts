@@ -62,6 +62,8 @@ export interface Finding extends Place {
   readonly message: string;
   /** Name of the column, with `column_differs`. */
   readonly column?: string;
+  /** So many records right before this one may be the changed ones instead. */
+  readonly doubted?: number;
 }
 
 /** Findings listed for each stream; beyond them they are counted only. */
@@ -141,8 +143,9 @@ export function createStreamCheck(stream: string, start: StreamStart = GENESIS):
   function report(kind: FindingKind, at: Taken, message: string, doubted = 0): number {
     proven ??= { records: records - doubted, to: (last?.seq ?? start.seq - 1) - doubted };
     made += 1;
+    const finding = { kind, stream, seq: at.seq, ...at.place, message };
     if (listed.size < FINDINGS_LISTED_MAX)
-      listed.set(made, { kind, stream, seq: at.seq, ...at.place, message });
+      listed.set(made, doubted === 0 ? finding : { ...finding, doubted });
     return made;
   }
 

@@ -17,10 +17,24 @@ export interface Stub {
   readonly purge: StubReference;
 }
 
+/** A record of which the hashes alone are read. */
+export type Link = Omit<Stub, 'purge'>;
+
 export type StoredPlace =
   | { readonly kind: 'record'; readonly row: SealedRow }
+  | { readonly kind: 'link'; readonly link: Link }
   | { readonly kind: 'stub'; readonly stub: Stub };
 
+/** What of a stream is read, and how. */
+export interface Window {
+  /** Records [from, to) are read whole, of the others the hashes. */
+  readonly from: number;
+  readonly to: number;
+  /** Reading ends before this place; null: with the stream. */
+  readonly end: number | null;
+}
+
+const ALL: Window = { from: 0, to: Number.MAX_SAFE_INTEGER, end: null };
 const BATCH_RECORDS = 1_000;
 
 /** Records of purges by the stream that they purge, as the login sees them; the newest last. */
@@ -57,17 +71,20 @@ export async function countStubs(client: ClientBase, streamId: number): Promise<
 export async function* readPlaces(
   client: ClientBase,
   streamId: number,
+  window: Window = ALL,
 ): AsyncGenerator<readonly StoredPlace[]> {
-  const stubs = (await countStubs(client, streamId)) > 0 ? readStubs(client, streamId) : null;
+  const stubs =
+    (await countStubs(client, streamId)) > 0 ? readStubs(client, streamId, window.end) : null;
   let waiting = stubs === null ? null : await nextOf(stubs);
-  for await (const rows of readRows(client, streamId)) {
+  for await (const records of readRecords(client, streamId, window)) {
     const places: StoredPlace[] = [];
-    for (const row of rows) {
-      while (stubs !== null && waiting !== null && waiting.seq < Number(row.seq)) {
+    for (const one of records) {
+      const seq = one.kind === 'record' ? Number(one.row.seq) : one.link.seq;
+      while (stubs !== null && waiting !== null && waiting.seq < seq) {
         places.push({ kind: 'stub', stub: waiting });
         waiting = await nextOf(stubs);
       }
-      places.push({ kind: 'record', row });
+      places.push(one);
     }
     yield places;
   }
@@ -82,14 +99,18 @@ async function nextOf(stubs: AsyncGenerator<Stub>): Promise<Stub | null> {
   return next.done === true ? null : next.value;
 }
 
-async function* readStubs(client: ClientBase, streamId: number): AsyncGenerator<Stub> {
+async function* readStubs(
+  client: ClientBase,
+  streamId: number,
+  end: number | null,
+): AsyncGenerator<Stub> {
   const rows = readCursor<{ [name: string]: string | null }>(
     client,
     'stubs',
     `SELECT u.seq, encode(u.prev_hash, 'hex') AS prev_hash, encode(u.this_hash, 'hex') AS this_hash,
        p.stream, u.purge_seq
      FROM audit.stubs u LEFT JOIN audit.streams p ON p.stream_id = u.purge_stream_id
-     WHERE u.stream_id = ${Number(streamId)} ORDER BY u.seq`,
+     WHERE u.stream_id = ${Number(streamId)} AND u.seq < ${end ?? Number.MAX_SAFE_INTEGER} ORDER BY u.seq`,
   );
   for await (const batch of rows)
     for (const { seq, prev_hash, this_hash, stream, purge_seq } of batch)
@@ -101,13 +122,41 @@ async function* readStubs(client: ClientBase, streamId: number): AsyncGenerator<
       };
 }
 
-function readRows(client: ClientBase, streamId: number): AsyncGenerator<SealedRow[]> {
-  return readCursor<SealedRow>(
-    client,
-    'sealed',
-    `SELECT ${SEALED_ROW_COLUMNS} FROM audit.sealed_records s
-     WHERE stream_id = ${Number(streamId)} ORDER BY s.seq, s.occurred_at`,
-  );
+type StoredRecord = Exclude<StoredPlace, { readonly kind: 'stub' }>;
+
+/** Before the window, in it, and behind it. */
+async function* readRecords(
+  client: ClientBase,
+  streamId: number,
+  { from, to, end }: Window,
+): AsyncGenerator<readonly StoredRecord[]> {
+  const last = end ?? Number.MAX_SAFE_INTEGER;
+  const within = (low: number, high: number): string =>
+    `FROM audit.sealed_records s WHERE stream_id = ${Number(streamId)}
+       AND s.seq >= ${low} AND s.seq < ${Math.min(high, last)} ORDER BY s.seq, s.occurred_at`;
+  async function* readLinks(low: number, high: number): AsyncGenerator<readonly StoredRecord[]> {
+    const select = `SELECT seq, prev_hash, this_hash ${within(low, high)}`;
+    for await (const rows of readCursor<LinkRow>(client, 'sealed', select))
+      yield rows.map(({ seq, prev_hash, this_hash }) => ({
+        kind: 'link',
+        link: {
+          seq: Number(seq),
+          prev_hash: chainHash(prev_hash),
+          this_hash: chainHash(this_hash),
+        },
+      }));
+  }
+  if (from > 0) yield* readLinks(0, from);
+  const whole = `SELECT ${SEALED_ROW_COLUMNS} ${within(from, to)}`;
+  for await (const rows of readCursor<SealedRow>(client, 'sealed', whole))
+    yield rows.map((row) => ({ kind: 'record', row }));
+  if (to < last) yield* readLinks(to, last);
+}
+
+interface LinkRow {
+  readonly seq: string;
+  readonly prev_hash: string;
+  readonly this_hash: string;
 }
 
 /** Rows through a server-side cursor; the next batch is on its way while one is judged. */

@@ -10,6 +10,13 @@ export interface Stream {
   readonly tenant_id: string;
 }
 
+/** A part of the store: events of a tenant that happened in [since, until). */
+export interface Span {
+  readonly tenant: string;
+  readonly since: string;
+  readonly until: string;
+}
+
 /** Streams that the login sees, all or one. */
 export async function listStreams(client: ClientBase, only: string | undefined): Promise<Stream[]> {
   const found = await client.query<Stream>(
@@ -33,21 +40,28 @@ export async function countRecords(
 }
 
 /** `<stream_id> <seq>` -> how often the event of that record is shown, where that is not once. */
-export async function findMiscounted(client: ClientBase): Promise<Map<string, number>> {
+export async function findMiscounted(
+  client: ClientBase,
+  span?: Span,
+): Promise<Map<string, number>> {
   const found = await client.query<{ stream_id: number; seq: string; shown: string }>(
     `WITH miscounted AS (
        SELECT tenant_id, event_id, count(*) FILTER (WHERE NOT duplicate) AS shown
-       FROM audit.records GROUP BY tenant_id, event_id
+       FROM audit.records r ${span === undefined ? '' : `WHERE ${WITHIN}`}
+       GROUP BY tenant_id, event_id
        HAVING count(*) FILTER (WHERE NOT duplicate) <> 1 LIMIT $1)
      SELECT r.stream_id, r.seq, m.shown
      FROM miscounted m JOIN audit.records r USING (tenant_id, event_id) LIMIT $1`,
-    [FINDINGS_LISTED_MAX],
+    [FINDINGS_LISTED_MAX, ...valuesOf(span)],
   );
   return new Map(found.rows.map((row) => [`${row.stream_id} ${row.seq}`, Number(row.shown)]));
 }
 
 /** Records counted as a repetition that tell of something else: an act under the id of an earlier one. */
-export async function findReused(client: ClientBase): Promise<{ stream: string; seq: string }[]> {
+export async function findReused(
+  client: ClientBase,
+  span?: Span,
+): Promise<{ stream: string; seq: string }[]> {
   const said = 'actor_type actor_id on_behalf_of_id action outcome resource_type resource_id';
   const columnsOf = (row: string): string =>
     said.replace(/\w+/g, `${row}.$&`).replaceAll(' ', ', ');
@@ -55,7 +69,16 @@ export async function findReused(client: ClientBase): Promise<{ stream: string; 
     `SELECT d.stream, d.seq FROM audit.sealed_records d JOIN audit.records e
        ON e.tenant_id = d.tenant_id AND e.event_id = d.event_id AND NOT e.duplicate
      WHERE d.duplicate AND (${columnsOf('d')}) IS DISTINCT FROM (${columnsOf('e')})
-     ORDER BY 1, 2 LIMIT ${REUSED_NOTED_MAX}`,
+       ${span === undefined ? '' : `AND ${WITHIN.replaceAll('r.', 'd.')}`}
+     ORDER BY 1, 2 LIMIT $1`,
+    [REUSED_NOTED_MAX, ...valuesOf(span)],
   );
   return found.rows;
+}
+
+/** Of row `r`; two records of one event state the same time. */
+const WITHIN = 'r.tenant_id = $2 AND r.occurred_at >= $3 AND r.occurred_at < $4';
+
+function valuesOf(span: Span | undefined): readonly string[] {
+  return span === undefined ? [] : [span.tenant, span.since, span.until];
 }

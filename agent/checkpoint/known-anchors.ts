@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { AnchorPolicy } from '../../ledger/anchor-policy.ts';
 import { formatStreamHead, streamKey } from '../../ledger/anchor-leaf.ts';
-import { parseCheckpoint, type Checkpoint } from '../../ledger/checkpoint.ts';
+import { parseCheckpoint } from '../../ledger/checkpoint.ts';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
 import { readLines } from '../../ledger/lines.ts';
 import { hashLeaf } from '../../ledger/merkle/hash.ts';
@@ -20,9 +20,7 @@ import { readEvidence, type AnchoredCheckpoint } from './anchors/evidence-file.t
 import { judgeAnchors } from './anchors/judge.ts';
 
 /** A checkpoint, and whether a trusted key has signed it. */
-export interface JudgedNote extends Checkpoint {
-  readonly note: string;
-  readonly isSigned: boolean;
+export interface JudgedNote extends KnownCheckpoint {
   readonly place: Place;
 }
 
@@ -153,7 +151,7 @@ async function readLog(
             'the anchor log holds a smaller checkpoint of the stream behind a larger one',
           );
         newest.set(checkpoint.origin, checkpoint.size);
-        entries.push({ ...checkpoint, index, isSigned: false });
+        entries.push({ ...checkpoint, note: entry.note, index, isSigned: false });
       }
   } finally {
     await file.close();

@@ -5,11 +5,9 @@
  */
 import { join } from 'node:path';
 import type { AnchorPolicy } from '../../ledger/anchor-policy.ts';
-import { parseCheckpoint } from '../../ledger/checkpoint.ts';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
 import type { CompactRange } from '../../ledger/merkle/range.ts';
 import { splitRange } from '../../ledger/merkle/shape.ts';
-import { parseNote } from '../../ledger/note.ts';
 import type { Finding, Place } from '../../ledger/stream-check.ts';
 import { openTreeFile } from '../../ledger/tree-file.ts';
 import { verifyTrusted, type Trust } from '../../ledger/trust.ts';
@@ -20,6 +18,7 @@ import type {
   KnownReceipt,
   KnownStream,
 } from '../../ledger/verify/known.ts';
+import { judgeNote } from '../../ledger/verify/judge-note.ts';
 import { readJson } from '../../schemas/untrusted-json.ts';
 import { readKnownAnchors, type JudgedNote } from './known-anchors.ts';
 import { treePath } from './streams.ts';
@@ -63,19 +62,14 @@ export async function readKnown(sources: KnownSources): Promise<Known> {
 
   /** Takes a note; false when it is none, or its signature is wrong. */
   function takeNote(note: string, place: Place): JudgedNote | null {
-    const parsed = parseNote(note);
-    const checkpoint = parsed.ok ? parseCheckpoint(parsed.value.text) : null;
-    if (checkpoint === null) {
-      report('checkpoint_unreadable', NOWHERE, place, 'this is no signed checkpoint');
+    const said = judgeNote(note, trust);
+    if (!said.ok) {
+      const { kind, stream, seq, message } = said.error;
+      report(kind, { stream, seq }, place, message);
       return null;
     }
-    const { origin, size } = checkpoint;
-    const said = trust === null ? null : verifyTrusted(note, origin, trust);
-    if (said?.ok === false && !UNKNOWN_KEY.has(said.error.kind)) {
-      report('bad_signature', { stream: origin, seq: Number(size) - 1 }, place, said.error.message);
-      return null;
-    }
-    const judged = { ...checkpoint, note, isSigned: said?.ok === true, place };
+    const judged = { ...said.value, place };
+    const { origin } = judged;
     if (isOfStream(origin)) streamOf(origin).checkpoints.push(judged);
     else logs.set(origin, [...(logs.get(origin) ?? []), judged]);
     return judged;
@@ -133,13 +127,6 @@ interface Mutable extends KnownStream {
 
 const JOURNAL = 'journal.ndjson';
 const NOWHERE = { stream: '', seq: -1 };
-/** Reasons not to believe a checkpoint that are no reason to think that anybody lied. */
-const UNKNOWN_KEY: ReadonlySet<string> = new Set([
-  'no_known_key',
-  'log_key_missing',
-  'key_revoked',
-]);
-
 /** sealtrail/<agent>/<incarnation> is an anchor log; streams stand below it. */
 function isOfStream(origin: string): boolean {
   return origin.split('/').length > 3;

@@ -12,6 +12,8 @@ import type { KnownSizes, Run } from './summary.ts';
 
 /** A checkpoint, and how far it is to be believed. */
 export interface KnownCheckpoint extends Checkpoint {
+  /** The signed note that it stands in. */
+  readonly note: string;
   /** A trusted key has signed it, or the anchor log that it lies in. */
   readonly isSigned: boolean;
 }

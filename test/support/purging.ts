@@ -9,7 +9,12 @@ import { hashRecordLeaf } from '../../ledger/merkle/hash.ts';
 import { createRange, type CompactRange } from '../../ledger/merkle/range.ts';
 import { signNote } from '../../ledger/note.ts';
 import { describePurge } from '../../ledger/purge-record.ts';
-import { createLogSigner, publicBytesOf, signWithKey } from '../../ledger/signing.ts';
+import {
+  createLogSigner,
+  publicBytesOf,
+  signWithKey,
+  type NoteSigner,
+} from '../../ledger/signing.ts';
 import type { Store, StoredRecord } from '../../store/store.ts';
 import {
   previewPurge,
@@ -23,7 +28,8 @@ import { createSealer, type EventFields, type Sealer } from '../store/sealed.ts'
 export const LONG_AGO = '2024-11-01T00:00:00.000Z';
 
 const { privateKey } = generateKeyPairSync('ed25519');
-const signer = createLogSigner(
+/** Signs the checkpoints that records of purges carry. */
+export const PURGE_SIGNER: NoteSigner = createLogSigner(
   'sealtrail/test',
   publicBytesOf(privateKey),
   signWithKey(privateKey),
@@ -75,7 +81,7 @@ export function createPurgeableStream(
       const metadata = describePurge(preview, {
         range: rangeOf(preview.size),
         base_range: rangeOf(preview.base),
-        checkpoint: await signNote(text, [signer]),
+        checkpoint: await signNote(text, [PURGE_SIGNER]),
       });
       const purge = sealer.seal({
         action: 'retention.purge',

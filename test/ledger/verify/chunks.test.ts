@@ -37,6 +37,7 @@ async function knowOf(dir: string): Promise<Known> {
           origin: stream,
           size: tree.end(),
           root: tree.root(),
+          note: '',
           isSigned: true,
         });
       if (seq === 20) of.receipts.push({ seq, this_hash });

@@ -1,0 +1,83 @@
+/**
+ * The rows of an answer as the certificate sees them: each record by itself, and where it must stand in its stream.
+ * A row leaves behind its place and its hash. Pure but for node:crypto.
+ */
+import { createHash } from 'node:crypto';
+import { isCanonicalOf, rehash } from '../../ledger/content-check.ts';
+import { memberOf, readChain } from '../../ledger/chain-place.ts';
+import type { AnswerRow, RecordOfRow } from '../answer.ts';
+import { formatRow } from './certificate.ts';
+
+/** Rows of one stream, ascending by place. */
+export interface PlacedRow {
+  readonly seq: number;
+  /** From 1. */
+  readonly row: number;
+  readonly this_hash: string;
+}
+
+export interface RowFault extends Pick<RecordOfRow, 'stream' | 'seq'> {
+  readonly row: number;
+  readonly message: string;
+}
+
+export interface RowGatherer {
+  /** Takes the next row; returns its line. */
+  take(row: AnswerRow): string;
+  conclude(): GatheredRows;
+}
+
+export interface GatheredRows {
+  readonly count: number;
+  readonly records: number;
+  readonly sha256: string;
+  readonly faults: readonly RowFault[];
+  readonly byStream: ReadonlyMap<string, readonly PlacedRow[]>;
+}
+
+const FAULTS_MAX = 1_000;
+
+/** Begins with the first row. */
+export function gatherRows(): RowGatherer {
+  const byStream = new Map<string, PlacedRow[]>();
+  const faults: RowFault[] = [];
+  const digest = createHash('sha256');
+  let count = 0;
+  let records = 0;
+  return {
+    take: (row) => {
+      count += 1;
+      const line = formatRow(count, row);
+      digest.update(line);
+      const { record } = row;
+      if (record === null) return line;
+      records += 1;
+      const message = findFault(record);
+      const { stream, seq, this_hash } = record;
+      if (message !== null && faults.length < FAULTS_MAX)
+        faults.push({ row: count, stream, seq, message });
+      const placed = byStream.get(stream) ?? [];
+      byStream.set(stream, placed);
+      placed.push({ seq, row: count, this_hash });
+      return line;
+    },
+    conclude: () => {
+      for (const placed of byStream.values()) placed.sort((one, other) => one.seq - other.seq);
+      return { count, records, sha256: digest.digest('hex'), faults, byStream };
+    },
+  };
+}
+
+/** What a record has against itself, by the hash that did not seal it; null: nothing. */
+export function findFault(record: RecordOfRow): string | null {
+  const { stream, seq, event_id, event_bytes, prev_hash, this_hash } = record;
+  if (rehash(prev_hash, event_bytes) !== this_hash)
+    return 'the event does not have the hash that the record states: it was changed after it was sealed';
+  const said = readChain(event_bytes);
+  if (said === null) return 'this is no sealed record';
+  if (!isCanonicalOf(said.event, event_bytes)) return 'the event is not in canonical form';
+  if (said.chain.stream !== stream || said.chain.seq !== seq)
+    return `the event says that it is seq ${said.chain.seq} of ${said.chain.stream}`;
+  if (memberOf(said.event, 'event_id') !== event_id) return 'the event has another event_id';
+  return null;
+}

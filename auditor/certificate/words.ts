@@ -1,0 +1,115 @@
+/**
+ * What a certificate says, for somebody who has never seen the code: the verdict, what is proven, and what is not.
+ * Each sentence is chosen by what really was looked at. Pure.
+ */
+import type { Known } from '../../ledger/verify/known.ts';
+import type { Asked } from '../answer.ts';
+import type { CertificateFinding, StreamProof, Verdict } from './certificate.ts';
+import type { GatheredRows } from './rows.ts';
+
+export interface Facts {
+  readonly asked: Asked;
+  readonly login: string;
+  readonly rows: Pick<GatheredRows, 'count' | 'records'>;
+  /** Read whole. */
+  readonly records: number;
+  readonly proofs: readonly StreamProof[];
+  readonly known: Pick<Known, 'isJudged' | 'isAnchorAsked'> | null;
+}
+
+/** The verdict in a sentence. */
+export function describeFinding(
+  verdict: Verdict,
+  { rows, records }: Facts,
+  [first, ...others]: readonly CertificateFinding[],
+  doubt: string,
+): string {
+  if (verdict === 'cannot_tell') return `Cannot tell: ${doubt}.`;
+  if (verdict === 'intact' || first === undefined)
+    return `Intact: ${shownOf(rows)} and ${count(records, 'record')} around them are as they were sealed.`;
+  const more = others.length === 0 ? '' : ` (and ${count(others.length, 'more finding')})`;
+  const where =
+    first.rows.length === 0
+      ? `in the range, at record ${first.stream} seq ${first.seq}`
+      : `at row ${first.rows.join(' or ')}, record ${first.stream} seq ${first.seq}`;
+  return `BROKEN ${where}: ${first.message}${more}.`;
+}
+
+/** What an intact answer proves. */
+export function tellProven({ asked, rows, records, proofs }: Facts): readonly string[] {
+  const said: string[] = [];
+  if (rows.records > 0)
+    said.push(
+      `Each of the ${count(rows.records, 'record')} in the answer is, byte for byte, what the agent sealed when it was received: its hash was computed again from its text.`,
+    );
+  said.push(
+    `Of the records of tenant ${asked.tenant} received from ${asked.since} up to ${asked.until}, none was changed, removed, added or moved: all ${count(records, 'record')} of that time, of ${count(proofs.length, 'stream')}, and their neighbours were read and fit together.`,
+    'What the columns say by which questions are answered is what the sealed events say, for each of these records, and each event is shown once.',
+  );
+  const signed = proofs.filter(({ is_trusted }) => is_trusted);
+  if (signed.length > 0 && signed.length === proofs.length) {
+    const keys = [...new Set(signed.flatMap((one) => one.keys))].sort();
+    said.push(
+      `These are the records that the agent signed (${keys.join(', ')}): somebody who changed one and sealed all that follow again, or cut off the end up to the size that was signed, would have been seen.`,
+    );
+  } else if (proofs.some(({ checkpoint }) => checkpoint !== null))
+    said.push('The records have the tree of the checkpoints that are known.');
+  const anchored = proofs.filter((one) => one.anchored !== null);
+  if (anchored.length > 0) {
+    const times = anchored.map((one) => one.anchored?.time ?? '').sort();
+    const by = [...new Set(anchored.flatMap((one) => one.anchored?.by ?? []))].sort();
+    said.push(
+      `Outside the operator's reach, ${by.join(' and ')} had what was signed by ${times.at(-1)}: nobody could rewrite it since without their help.`,
+    );
+  }
+  return said;
+}
+
+/** What the answer does not prove, whatever came out. */
+export function tellNotProven({ asked, rows, proofs, known }: Facts): readonly string[] {
+  const said: string[] = [];
+  if (proofs.every(({ checkpoint }) => checkpoint === null))
+    said.push(
+      'That the whole history was not written anew: no checkpoint was held against it. Somebody with full power over the database could have changed a record and sealed all that follow again, or cut off the end, and this certificate would not show it.',
+    );
+  else if (known?.isJudged !== true)
+    said.push(
+      'Who signed the checkpoints: no trusted key was named. Somebody with full power over the database could have put checkpoints of his own there, and this certificate would not show it.',
+    );
+  if (known?.isAnchorAsked !== true)
+    said.push(
+      "That the operator did not write the history anew together with the agent's key: no outside witness or time-stamp was asked for. When the records were sealed rests on the agent's clock.",
+    );
+  for (const { stream, to, tree, checkpoint } of proofs)
+    if (checkpoint !== null && tree !== null && tree.size < to)
+      said.push(
+        `That nothing was cut off behind the end of ${stream}, or changed from seq ${tree.size} on and sealed again: those records are under no checkpoint yet.`,
+      );
+  const purged = proofs.filter(({ first, before }) => first > 0 && before === null);
+  if (purged.length > 0)
+    said.push(
+      `What stood in records that were purged under the retention policy: of ${count(purged.length, 'stream')} the range begins right behind them.`,
+    );
+  if (rows.records < rows.count)
+    said.push(
+      'The figures in rows that count or compare: the database computed them. Certified are all records of that time from which they were computed; the statement can be run again by hand.',
+    );
+  said.push(
+    `That no record of another time of receipt states a time between ${asked.since} and ${asked.until}: such records (reported late, or by a wrong clock) are found by their time column, which is compared for those alone that were found.`,
+    'That the application reported everything that happened, and told the truth: a certificate begins where a record was received.',
+    'That the time an event states is right: it is the clock of the application that reported it.',
+    'That there is no stream of this tenant of which the store never heard.',
+  );
+  return said;
+}
+
+function shownOf({ count: rows, records }: Pick<GatheredRows, 'count' | 'records'>): string {
+  if (rows === 0) return 'the answer has no row,';
+  return records === rows
+    ? `all ${count(rows, 'row')}`
+    : `the records behind ${count(rows, 'row')}`;
+}
+
+function count(n: number, what: string): string {
+  return `${n.toLocaleString('en-US')} ${what}${n === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,68 @@
+/** A certificate over what a purge left: the tree begins with what its record names, and stubs keep their links. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { certify } from '../../auditor/certificate/certify.ts';
+import type { Certificate } from '../../auditor/certificate/certificate.ts';
+import { connectTo } from '../support/postgres.ts';
+import { PURGE_SIGNER as signer, type PurgeableStream } from '../support/purging.ts';
+import { openPurgeStore, tenantOf, type PurgeStore } from '../support/purge-store.ts';
+import { ASKED, checkpointOf, readRows, STATEMENT, trustOf } from './evidence-store.ts';
+import { insertCheckpoints } from '../../store/checkpoints.ts';
+
+let bench: PurgeStore;
+beforeAll(async () => void (bench = await openPurgeStore()));
+afterAll(() => bench[Symbol.asyncDispose]());
+
+const SPAN = { since: '2024-01-01T00:00:00.000Z', until: '2025-01-01T00:00:00.000Z' };
+
+async function ask(of: PurgeableStream): Promise<Certificate> {
+  await using writer = await connectTo(bench.server.url('writer'));
+  await insertCheckpoints(writer.client, [
+    await checkpointOf(of.records, of.records.length, signer),
+  ]);
+  await using auditor = await connectTo(bench.server.url('auditor'));
+  const { client } = auditor;
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  const tenant = tenantOf(of);
+  const statement = { ...STATEMENT, values: [tenant, 'u-550', SPAN.since, '2100-01-01'] };
+  const rows = await readRows(client, statement);
+  expect(rows).toHaveLength(1);
+  const asked = { ...ASKED, ...SPAN, tenant };
+  return await certify({
+    client,
+    asked,
+    statement,
+    rows,
+    known: null,
+    trust: trustOf(signer),
+    verifier: 'test',
+  });
+}
+
+test('behind a purged prefix, and across stubs between held records', async () => {
+  const mine = await bench.makeStream();
+  await bench.hold(mine, { actor: 'u-300' });
+  await bench.purge(mine, 512);
+  const made = await ask(mine);
+  expect(made.findings).toEqual([]);
+  expect(made.verdict).toBe('intact');
+  expect(made.streams).toMatchObject([{ stream: mine.stream, is_trusted: true, from: 300 }]);
+  expect(made.notes.join()).toContain('up to seq 511 were purged, 1 of them kept');
+  expect(made.not_proven.join()).toContain('purged under the retention policy');
+});
+
+test('a stub whose hash was edited breaks what was certified', async () => {
+  const mine = await bench.makeStream();
+  await bench.hold(mine, { actor: 'u-300' });
+  await bench.purge(mine, 512);
+  await bench.tamper(
+    'stubs',
+    `UPDATE audit.stubs SET this_hash = sha256(this_hash) WHERE seq = 400 AND stream_id =
+     (SELECT stream_id FROM audit.streams WHERE stream = $1)`,
+    [mine.stream],
+  );
+  const made = await ask(mine);
+  expect(made).toMatchObject({ verdict: 'broken' });
+  expect(made.findings.map(({ kind }) => kind)).toEqual(
+    expect.arrayContaining(['modified', 'rewritten']),
+  );
+});
