@@ -1,7 +1,9 @@
 /** What the auditor's page is given: the store by login, the agent's files and status, and the log. */
 import type { AgentStatus } from '../agent/status-ports.ts';
 import { createAppLog } from '../agent/observe/log.ts';
+import { VERSION } from '../agent/version.ts';
 import { createAuditor } from '../auditor/ask.ts';
+import { certifyAnswer } from '../auditor/web/certifying.ts';
 import type { Login, WebPorts } from '../auditor/web/ports.ts';
 import type { Trust } from '../ledger/trust.ts';
 import { err, messageOf, ok, type Result } from '../schemas/result.ts';
@@ -30,7 +32,8 @@ export async function createWebPorts(config: WebConfig): Promise<Result<WebPorts
     log: createAppLog({ level: 'info', name: 'web' }),
     nowMs: Date.now,
     openAuditor: (login) => createAuditor({ url: urlOf(login), ...tls }),
-    certify: async () => err('the certificate is not part of this build'),
+    certify: (login, asked) =>
+      certifyAnswer({ url: urlOf(login), ...tls, asked, trust, verifier: `sealtrail ${VERSION}` }),
     bundleOf: null,
     proofOf: (eventId) => proveFrom(dataDir, eventId),
     health: async () => {

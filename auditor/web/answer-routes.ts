@@ -9,6 +9,7 @@ import type { AnswerStream } from '../ask.ts';
 import { rehash } from '../../ledger/content-check.ts';
 import type { Result } from '../../schemas/result.ts';
 import { answerPage, drawHead } from './answer-page.ts';
+import { flat } from './certifying.ts';
 import { drawCertificate, drawNoCertificate } from './certificate-view.ts';
 import { drawTimeline } from './chart.ts';
 import { partOf, sendPage, type Door, type SignedIn } from './door.ts';
@@ -128,7 +129,7 @@ export function addAnswerRoutes(app: FastifyInstance, door: Door, ports: WebPort
       if (!made.ok)
         return sendPage(reply, visit, messagePage('No bundle was made', `${made.error}.`), 503);
       attach(reply, `${answer.asked.question}.zip`);
-      return reply.type('application/zip').send(Buffer.from(made.value));
+      return reply.type('application/zip').send(made.value);
     });
 }
 
@@ -168,7 +169,10 @@ function refuse(
 ): FastifyReply {
   const question = questionOf(visit.session, asked.question);
   if (error.kind === 'invalid' && question !== null) {
-    const fault = { message: error.message, field: error.parameter };
+    // As it is said on the command line, --name first; here the title stands for it.
+    const field = question.parameters.find(({ name }) => name === error.parameter);
+    const message = error.message.replace(/^--\S+/, field?.title ?? 'It');
+    const fault = { message, field: error.parameter };
     return sendPage(reply, visit, askAgain(visit, question, typedOf(asked), fault), 422);
   }
   const [title, status] = REFUSALS[error.kind];
@@ -207,8 +211,4 @@ function countStream(
 
 function attach(reply: FastifyReply, name: string): void {
   void reply.header('content-disposition', `attachment; filename="sealtrail-${name}"`);
-}
-
-async function* flat(batches: AsyncIterable<readonly AnswerRow[]>): AsyncGenerator<AnswerRow> {
-  for await (const batch of batches) yield* batch;
 }

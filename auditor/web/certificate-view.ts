@@ -1,6 +1,6 @@
 /** What a certificate says, as a banner: in a colour, with a sign and in words. Pure. */
 import { html, shown, type Html } from './html.ts';
-import type { Certificate } from './ports.ts';
+import type { Certificate } from '../certificate/certificate.ts';
 
 const WORDS: Readonly<Record<Certificate['verdict'], readonly [sign: string, word: string]>> = {
   intact: ['✓', 'Intact'],
@@ -16,7 +16,7 @@ export function drawCertificate(certificate: Certificate): Html {
   const [sign, word] = WORDS[verdict];
   const list = (title: string, lines: readonly string[]): Html | false =>
     lines.length > 0 &&
-    html`<h3>${title}</h3>
+    html`<h2>${title}</h2>
       <ul>
         ${lines.map((line) => html`<li>${shown(line, 2000)}</li>`)}
       </ul>`;

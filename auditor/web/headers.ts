@@ -21,7 +21,8 @@ const POLICY = [
   'trusted-types sealtrail',
 ].join('; ');
 
-const HEADERS: Readonly<Record<string, string>> = {
+/** Of every reply. */
+export const HEADERS: Readonly<Record<string, string>> = {
   'content-security-policy': POLICY,
   'cache-control': 'no-store',
   'cross-origin-opener-policy': 'same-origin',

@@ -38,7 +38,6 @@ export function escapeHtml(text: string): string {
 
 /** What would turn the text around it, hide in it, or end a line where none ends. */
 const UNSEEN =
-
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\u{e0000}-\u{e007f}]/gu;
 const SHOWN_MAX = 160;
 

@@ -44,8 +44,13 @@ export function createOidcSignIn(
       settings.clientId,
       settings.clientSecret,
       undefined,
-      // On this host there is nobody in between.
-      isLocal(issuer) ? { execute: [client.allowInsecureRequests] } : {},
+      // The token's signature, too, and not only the way on which it came. On this host nobody is in between.
+      {
+        execute: [
+          client.enableNonRepudiationChecks,
+          ...(isLocal(issuer) ? [client.allowInsecureRequests] : []),
+        ],
+      },
     );
     return configuration;
   }

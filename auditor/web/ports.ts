@@ -1,6 +1,8 @@
 /** What the page is given: its settings, and the doors to the store, the certificate, the agent and the log. Types alone. */
+import type { Readable } from 'node:stream';
 import type { Asked } from '../answer.ts';
 import type { Auditor } from '../ask.ts';
+import type { Certificate } from '../certificate/certificate.ts';
 import type { Trust } from '../../ledger/trust.ts';
 import type { Result } from '../../schemas/result.ts';
 import type { SessionLimits } from './sessions.ts';
@@ -9,36 +11,6 @@ import type { SessionLimits } from './sessions.ts';
 export interface Login {
   readonly user: string;
   readonly password: string;
-}
-
-/** What the page shows of a certificate (auditor/certificate/certificate.ts). */
-export interface Certificate {
-  readonly verdict: 'intact' | 'broken' | 'cannot_tell';
-  /** The verdict in a sentence. */
-  readonly finding: string;
-  readonly findings: readonly {
-    /** Rows of the answer, from 1. */
-    readonly rows: readonly number[];
-    readonly stream: string;
-    readonly seq: number;
-    readonly message: string;
-  }[];
-  readonly findings_total: number;
-  /** Records that were read and compared whole. */
-  readonly records: number;
-  readonly streams: readonly {
-    readonly stream: string;
-    readonly from: number;
-    readonly to: number;
-    readonly is_trusted: boolean;
-    readonly keys: readonly string[];
-    readonly anchored: { readonly time: string; readonly by: readonly string[] } | null;
-  }[];
-  readonly proven: readonly string[];
-  readonly not_proven: readonly string[];
-  readonly notes: readonly string[];
-  readonly login: string;
-  readonly verifier: string;
 }
 
 /** What operators are shown; a part of the agent's own status. */
@@ -145,7 +117,8 @@ export interface WebPorts {
   readonly proofOf: ((eventId: string) => Promise<Result<string, string>>) | null;
   /** Keys that proofs are judged by; null: signatures are not judged. */
   readonly trust: Trust | null;
-  readonly bundleOf: ((login: Login, asked: Asked) => Promise<Result<Uint8Array, string>>) | null;
+  /** As a .zip; whoever reads it to its end, or destroys it, leaves nothing behind. */
+  readonly bundleOf: ((login: Login, asked: Asked) => Promise<Result<Readable, string>>) | null;
   /** Null: no agent was named. */
   readonly health: (() => Promise<Result<Health, string>>) | null;
 }

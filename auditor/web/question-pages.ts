@@ -30,7 +30,7 @@ export function cataloguePage(catalogue: readonly Question[], tenants: readonly 
     ({ id, title, help }) =>
       html`<li class="card">
         <h2><a href="/questions/${id}">${title}</a></h2>
-        <p>${help}</p>
+        <p>${firstSentence(help)}</p>
       </li>`,
   );
   const of = tenants.length === 1 ? html` of <strong>${tenants[0]}</strong>` : '';

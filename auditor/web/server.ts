@@ -6,11 +6,11 @@ import { createServer as createHttp } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import cookie from '@fastify/cookie';
 import rateLimit from '@fastify/rate-limit';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { codeOf } from '../../schemas/result.ts';
 import { loadAssets, type Asset } from './assets.ts';
 import { createDoor, sendPage } from './door.ts';
-import { addHeaders, pickEncoding } from './headers.ts';
+import { addHeaders, HEADERS, pickEncoding } from './headers.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { messagePage } from './message-page.ts';
 import { createOrigins } from './origins.ts';
@@ -44,6 +44,9 @@ export async function createWebServer(ports: WebPorts): Promise<WebServer> {
     requestTimeout: 30_000,
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     forceCloseConnections: true,
+    // An address that cannot be read meets no hook.
+    frameworkErrors: (_error, _request, reply: FastifyReply) =>
+      void reply.code(400).headers(HEADERS).type('text/plain').send('That is no address.'),
     serverFactory: (handler) =>
       tls === null ? createHttp(handler) : createHttps({ ...tls, minVersion: 'TLSv1.2' }, handler),
   });

@@ -7,7 +7,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Asked } from '../answer.ts';
 import type { Auditor } from '../ask.ts';
 import type { Result } from '../../schemas/result.ts';
-import type { Certificate, Login } from './ports.ts';
+import type { Certificate } from '../certificate/certificate.ts';
+import type { Login } from './ports.ts';
 import type { Timeline } from './timeline.ts';
 
 export interface Person {

@@ -78,8 +78,10 @@ export function addSignInRoutes(
     }
     auditor.close();
     if (tenants.ok) return err({ kind: 'wrong', reason: 'the login may see no tenant' });
-    const kind = tenants.error.kind === 'unavailable' ? 'unavailable' : 'wrong';
-    return err({ kind, reason: tenants.error.message });
+    const { kind, message } = tenants.error;
+    if (kind === 'unavailable') return err({ kind, reason: message });
+    // What the store says of it names the login.
+    return err({ kind: 'wrong', reason: 'the store refuses the login' });
   }
 
   function refuse(request: FastifyRequest, { kind, reason }: Refusal): void {
@@ -182,7 +184,8 @@ export function addSignInRoutes(
       const begun = await begin(name.value, login);
       if (!begun.ok) {
         refuse(request, begun.error);
-        return show(reply, visit, begun.error.kind === 'wrong' ? ELSEWHERE : AWAY, 503);
+        const isAway = begun.error.kind === 'unavailable';
+        return show(reply, visit, isAway ? AWAY : ELSEWHERE, isAway ? 503 : 403);
       }
       letIn(request, reply, visit, begun.value);
       // A page of ours sends it on: what follows a redirect from elsewhere comes without a strict cookie.

@@ -2,21 +2,23 @@
 import { ulid } from 'ulid';
 import pg from 'pg';
 import { createAuditor } from '../../auditor/ask.ts';
+import { certifyAnswer } from '../../auditor/web/certifying.ts';
 import type { Health, Login, WebPorts } from '../../auditor/web/ports.ts';
 import { createWebServer } from '../../auditor/web/server.ts';
 import { formatCheckpoint } from '../../ledger/checkpoint.ts';
 import { formatRecord } from '../../ledger/frame.ts';
-import { hashRecordLeaf } from '../../ledger/merkle/hash.ts';
+import { hashRecordLeaf, type TreeHash } from '../../ledger/merkle/hash.ts';
 import { signNote } from '../../ledger/note.ts';
 import { formatProof } from '../../ledger/proof-file.ts';
 import { parseTrust } from '../../ledger/trust.ts';
 import { err, ok } from '../../schemas/result.ts';
+import { insertCheckpoints } from '../../store/checkpoints.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import type { StoredRecord } from '../../store/store.ts';
 import { createSealer, type EventFields } from '../store/sealed.ts';
 import { TEST_SIGNER } from './checkpoints.ts';
 import { naiveInclusion, naiveRoot } from './naive-tree.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
+import { connectTo, startPostgres, type TestPostgres } from './postgres.ts';
 
 export const PASSWORD = 'correct horse battery';
 /** The clock of the page stands here unless a test moves it. */
@@ -36,7 +38,10 @@ export interface WebStore {
 }
 
 /** Starts a store with `count` events of acme and some of zeta; logins `alice` (acme), `zoe` (zeta), `dora` (two tenants), `nobody`. */
-export async function startWebStore(count: number): Promise<WebStore> {
+export async function startWebStore(
+  count: number,
+  more: readonly EventFields[] = [],
+): Promise<WebStore> {
   const server = await startPostgres();
   const store = createPostgresStore({ url: server.url('writer'), ownerUrl: server.url('owner') });
   const migrated = await store.migrate();
@@ -50,12 +55,20 @@ export async function startWebStore(count: number): Promise<WebStore> {
   }
   const stream = `sealtrail/test/${'f'.repeat(32)}/0011223344556677/standard`;
   const sealer = createSealer(stream, 'acme');
-  const records = Array.from({ length: count }, (_, index) => sealer.seal(makeFields(index, count)));
+  const records = Array.from({ length: count }, (_, index) =>
+    sealer.seal(makeFields(index, count)),
+  );
+  const time = new Date(NOW_MS - DAY_MS).toISOString();
+  for (const fields of more) records.push(sealer.seal({ time, ...fields }));
   const zeta = createSealer('sealtrail/test/zeta', 'zeta');
-  const others = Array.from({ length: 5 }, (_, index) => zeta.seal({ ...makeFields(index, 5), actor: 'u-zeta' }));
+  const others = Array.from({ length: 5 }, (_, index) =>
+    zeta.seal({ ...makeFields(index, 5), actor: 'u-zeta' }),
+  );
   const stored = await store.appendRecords([...records, ...others]);
-  if (!stored.ok || stored.value.stored !== count + 5) throw new Error(JSON.stringify(stored));
+  if (!stored.ok || stored.value.stored !== records.length + 5)
+    throw new Error(JSON.stringify(stored));
   await store.close();
+  await signStream(server, stream, records);
   return {
     server,
     admin,
@@ -75,7 +88,13 @@ export async function startWebStore(count: number): Promise<WebStore> {
 }
 
 const LOGINS = { alice: ['acme'], zoe: ['zeta'], dora: ['acme', 'zeta'], nobody: [] } as const;
-const ACTIONS = ['customer.read', 'customer.export', 'invoice.read', 'user.login', 'patient.record_read'];
+const ACTIONS = [
+  'customer.read',
+  'customer.export',
+  'invoice.read',
+  'user.login',
+  'patient.record_read',
+];
 
 /** What happened: mostly ordinary things, some denied, some as somebody else. All by arithmetic. */
 function makeFields(index: number, count: number): EventFields {
@@ -92,9 +111,37 @@ function makeFields(index: number, count: number): EventFields {
     resourceId: `c-${index % 20}`,
     requestId: `req-${index}`,
     traceId: String(index).padStart(32, '0'),
-    time: new Date(NOW_MS - DAY_MS * 28 + Math.floor((index * 27 * DAY_MS) / count + ((index * index) % 97) * 60_000)).toISOString(),
-    metadata: { row_count: (index * 13) % 4000, ...(index % 3 === 0 ? { ticket: `SUP-${1000 + index}` } : {}) },
+    time: new Date(
+      NOW_MS -
+        DAY_MS * 28 +
+        Math.floor((index * 27 * DAY_MS) / count + ((index * index) % 97) * 60_000),
+    ).toISOString(),
+    metadata: {
+      row_count: (index * 13) % 4000,
+      ...(index % 3 === 0 ? { ticket: `SUP-${1000 + index}` } : {}),
+    },
   };
+}
+
+function leavesOf(records: readonly StoredRecord[]): readonly TreeHash[] {
+  return records.map((one) => hashRecordLeaf(one.this_hash));
+}
+
+function noteOf(stream: string, records: readonly StoredRecord[]): Promise<string> {
+  const root = naiveRoot(leavesOf(records));
+  const text = formatCheckpoint({ origin: stream, size: BigInt(records.length), root });
+  return signNote(text, [TEST_SIGNER]);
+}
+
+/** Puts the signed checkpoint of all of a stream into the store, as the agent does. */
+async function signStream(
+  server: TestPostgres,
+  stream: string,
+  records: readonly StoredRecord[],
+): Promise<void> {
+  await using writer = await connectTo(server.url('writer'));
+  const note = await noteOf(stream, records);
+  await insertCheckpoints(writer.client, [{ stream, size: BigInt(records.length), note }]);
 }
 
 async function prove(
@@ -105,14 +152,15 @@ async function prove(
   const index = records.findIndex(({ event }) => event.event_id === eventId);
   const record = records[index];
   if (record === undefined) return err('there is no such event');
-  const leaves = records.map((one) => hashRecordLeaf(one.this_hash));
-  const root = naiveRoot(leaves);
-  const text = formatCheckpoint({ origin: stream, size: BigInt(leaves.length), root });
+  const leaves = leavesOf(records);
   const line = formatRecord(record.eventText, record.prev_hash, record.this_hash).trimEnd();
-  const checkpoint = await signNote(text, [TEST_SIGNER]);
+  const checkpoint = await noteOf(stream, records);
   const inclusion = naiveInclusion(index, leaves);
   return ok(formatProof({ record: line, checkpoint, inclusion, anchor: null }));
 }
+
+const parsed = parseTrust(TEST_SIGNER.vkey);
+const TRUST = parsed.ok ? parsed.value : null;
 
 export interface WebRun {
   readonly url: string;
@@ -126,20 +174,23 @@ export interface WebRun {
 /** Starts the page over a store; `over` replaces ports. */
 export async function startWeb(
   store: WebStore,
-  over: Partial<Omit<WebPorts, 'settings'>> & { readonly settings?: Partial<WebPorts['settings']> } = {},
+  over: Partial<Omit<WebPorts, 'settings'>> & {
+    readonly settings?: Partial<WebPorts['settings']>;
+  } = {},
 ): Promise<WebRun> {
   let nowMs = NOW_MS;
   const logged: string[] = [];
-  const log = (fields: object, message: string): void => void logged.push(`${message} ${JSON.stringify(fields)}`);
-  const trust = parseTrust(TEST_SIGNER.vkey);
+  const log = (fields: object, message: string): void =>
+    void logged.push(`${message} ${JSON.stringify(fields)}`);
   const ports: WebPorts = {
     log: { info: log, warn: log, error: log },
     nowMs: () => nowMs,
     openAuditor: (login) => createAuditor({ url: store.urlOf(login) }),
-    certify: async () => err('nobody certifies here'),
+    certify: (login, asked) =>
+      certifyAnswer({ url: store.urlOf(login), asked, trust: TRUST, verifier: 'sealtrail test' }),
     bundleOf: null,
     proofOf: store.proofOf,
-    trust: trust.ok ? trust.value : null,
+    trust: TRUST,
     health: async () => ok(HEALTH),
     ...over,
     settings: {
@@ -174,7 +225,12 @@ export const HEALTH: Health = {
       quorum: 1,
       quorum_at: '2026-11-26T11:59:31.000Z',
       members: [
-        { name: 'witness', state: 'taking', anchored_at: '2026-11-26T11:59:31.000Z', last_error: null },
+        {
+          name: 'witness',
+          state: 'taking',
+          anchored_at: '2026-11-26T11:59:31.000Z',
+          last_error: null,
+        },
       ],
     },
     last_error: null,
@@ -192,3 +248,63 @@ export const HEALTH: Health = {
     },
   ],
 };
+
+/** What a browser without scripts does: keeps cookies, follows redirects within the page, sends the form's token. */
+export interface Visitor {
+  readonly cookies: Map<string, string>;
+  get(path: string, headers?: Record<string, string>): Promise<Response>;
+  /** `fields` with the token of the last page; an `undefined` header is left away. */
+  post(
+    path: string,
+    fields: Record<string, string>,
+    headers?: Record<string, string | undefined>,
+  ): Promise<Response>;
+  /** Signs in; the page that follows. */
+  signIn(name: string, password?: string): Promise<Response>;
+  /** Asks a question; the address of its answer. */
+  ask(question: string, fields?: Record<string, string>): Promise<string>;
+}
+
+export function createVisitor(url: string): Visitor {
+  const cookies = new Map<string, string>();
+  let csrf = '';
+
+  async function send(path: string, init: RequestInit): Promise<Response> {
+    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+    const headers = { ...init.headers, ...(cookie === '' ? {} : { cookie }) };
+    const answer = await fetch(new URL(path, url), { ...init, headers, redirect: 'manual' });
+    for (const line of answer.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+      if (value === '') cookies.delete(name);
+      else cookies.set(name, value);
+    }
+    const page = await answer.clone().text();
+    csrf = /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? csrf;
+    return answer;
+  }
+
+  const visitor: Visitor = {
+    cookies,
+    get: (path, headers = {}) => send(path, { headers }),
+    post: (path, fields, headers = {}) => {
+      const given = { 'sec-fetch-site': 'same-origin', origin: new URL(url).origin, ...headers };
+      const sent = Object.entries(given).filter(
+        (one): one is [string, string] => one[1] !== undefined,
+      );
+      const body = new URLSearchParams({ csrf, ...fields });
+      return send(path, { method: 'POST', headers: Object.fromEntries(sent), body });
+    },
+    async signIn(name, password = PASSWORD) {
+      await visitor.get('/sign-in');
+      const answer = await visitor.post('/sign-in', { name, password });
+      return answer.status === 303 ? visitor.get('/') : answer;
+    },
+    async ask(question, fields = {}) {
+      await visitor.get(`/questions/${question}`);
+      const form = { question, tenant: 'acme', preset: 'month', zone: 'UTC', ...fields };
+      const answer = await visitor.post('/ask', form);
+      return answer.headers.get('location') ?? '';
+    },
+  };
+  return visitor;
+}

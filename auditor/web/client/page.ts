@@ -33,7 +33,9 @@ async function loadPart(place: HTMLElement): Promise<void> {
 }
 
 async function verify(button: HTMLButtonElement, report: HTMLElement): Promise<void> {
-  button.disabled = true;
+  // Not disabled: that would take the focus away.
+  if (button.ariaBusy === 'true') return;
+  button.ariaBusy = 'true';
   report.hidden = false;
   report.className = 'verification banner pending';
   try {
@@ -49,7 +51,7 @@ async function verify(button: HTMLButtonElement, report: HTMLElement): Promise<v
     report.className = 'verification banner cannot_tell';
     report.textContent = `Cannot tell: the records could not be read (${messageOf(error)}).`;
   } finally {
-    button.disabled = false;
+    button.ariaBusy = 'false';
   }
 }
 
