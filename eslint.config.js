@@ -7,6 +7,7 @@ export default [
       'dist/',
       'node_modules/',
       'schemas/generated/',
+      'auditor/generated/',
       'data/',
       'sdk/dist/',
       '**/*.mjs',

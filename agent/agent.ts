@@ -10,6 +10,7 @@ import { askAnchors } from './anchor-question.ts';
 import type { Agent, AgentOptions } from './agent-interface.ts';
 import { openLedger, type OpenedLedger } from './append/open.ts';
 import { resourceOf, type Base } from './base.ts';
+import { copyCheckpoints } from './checkpoint-copies.ts';
 import { beginCheckpoints, completeRotation, createKeyPorts } from './checkpointing.ts';
 import { claimDataDir } from './claiming.ts';
 import type { Delivery } from './deliver/delivery.ts';
@@ -85,6 +86,7 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
   const database = startDatabase(base);
   const delivery = await deliver(base, ledger.value, AFTER_DRAIN_MS + RECEIVER_GRACE_MS);
   if (!delivery.ok) return delivery;
+  copyCheckpoints(base);
   const receivers = await receive(base, ledger.value);
   if (!receivers.ok) return receivers;
   keepLedgerShort(base, ledger.value, delivery.value);

@@ -1,10 +1,11 @@
-/** `sealtrail check`: judges a proof with nothing but the file and trusted keys. */
+/** `sealtrail check`: judges a proof, or a bundle (check-bundle.ts), with nothing but the file and trusted keys. */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { judgeAnchors, type Anchored } from '../agent/checkpoint/anchors/judge.ts';
 import { parsePolicy } from '../ledger/anchor-policy.ts';
 import { verifyProof, type Proven } from '../ledger/proof-file.ts';
 import { messageOf } from '../schemas/result.ts';
+import { isBundle, runCheckBundle } from './check-bundle.ts';
 import { readTrust } from './trust-file.ts';
 
 const EXAMPLES = `
@@ -13,6 +14,7 @@ Examples:
   $ sealtrail check event.proof --trust keys.txt --json | jq .event.actor
   $ sealtrail check event.proof --trust keys.note --root root.pub
   $ sealtrail check event.proof --trust keys.txt --policy policy.txt     which witnesses and time-stamps must vouch
+  $ sealtrail check finding.zip --trust keys.txt                         an evidence bundle, as \`sealtrail ask --export\` writes it
 
 keys.txt holds a key a line: sealtrail/<agent>+<8 hex digits>+<base64>, as \`sealtrail keys list\` prints it on the
 agent's host; ask for it in another way than the proof came. Behind a key may stand an origin (or *) and the sizes
@@ -21,11 +23,13 @@ agent's host; ask for it in another way than the proof came. Behind a key may st
 policy.txt, in the form of C2SP tlog-policy: \`witness <name> <vkey>\`, \`timestamp <name> <ca.pem>\`, \`quorum <k>\`,
 a line each. With it the proof must show that so many of them had the checkpoint, or the answer is "cannot tell".
 
+Of a bundle all is checked: its files, each row, the range, the tree, the signatures. Without --trust that is "cannot tell".
+
 Exit codes: 0 proven, 1 refuted (the record, the tree or a signature is not what it says, or the key may not have
 signed that), 2 cannot tell (no proof file, or no key that is trusted, and not revoked, has signed it).`;
 
 interface CheckOptions {
-  readonly trust: string;
+  readonly trust?: string;
   readonly root?: string;
   readonly policy?: string;
   readonly json?: boolean;
@@ -35,15 +39,17 @@ interface CheckOptions {
 export function addCheckCommand(program: Command): void {
   program
     .command('check')
-    .description('check a proof offline')
-    .argument('<proof>', 'a file that `sealtrail prove` wrote')
-    .requiredOption('--trust <keys>', 'file with the keys that you trust, or a keys note')
+    .description('check a proof, or an evidence bundle, offline')
+    .argument('<proof>', 'a file that `sealtrail prove` wrote; or a bundle, a folder or a .zip')
+    .option('--trust <keys>', 'file with the keys that you trust, or a keys note')
     .option('--root <key>', 'public key of the root that signed the keys note, or a file with it')
     .option('--policy <file>', 'file with the anchors that must vouch for it')
     .option('--json', 'print the verdict and the event as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (path: string, options: CheckOptions) => {
-      process.exitCode = await runCheck(path, options);
+      process.exitCode = (await isBundle(path))
+        ? await runCheckBundle(path, options)
+        : await runCheck(path, options);
     });
 }
 
@@ -85,6 +91,7 @@ async function judge(
     return unread(messageOf(error));
   }
   const [text = '', policyText] = texts;
+  if (trustPath === undefined) return unread('name the keys that you trust, --trust');
   const trust = await readTrust(trustPath, root);
   if (!trust.ok) return unread(trust.error);
   const proven = verifyProof(text, trust.value);

@@ -18,6 +18,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) 
   dlq: async () => (await import('./dlq.ts')).addDlqCommand,
   archive: async () => (await import('./archive.ts')).addArchiveCommand,
   restore: async () => (await import('./restore.ts')).addRestoreCommand,
+  'auditor-key': async () => (await import('./auditor-key.ts')).addAuditorKeyCommand,
   setup: async () => (await import('./setup.ts')).addSetupCommand,
   token: async () => (await import('./token.ts')).addTokenCommand,
   vault: async () => (await import('./vault.ts')).addVaultCommand,

@@ -1,9 +1,15 @@
 /** What the auditor's page is given: the store by login, the agent's files and status, and the log. */
+import { createReadStream, rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { AgentStatus } from '../agent/status-ports.ts';
 import { createAppLog } from '../agent/observe/log.ts';
 import { VERSION } from '../agent/version.ts';
+import type { AskError } from '../auditor/answer.ts';
 import { createAuditor } from '../auditor/ask.ts';
-import { certifyAnswer } from '../auditor/web/certifying.ts';
+import { certifyAnswer, exportAnswer } from '../auditor/export.ts';
 import type { Login, WebPorts } from '../auditor/web/ports.ts';
 import type { Trust } from '../ledger/trust.ts';
 import { err, messageOf, ok, type Result } from '../schemas/result.ts';
@@ -26,15 +32,38 @@ export async function createWebPorts(config: WebConfig): Promise<Result<WebPorts
   const tls = storeTls === null ? {} : { tls: storeTls };
   const urlOf = (login: Login): DatabaseAddress =>
     storeUrl === null ? embeddedUrlOf(dataDir, login) : withLogin(storeUrl, login);
+  const judging = { known: null, trust, verifier: `sealtrail ${VERSION}` };
   return ok({
     settings,
     trust,
     log: createAppLog({ level: 'info', name: 'web' }),
     nowMs: Date.now,
     openAuditor: (login) => createAuditor({ url: urlOf(login), ...tls }),
-    certify: (login, asked) =>
-      certifyAnswer({ url: urlOf(login), ...tls, asked, trust, verifier: `sealtrail ${VERSION}` }),
-    bundleOf: null,
+    certify: async (login, asked) => {
+      const at = { url: urlOf(login), ...tls };
+      const auditor = createAuditor(at);
+      try {
+        return said(await certifyAnswer(auditor, asked, { ...at, ...judging }));
+      } finally {
+        auditor.close();
+      }
+    },
+    bundleOf: async (login, asked) => {
+      const at = { url: urlOf(login), ...tls };
+      const auditor = createAuditor(at);
+      try {
+        return await bundleFile(async (path) =>
+          said(
+            await exportAnswer(auditor, asked, {
+              ...{ ...at, ...judging, path, signer: null },
+              time: new Date().toISOString(),
+            }),
+          ),
+        );
+      } finally {
+        auditor.close();
+      }
+    },
     proofOf: (eventId) => proveFrom(dataDir, eventId),
     health: async () => {
       const status = await askAgent(dataDir, 'GET', '/status');
@@ -55,6 +84,30 @@ function withLogin(url: string, { user, password }: Login): string {
 function embeddedUrlOf(dataDir: string, login: Login): DatabaseAddress {
   const address = embeddedAddress(embeddedHome(dataDir), 'auditor');
   return async () => withLogin(typeof address === 'string' ? address : await address(), login);
+}
+
+/** Makes a bundle in a folder of its own, and gives its bytes; the folder goes when they have been read. */
+async function bundleFile(
+  make: (path: string) => Promise<Result<unknown, string>>,
+): Promise<Result<Readable, string>> {
+  const dir = await mkdtemp(join(tmpdir(), 'sealtrail-bundle-'));
+  const path = join(dir, 'evidence.zip');
+  const remove = (): void => rmSync(dir, { recursive: true, force: true });
+  try {
+    const made = await make(path);
+    if (!made.ok) {
+      remove();
+      return made;
+    }
+  } catch (error) {
+    remove();
+    return err(`the bundle cannot be written: ${messageOf(error)}`);
+  }
+  return ok(createReadStream(path).once('close', remove));
+}
+
+function said<T>(result: Result<T, AskError>): Result<T, string> {
+  return result.ok ? result : err(result.error.message);
 }
 
 async function proveFrom(dataDir: string, eventId: string): Promise<Result<string, string>> {

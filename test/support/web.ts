@@ -2,7 +2,7 @@
 import { ulid } from 'ulid';
 import pg from 'pg';
 import { createAuditor } from '../../auditor/ask.ts';
-import { certifyAnswer } from '../../auditor/web/certifying.ts';
+import { certifyAnswer } from '../../auditor/export.ts';
 import type { Health, Login, WebPorts } from '../../auditor/web/ports.ts';
 import { createWebServer } from '../../auditor/web/server.ts';
 import { formatCheckpoint } from '../../ledger/checkpoint.ts';
@@ -186,8 +186,18 @@ export async function startWeb(
     log: { info: log, warn: log, error: log },
     nowMs: () => nowMs,
     openAuditor: (login) => createAuditor({ url: store.urlOf(login) }),
-    certify: (login, asked) =>
-      certifyAnswer({ url: store.urlOf(login), asked, trust: TRUST, verifier: 'sealtrail test' }),
+    certify: async (login, asked) => {
+      const url = store.urlOf(login);
+      const auditor = createAuditor({ url });
+      const made = await certifyAnswer(auditor, asked, {
+        url,
+        known: null,
+        trust: TRUST,
+        verifier: 'test',
+      });
+      auditor.close();
+      return made.ok ? made : err(made.error.message);
+    },
     bundleOf: null,
     proofOf: store.proofOf,
     trust: TRUST,

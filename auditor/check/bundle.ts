@@ -1,0 +1,169 @@
+/**
+ * Checks an evidence bundle with nothing but its bytes and the keys that are trusted: the same in `sealtrail check` and
+ * in the page verify.html. It believes no sentence of the bundle; what it can compute it computes again. Pure.
+ */
+import { openNote, parseNote } from '../../ledger/note.ts';
+import type { Trust } from '../../ledger/trust.ts';
+import { FILES, isBundleName } from '../bundle/names.ts';
+import type { Certificate, Verdict } from '../certificate/certificate.ts';
+import { parseCertificateNote } from '../certificate/note.ts';
+import { sha256Of, textOf, type BundleFiles } from './files.ts';
+import { readCertificate, readQuestion, type BundleQuestion } from './read.ts';
+import { checkProofs } from './proofs.ts';
+import { checkRows, type CheckedRow } from './rows.ts';
+import { checkStreams } from './streams.ts';
+
+/** One thing that was looked at. */
+export interface CheckLine {
+  readonly what: string;
+  /** `open`: it could not be judged. */
+  readonly state: 'ok' | 'failed' | 'open';
+  readonly text: string;
+  /** The row that is wrong, from 1. */
+  readonly row?: number;
+}
+
+export interface BundleCheck {
+  /** `cannot_tell` is never success. */
+  readonly verdict: Verdict;
+  /** In a sentence. */
+  readonly finding: string;
+  readonly lines: readonly CheckLine[];
+  readonly certificate: Certificate | null;
+  readonly question: BundleQuestion | null;
+  readonly rows: readonly CheckedRow[];
+  /** When the certificate was made, as the note over it says. */
+  readonly time: string | null;
+  /** Who has signed the certificate, as <name>+<id>; empty: nobody. */
+  readonly signers: readonly string[];
+}
+
+/** Takes a line. */
+export type Tell = (line: CheckLine) => void;
+
+/** Checks a bundle; `trust` null: no key is trusted, and nothing can be told. */
+export function checkBundle(files: BundleFiles, trust: Trust | null): BundleCheck {
+  const lines: CheckLine[] = [];
+  const tell: Tell = (line) => void lines.push(line);
+  checkManifest(files, tell);
+  const certificate = readCertificate(textOf(files, FILES.certificate));
+  const question = readQuestion(textOf(files, FILES.question));
+  if (certificate === null || question === null) {
+    const what = certificate === null ? FILES.certificate : FILES.question;
+    tell({ what, state: 'failed', text: 'it is not there, or not in its form' });
+    return { ...conclude(lines, null, trust), certificate: null, question, ...NOTHING };
+  }
+  const same = ['asked', 'statement', 'login'] as const;
+  const isSame = same.every(
+    (name) => JSON.stringify(certificate[name]) === JSON.stringify(question[name]),
+  );
+  tell({
+    what: 'question',
+    state: isSame ? 'ok' : 'failed',
+    text: isSame
+      ? 'the certificate is about this question and this statement'
+      : 'the certificate is about another question or statement',
+  });
+  const rows = checkRows(files, certificate, question, tell);
+  checkStreams(files, certificate, rows, trust, tell);
+  checkProofs(files, rows, trust, tell);
+  const { time, signers } = checkNote(files, certificate, trust, tell);
+  return { ...conclude(lines, certificate, trust), certificate, question, rows, time, signers };
+}
+
+const NOTHING = { rows: [], time: null, signers: [] } as const;
+
+/** Each file has the digest that the manifest says, and there is no other. */
+function checkManifest(files: BundleFiles, tell: Tell): void {
+  const said = new Map<string, string>();
+  for (const line of textOf(files, FILES.manifest)?.split('\n').slice(0, -1) ?? []) {
+    const [, digest = '', name = ''] = /^([0-9a-f]{64}) {2}([\w./-]+)$/.exec(line) ?? [];
+    said.set(name, digest);
+  }
+  const faults: string[] = [];
+  for (const [name, bytes] of files) {
+    if (name === FILES.manifest) continue;
+    if (!isBundleName(name)) faults.push(`${name} does not belong to a bundle`);
+    else if (!said.has(name)) faults.push(`${name} is not in the manifest`);
+    else if (said.get(name) !== sha256Of(bytes))
+      faults.push(`${name} is not the file that was written`);
+  }
+  for (const name of said.keys())
+    if (!files.has(name)) faults.push(`${name || 'a line'} is missing`);
+  if (said.size === 0) faults.push('there is none');
+  for (const text of faults) tell({ what: 'manifest', state: 'failed', text });
+  if (faults.length === 0)
+    tell({
+      what: 'manifest',
+      state: 'ok',
+      text: `all ${said.size} files are as they were written`,
+    });
+}
+
+/** The note is over this certificate, and who has signed it. */
+function checkNote(
+  files: BundleFiles,
+  { verdict }: Certificate,
+  trust: Trust | null,
+  tell: Tell,
+): { readonly time: string | null; readonly signers: readonly string[] } {
+  const note = textOf(files, FILES.note) ?? '';
+  const said = parseCertificateNote(note);
+  const what = 'certificate';
+  const bytes = files.get(FILES.certificate);
+  if (
+    said === null ||
+    bytes === undefined ||
+    said.sha256 !== sha256Of(bytes) ||
+    said.verdict !== verdict
+  ) {
+    tell({ what, state: 'failed', text: 'the note over the certificate is about another one' });
+    return { time: null, signers: [] };
+  }
+  const parsed = parseNote(note);
+  if (!parsed.ok) {
+    tell({
+      what,
+      state: 'open',
+      text: 'nobody has signed the certificate: its sentences are what is computed again here, and no more',
+    });
+    return { time: said.time, signers: [] };
+  }
+  const signers = parsed.value.signatures.map(({ name, id }) => `${name}+${id}`);
+  const opened = openNote(note, trust?.keys ?? []);
+  const isUnknown = !opened.ok && opened.error.kind === 'no_known_key';
+  tell({
+    what,
+    state: opened.ok ? 'ok' : isUnknown ? 'open' : 'failed',
+    text: opened.ok
+      ? `signed by ${signers.join(', ')}, made at ${said.time}`
+      : isUnknown
+        ? `signed by ${signers.join(', ')}, a key that you did not name; made at ${said.time}`
+        : opened.error.message,
+  });
+  return { time: said.time, signers };
+}
+
+function conclude(
+  lines: readonly CheckLine[],
+  certificate: Certificate | null,
+  trust: Trust | null,
+): Pick<BundleCheck, 'verdict' | 'finding' | 'lines'> {
+  const failed = lines.filter(({ state }) => state === 'failed');
+  // The row that somebody reads says more than the digest of the file that it stands in.
+  const first = failed.find(({ row }) => row !== undefined) ?? failed[0];
+  if (first !== undefined) {
+    const where = first.row === undefined ? `in its ${first.what}` : `at row ${first.row}`;
+    return { verdict: 'broken', finding: `BROKEN ${where}: ${first.text}.`, lines };
+  }
+  if (certificate === null) return { verdict: 'cannot_tell', finding: 'Cannot tell.', lines };
+  if (certificate.verdict !== 'intact')
+    return { verdict: certificate.verdict, finding: certificate.finding, lines };
+  const open = lines.find(({ what, state }) => state === 'open' && what === 'checkpoint');
+  if (trust === null || open !== undefined) {
+    const why = trust === null ? 'no key was named that is trusted' : (open?.text ?? '');
+    const finding = `Cannot tell: everything in the bundle fits together, but ${why}.`;
+    return { verdict: 'cannot_tell', finding, lines };
+  }
+  return { verdict: 'intact', finding: certificate.finding, lines };
+}

@@ -1,0 +1,103 @@
+/** `--export` of `sealtrail ask`: the answer as an evidence bundle, with a certificate. */
+import type { Command } from 'commander';
+import { VERSION } from '../agent/version.ts';
+import type { Asked } from '../auditor/answer.ts';
+import type { Auditor, AuditorOptions } from '../auditor/ask.ts';
+import type { Certificate } from '../auditor/certificate/certificate.ts';
+import { readCertificateKey } from '../auditor/certificate/key.ts';
+import { certifyAnswer, exportAnswer, type CertifiedOptions } from '../auditor/export.ts';
+import { err, messageOf, ok, type Result } from '../schemas/result.ts';
+import { createProgress } from './progress.ts';
+import { readTrust } from './trust-file.ts';
+import { readKnownOf, type KnownOptions } from './verify-known.ts';
+
+export interface ExportFlags extends KnownOptions {
+  readonly export?: string;
+  readonly certify?: boolean;
+  readonly certificateKey?: string;
+}
+
+export const EXPORT_EXAMPLES = `
+  $ sealtrail ask … --certify --trust keys.txt                       is it as it was sealed? exit 0, 1 (BROKEN), 2 (cannot tell)
+  $ sealtrail ask … --export finding.zip --trust keys.txt --certificate-key alice.key
+  $ sealtrail check finding.zip --trust keys.txt`;
+
+/** Adds the options. */
+export function addExportOptions(command: Command): Command {
+  return command
+    .option('--certify', 'say whether the records behind the answer are as they were sealed')
+    .option(
+      '--export <path>',
+      'write all of it as evidence: a new folder, or a new file that ends in .zip',
+    )
+    .option('--certificate-key <file>', 'key that signs the certificate: `sealtrail auditor-key`')
+    .option('--trust <keys>', 'file with the keys of the agents that you trust, or a keys note')
+    .option('--root <key>', 'public key of the root that signed the keys note, or a file with it')
+    .option('--policy <file>', 'file with the anchors that must have had the checkpoints')
+    .option('--checkpoints <path...>', 'checkpoints from elsewhere; default: those in the store');
+}
+
+/** Certifies or exports, and says what came of it; the exit code. */
+export async function runCertified(
+  auditor: Auditor,
+  asked: Asked,
+  store: AuditorOptions,
+  flags: ExportFlags,
+): Promise<number> {
+  const progress = createProgress('verifying', 'records');
+  const made = await make(auditor, asked, store, flags, progress.update);
+  progress.end();
+  if (!made.ok) {
+    console.error(`ask: ${made.error}`);
+    return 2;
+  }
+  print(made.value, flags.export ?? null);
+  return { intact: 0, broken: 1, cannot_tell: 2 }[made.value.verdict];
+}
+
+async function make(
+  auditor: Auditor,
+  asked: Asked,
+  store: AuditorOptions,
+  flags: ExportFlags,
+  onProgress: (records: number, total: number) => void,
+): Promise<Result<Certificate, string>> {
+  const { export: path, certificateKey, trust: trustPath, root, policy, checkpoints } = flags;
+  const trust = trustPath === undefined ? ok(null) : await readTrust(trustPath, root);
+  if (!trust.ok) return trust;
+  const signer = certificateKey === undefined ? ok(null) : await readCertificateKey(certificateKey);
+  if (!signer.ok) return signer;
+  const isElsewhere = (checkpoints ?? []).length > 0 || policy !== undefined;
+  const known = isElsewhere ? await readKnownOf(flags, null) : ok(null);
+  if (!known.ok) return known;
+  const options: CertifiedOptions = {
+    ...store,
+    known: known.value,
+    trust: trust.value,
+    verifier: `sealtrail ${VERSION}`,
+    onProgress: (records) => onProgress(records, records),
+  };
+  try {
+    const time = new Date().toISOString();
+    const answered =
+      path === undefined
+        ? await certifyAnswer(auditor, asked, options)
+        : await exportAnswer(auditor, asked, { ...options, path, signer: signer.value, time });
+    return answered.ok ? answered : err(answered.error.message);
+  } catch (error) {
+    return err(messageOf(error));
+  }
+}
+
+function print(certificate: Certificate, path: string | null): void {
+  const { finding, findings, proven, not_proven, notes } = certificate;
+  for (const { rows, stream, seq, kind, message } of findings.slice(1)) {
+    const where = rows.length === 0 ? '' : `row ${rows.join(' or ')}, `;
+    console.log(`FOUND       ${where}${kind}, record ${stream} seq ${seq}: ${message}`);
+  }
+  for (const text of proven) console.log(`proven      ${text}`);
+  for (const text of not_proven) console.log(`not proven  ${text}`);
+  for (const text of notes) console.log(`note        ${text}`);
+  console.log(finding);
+  if (path !== null) console.log(`written: ${path}`);
+}
