@@ -31,5 +31,6 @@ export const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) 
   erase: async () => (await import('./erase.ts')).addEraseCommand,
   witness: async () => (await import('./witness.ts')).addWitnessCommand,
   gateway: async () => (await import('./gateway.ts')).addGatewayCommand,
+  web: async () => (await import('./web.ts')).addWebCommand,
   init: async () => (await import('./config.ts')).addInitCommand,
 };

@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { generateValidators } from './validators.mjs';
+import { bundleWebClient, WEB_OUT } from './web-client.mjs';
 import { buildVerifyPage } from './verify-page.mjs';
 
 const next = `dist.next-${process.pid}`;
@@ -10,12 +11,13 @@ const old = `dist.old-${process.pid}`;
 const TSC = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', next];
 
 generateValidators();
+bundleWebClient();
 buildVerifyPage();
 try {
   const tsc = spawnSync(process.execPath, TSC, { stdio: 'inherit' });
   if (tsc.status !== 0) throw new Error('the build failed: tsc has said why');
-  for (const folder of ['schemas/generated', 'auditor/generated'])
-    cpSync(folder, `${next}/${folder}`, { recursive: true });
+  for (const made of ['schemas/generated', 'auditor/generated', WEB_OUT])
+    cpSync(made, `${next}/${made}`, { recursive: true });
   for (const sql of ['store/migrations', 'store/vault/migrations', 'store/vault/roles.sql'])
     cpSync(sql, `${next}/${sql}`, { recursive: true });
   chmodSync(`${next}/cli/main.js`, 0o755);

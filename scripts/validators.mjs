@@ -32,12 +32,12 @@ export function generateValidators(out = OUT, names = schemaNames()) {
     const schema = JSON.parse(readFileSync(join('schemas', `${name}.schema.json`), 'utf8'));
     // Lengths are UTF-16 units (unicode: false): Ajv's code point count walks every string on the hot path.
     // Configuration errors are read by people, all at once; an event is refused at its first.
-    const allErrors = ['config', 'gateway', 'vocabulary'].includes(name);
+    const allErrors = ['config', 'gateway', 'vocabulary', 'web'].includes(name);
     const ajv = new Ajv2020({
       code: { source: true, esm: true, lines: true },
       allErrors,
       // Says which schema was broken, so that messages can name what was meant.
-      verbose: name === 'config' || name === 'gateway',
+      verbose: ['config', 'gateway', 'web'].includes(name),
       strict: true,
       allowUnionTypes: true,
       unicode: false,

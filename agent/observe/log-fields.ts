@@ -43,6 +43,7 @@ const FIELDS: ReadonlySet<string> = new Set([
   'lag',
   'limit',
   'line',
+  'login',
   'missing',
   'needs_restart',
   'number',

@@ -1,5 +1,6 @@
 /** What some tests need of the host; elsewhere they are skipped with a line, and in CI that fails. */
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,3 +34,7 @@ export async function mountTmpfs(mebibytes: number): Promise<{ path: string } & 
     },
   };
 }
+
+/** Debian's browser; the pages are tested in it. */
+export const CHROMIUM = '/usr/bin/chromium';
+export const hasChromium: boolean = existsSync(CHROMIUM);

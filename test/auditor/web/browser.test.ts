@@ -1,0 +1,369 @@
+/// <reference lib="dom" />
+/** The auditor's page in a browser: what an auditor does with it, also without a mouse, on a phone, and when records were changed. */
+import axe from 'axe-core';
+import { readFile } from 'node:fs/promises';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { afterAll, beforeAll, expect } from 'vitest';
+import { CHROMIUM, hasChromium, testWhere } from '../../support/host.ts';
+import {
+  NOW_MS,
+  PASSWORD,
+  startWeb,
+  startWebStore,
+  type WebRun,
+  type WebStore,
+} from '../../support/web.ts';
+
+const test = testWhere(hasChromium, 'the page in a browser (needs Debian’s chromium)');
+const RECORDS = 120;
+let store: WebStore;
+let web: WebRun;
+let browser: Browser;
+let context: BrowserContext;
+let page: Page;
+/** What the browser has to say against a page, other than a refusal that a test asked for. */
+const complaints: string[] = [];
+
+beforeAll(async () => {
+  if (!hasChromium) return;
+  store = await startWebStore(RECORDS, [
+    {
+      actor: '<script>document.title="owned"</script>',
+      action: 'note.add',
+      resourceId: '\u202egnp',
+    },
+    ...Array.from({ length: 12 }, () => ({
+      action: 'user.login',
+      outcome: 'denied' as const,
+      actor: 'u_guess',
+    })),
+  ]);
+  web = await startWeb(store);
+  const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking'];
+  browser = await chromium.launch({ executablePath: CHROMIUM, args });
+  context = await browser.newContext({ timezoneId: 'Europe/Zurich', reducedMotion: 'reduce' });
+  page = await context.newPage();
+  page.on('console', (line) => {
+    if (line.type() === 'error') complaints.push(line.text());
+  });
+  page.on('pageerror', (error) => complaints.push(error.message));
+});
+
+afterAll(async () => {
+  if (!hasChromium) return;
+  await browser.close();
+  await web.stop();
+  await store.stop();
+});
+
+async function signIn(name = 'alice'): Promise<void> {
+  await page.goto(web.url);
+  if (!page.url().endsWith('/sign-in')) return;
+  await page.fill('#name', name);
+  await page.fill('#password', PASSWORD);
+  await page.click('main button');
+  await page.waitForURL(`${web.url}/`);
+}
+
+/** Asks a question through its form. */
+async function ask(title: string, parameters: Record<string, string> = {}): Promise<void> {
+  await signIn();
+  await page.click(`main a:text-is("${title}")`);
+  for (const [name, value] of Object.entries(parameters)) {
+    const field = page.locator(`[name="p.${name}"]`);
+    if ((await field.evaluate(({ tagName }) => tagName)) === 'SELECT')
+      await field.selectOption(value);
+    else await field.fill(value);
+  }
+  await page.click('main button[type=submit]');
+  await page.waitForURL(/\/answers\//);
+  await page.waitForSelector('.banner.intact, .banner.broken, .banner.cannot_tell');
+}
+
+async function verify(): Promise<string> {
+  await page.click('button[data-verify]');
+  const done = page.locator(
+    '.verification.intact, .verification.broken, .verification.cannot_tell',
+  );
+  await done.waitFor();
+  return `${await done.getAttribute('class')}: ${await done.innerText()}`;
+}
+
+/** Colours are all that differs between light and dark. */
+const COLOURS: axe.RunOptions = { runOnly: ['color-contrast'] };
+const AXE: axe.RunOptions = {
+  runOnly: {
+    type: 'tag',
+    values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+  },
+};
+
+/** Violations of WCAG 2.2 AA that axe finds, by rule and element. */
+async function violations(options: axe.RunOptions = AXE): Promise<readonly string[]> {
+  await page.evaluate(axe.source);
+  // As text: the suite knows nothing of a browser's globals.
+  const found: axe.AxeResults = await page.evaluate(
+    `axe.run(document, ${JSON.stringify(options)})`,
+  );
+  return found.violations.map(
+    ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`,
+  );
+}
+
+test('every question is asked by its form and answered, with a certificate in words', async () => {
+  await signIn();
+  const questions = await page.locator('ul.cards a').allInnerTexts();
+  expect(questions.length).toBeGreaterThanOrEqual(14);
+  // Certificates have tests of their own: here they would only cost time.
+  await page.route(/\/(certificate|timeline)$/, (route) => route.fulfill({ body: '' }));
+  for (const title of questions) {
+    await page.goto(web.url);
+    await page.click(`main a:text-is("${title}")`);
+    for (const field of await page.locator('input[required]').all())
+      await field.fill((await field.getAttribute('placeholder')) ?? '');
+    await page.click('main button[type=submit]');
+    await page.waitForURL(/\/answers\//);
+    expect(await page.innerText('h1'), title).toBe(title);
+    expect(await page.locator('.rows, .empty').count(), title).toBe(1);
+  }
+  await page.unroute(/\/(certificate|timeline)$/);
+  await ask('What happened?');
+  const banner = await page.innerText('[aria-label=Certificate]');
+  expect(banner).toMatch(/Intact\./);
+  await page.click('text=What this rests on');
+  expect(await page.innerText('[aria-label=Certificate]')).toContain('What is not');
+  expect(complaints).toEqual([]);
+});
+
+test('answers turn page by page, each row once, in the time zone of the browser', async () => {
+  await ask('What happened?');
+  const times: string[] = [];
+  for (;;) {
+    times.push(...(await page.locator('tbody time').allInnerTexts()));
+    const next = page.locator('a[rel=next]');
+    if ((await next.count()) === 0) break;
+    await next.click();
+    await page.waitForSelector('.rows');
+  }
+  const all = store.records.map(({ event }) => event.event.time).sort();
+  expect(times).toHaveLength(RECORDS + 13);
+  const zurich = new Intl.DateTimeFormat('sv-SE', {
+    timeZone: 'Europe/Zurich',
+    dateStyle: 'short',
+    timeStyle: 'medium',
+  });
+  expect(times.map((time) => time.slice(0, 19))).toEqual(
+    all.map((time) => zurich.format(new Date(time))),
+  );
+});
+
+test('the timeline shows outcomes by pattern and word, and the same as a table', async () => {
+  await ask('What happened?');
+  await page.waitForSelector('.chart');
+  expect(await page.innerText('.legend')).toMatch(/success[^]*denied[^]*failure/);
+  const fill = `getComputedStyle(document.querySelector('rect.bar.denied')).fill`;
+  expect(await page.evaluate(fill)).toContain('#hatch');
+  await page.click('text=The same as a table');
+  const counted = await page.locator('.chart td').allInnerTexts();
+  expect(counted.reduce((sum, cell) => sum + Number(cell), 0)).toBe(RECORDS + 13);
+});
+
+test('the check in the browser is green on what was sealed, and red on a record that was altered on its way', async () => {
+  await ask('What happened?');
+  expect(await verify()).toMatch(new RegExp(`intact: [^]*${RECORDS + 13} records`));
+  expect(await page.locator('.mark.good').count()).toBe(50);
+  await page.route('**/records', async (route) => {
+    const answer = await route.fetch();
+    const lines = (await answer.text()).split('\n');
+    lines[2] = lines[2]!.replace('u_', 'v_');
+    await route.fulfill({ response: answer, body: lines.join('\n') });
+  });
+  expect(await verify()).toMatch(
+    /broken: [^]*1 of 133 records[^]*Row 3: its bytes do not have the hash/,
+  );
+  await page.unroute('**/records');
+  // A record that is left out is missed on the page that shows its row.
+  await page.route('**/records', async (route) => {
+    const answer = await route.fetch();
+    const lines = (await answer.text()).split('\n');
+    await route.fulfill({ response: answer, body: lines.toSpliced(1, 1).join('\n') });
+  });
+  expect(await verify()).toMatch(/broken: [^]*1 rows of this page are not among them/);
+  await page.unroute('**/records');
+});
+
+test('a record that was altered in the store turns certificate, check and detail red, and names the row', async () => {
+  const victim = store.records[7]!;
+  const { seq } = victim.event.chain;
+  const set = async (text: string): Promise<void> => {
+    await store.admin.query(
+      'ALTER TABLE audit.records DISABLE TRIGGER USER; SET session_replication_role = replica',
+    );
+    const changed = await store.admin.query(
+      'UPDATE audit.records SET event_bytes = $1 WHERE event_id = $2',
+      [text, victim.event.event_id],
+    );
+    expect(changed.rowCount).toBe(1);
+  };
+  await set(victim.eventText.replace('"name":"Ada"', '"name":"Eve"'));
+  try {
+    await ask('What happened?');
+    expect(await page.innerText('[aria-label=Certificate]')).toMatch(/Broken\.[^]*row 8/i);
+    expect(await verify()).toMatch(new RegExp(`broken: [^]*Row 8: [^]*number ${seq}\\)`));
+    await page.click('[aria-label="Details of row 8"]');
+    expect(await page.innerText('main')).toContain('does not have the hash that it states');
+  } finally {
+    await set(victim.eventText);
+  }
+  await ask('What happened?');
+  expect(await page.innerText('[aria-label=Certificate]')).toMatch(/Intact/);
+});
+
+test('an event shows what it says, its place in the chain, and its way to a signed root, walked once more in the browser', async () => {
+  await ask('When did this administrator act as somebody else?', { actor: 'u_admin_alice' });
+  await page.click('[aria-label="Details of row 1"]');
+  const text = await page.innerText('main');
+  expect(text).toContain('u_admin_alice');
+  expect(text).toContain('a root that a trusted key has signed');
+  expect(await page.locator('.path li').count()).toBeGreaterThan(8);
+  await page.click('[data-walk]');
+  expect(await page.innerText('[data-walked]')).toContain('Every step is right');
+  await page.evaluate(
+    `document.querySelector('li[data-sibling]').dataset.sibling = '00'.repeat(32)`,
+  );
+  await page.click('[data-walk]');
+  expect(await page.innerText('[data-walked]')).toContain('do not lead to the root');
+});
+
+test('rows are taken away as CSV and NDJSON, all of them', async () => {
+  await ask('What happened?');
+  const take = async (title: string): Promise<string> => {
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      page.click(`a:text-is("${title}")`),
+    ]);
+    return readFile(await file.path(), 'utf8');
+  };
+  const csv = await take('CSV');
+  expect(csv.trimEnd().split('\r\n')).toHaveLength(RECORDS + 14);
+  const lines = (await take('NDJSON')).trimEnd().split('\n');
+  expect(lines).toHaveLength(RECORDS + 13);
+  expect(JSON.parse(lines[0]!)).toMatchObject({ action: store.records[0]!.event.event.action });
+});
+
+test('a hostile event runs nothing', async () => {
+  await ask('Where was this done?', { action: 'note.add' });
+  expect(await page.innerText('.rows tbody')).toContain('<script>document.title="owned"</script>');
+  await page.click('[aria-label="Details of row 1"]');
+  expect(await page.title()).toBe('Event · Sealtrail');
+});
+
+test('everything can be reached and done by keyboard alone', async () => {
+  const own = await browser.newContext();
+  const keyed = await own.newPage();
+  const focused = (): Promise<string> =>
+    keyed.evaluate(`document.activeElement.textContent.trim()`);
+  const tabTo = async (text: string): Promise<void> => {
+    for (let pressed = 0; pressed < 60 && (await focused()) !== text; pressed += 1)
+      await keyed.keyboard.press('Tab');
+    expect(await focused()).toBe(text);
+  };
+  await keyed.goto(`${web.url}/sign-in`);
+  await keyed.keyboard.press('Tab');
+  expect(await focused()).toBe('Skip to the content');
+  await keyed.keyboard.press('Enter');
+  await keyed.keyboard.press('Tab');
+  await keyed.keyboard.type('alice');
+  await keyed.keyboard.press('Tab');
+  await keyed.keyboard.type(PASSWORD);
+  await keyed.keyboard.press('Enter');
+  await keyed.waitForURL(`${web.url}/`);
+  await tabTo('What did this actor do?');
+  await keyed.keyboard.press('Enter');
+  await keyed.waitForSelector('[name="p.actor"]');
+  await tabTo('Questions');
+  for (let pressed = 0; pressed < 9; pressed += 1) {
+    if ((await keyed.evaluate(`document.activeElement.id`)) === 'f-actor') break;
+    await keyed.keyboard.press('Tab');
+  }
+  await keyed.keyboard.type('u_ada');
+  await keyed.keyboard.press('Enter');
+  await keyed.waitForURL(/\/answers\//);
+  await tabTo('Verify in this browser');
+  await keyed.keyboard.press('Enter');
+  await keyed.waitForSelector('.verification.intact');
+  const outline = await keyed.evaluate(`getComputedStyle(document.activeElement).outlineStyle`);
+  expect(outline).toBe('solid');
+  await own.close();
+});
+
+test('no page has a barrier that axe finds, in light or dark; none scrolls sideways on a phone; none weighs over 100 KB', async () => {
+  await ask('What happened?');
+  const answer = page.url();
+  const detail = await page.locator('td.way a').first().getAttribute('href');
+  const paths = [
+    '/',
+    '/questions/actor-activity',
+    new URL(answer).pathname,
+    detail ?? '',
+    '/health',
+    '/nowhere',
+  ];
+  const open = async (path: string): Promise<void> => {
+    await page.goto(new URL(path, web.url).href);
+    if (path.startsWith('/answers') && !path.includes('events')) {
+      await page.waitForSelector('.banner.intact');
+      await page.waitForSelector('.chart');
+      await verify();
+    }
+    for (const one of await page.locator('summary').all()) await one.click();
+  };
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    for (const path of paths) {
+      await open(path);
+      expect(
+        await violations(colorScheme === 'dark' ? COLOURS : AXE),
+        `${path} ${colorScheme}`,
+      ).toEqual([]);
+    }
+  }
+  await page.setViewportSize({ width: 360, height: 740 });
+  for (const path of paths) {
+    await open(path);
+    const width = await page.evaluate(`document.documentElement.scrollWidth`);
+    expect(width, path).toBeLessThanOrEqual(360);
+  }
+  await page.setViewportSize({ width: 1280, height: 720 });
+  await page.emulateMedia({ colorScheme: null });
+  const cold = await browser.newContext({ storageState: await context.storageState() });
+  const first = await cold.newPage();
+  let bytes = 0;
+  first.on('requestfinished', async (request) => {
+    bytes += (await request.sizes()).responseBodySize;
+  });
+  await first.goto(answer);
+  await first.waitForSelector('.chart');
+  await first.waitForLoadState('networkidle');
+  expect(bytes).toBeGreaterThan(5_000);
+  expect(bytes).toBeLessThan(100_000);
+  await cold.close();
+});
+
+test('a session that has ended leads to the sign-in page; signing out ends it, and the sign-in page has no barrier', async () => {
+  await signIn();
+  web.advance(15 * 60_000);
+  await page.goto(web.url);
+  expect(page.url()).toBe(`${web.url}/sign-in`);
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    expect(await violations(), colorScheme).toEqual([]);
+  }
+  await signIn();
+  await page.click('text=Sign out');
+  await page.waitForURL(`${web.url}/sign-in`);
+  await page.goBack();
+  await page.goto(web.url);
+  expect(page.url()).toBe(`${web.url}/sign-in`);
+  expect(NOW_MS).toBeLessThan(web.ports.nowMs());
+});
