@@ -45,13 +45,8 @@ export function addDemoCommand(program: Command): void {
     });
 }
 
-async function runDemo({
-  dataDir,
-  seed,
-  month,
-  tampering,
-  stop,
-}: DemoCommandOptions): Promise<number> {
+async function runDemo(options: DemoCommandOptions): Promise<number> {
+  const { dataDir, seed, tampering, stop } = options;
   // The agent it brings along is loaded when it is needed.
   const { makeDemo, stopDemo } = await import('../demo/demo.ts');
   if (stop === true) {
@@ -61,10 +56,11 @@ async function runDemo({
   }
   const { monthBefore } = await import('../demo/scene.ts');
   const { createAppLog } = await import('../agent/observe/log.ts');
+  const month = options.month ?? monthBefore(Date.now());
   const made = await makeDemo({
     dataDir,
     seed,
-    month: month ?? monthBefore(Date.now()),
+    month,
     isTampered: tampering,
     vocabularyFile: VOCABULARY,
     log: createAppLog({ level: 'error', name: 'demo' }),
@@ -79,7 +75,8 @@ async function runDemo({
   console.log(`${events} events are in ${dataDir}. Its database runs on; go on with
 
   export AUDITOR_URL='${auditorUrl}'
-  sealtrail ask --store "$AUDITOR_URL" --list
+  sealtrail ask                                     the questions
+  sealtrail ask impersonations --actor u_admin_alice --tenant acme --since ${month} --until ${month} --store "$AUDITOR_URL"
   sealtrail web --store "$AUDITOR_URL"
   sealtrail investigate ID --store "$AUDITOR_URL" --logs ${here(logFile)} --traces ${here(traceFile)}
   sealtrail verify --store "$AUDITOR_URL" --checkpoints ${dataDir}
