@@ -24,7 +24,7 @@ export function defaultBy(): string {
 /** Where the store is for a role; `url` is --store. */
 export function storeAddress(
   dataDir: string,
-  role: 'owner' | 'retention' | 'legal',
+  role: 'owner' | 'retention' | 'legal' | 'auditor',
   url: string | undefined,
 ): DatabaseAddress {
   return url ?? embeddedAddress(embeddedHome(dataDir), role);
