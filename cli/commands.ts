@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 export const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
   agent: async () => (await import('./agent.ts')).addAgentCommand,
   emit: async () => (await import('./emit.ts')).addEmitCommand,
+  ask: async () => (await import('./ask.ts')).addAskCommand,
   verify: async () => (await import('./verify.ts')).addVerifyCommand,
   prove: async () => (await import('./prove.ts')).addProveCommand,
   check: async () => (await import('./check.ts')).addCheckCommand,

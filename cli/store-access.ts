@@ -26,7 +26,7 @@ export function defaultBy(): string {
 /** Where the store is for a role; `url` is --store. */
 export function storeAddress(
   dataDir: string,
-  role: 'admin' | 'owner' | 'retention' | 'legal',
+  role: 'admin' | 'owner' | 'retention' | 'legal' | 'auditor',
   url: string | undefined,
 ): DatabaseAddress {
   return url ?? embeddedAddress(embeddedHome(dataDir), role);

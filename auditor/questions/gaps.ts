@@ -1,5 +1,5 @@
 /** What is not there: numbers that a producer gave and no record has, and times without any record. */
-import { NOTHING, sql } from '../sql.ts';
+import { NOTHING, sql, type Sql } from '../sql.ts';
 import { COMMON, column } from './columns.ts';
 import type { Question } from './question.ts';
 import { asKey, asTime, behind, limitOf, ORDER, recordQuestion, SELECT } from './records.ts';
@@ -25,11 +25,11 @@ export const producerGaps: Question = recordQuestion({
     // By its text: canonical JSON has this one form, and jsonb cannot hold every event. The agent's own numbers,
     // in category audit_trail, run over all tenants by themselves.
     return sql`WITH numbers AS (
-  SELECT r.tenant_id, r.occurred_at, r.stream_id, r.seq, said[1] AS producer, said[3]::int8 AS number,
-    coalesce(said[2]::int8, 0) AS refused
+  SELECT r.tenant_id, r.occurred_at, r.stream_id, r.seq, split_part(said, '"', 1) AS producer,
+    ${numberAfter('"seq":')} AS number, coalesce(${numberAfter('"refused":')}, 0) AS refused
   FROM audit.records r
-  CROSS JOIN LATERAL (SELECT regexp_match(r.event_bytes,
-    '"chain":[{]"producer":[{]"id":"([^"]{1,64})"(?:,"refused":([0-9]{1,16}))?,"seq":([0-9]{1,16})[}]') AS said) chain
+  CROSS JOIN LATERAL (SELECT split_part(split_part(r.event_bytes, '"chain":{"producer":{"id":"', 2), '}', 1) AS said
+    OFFSET 0) chain
   WHERE r.occurred_at >= ${since}::timestamptz AND r.occurred_at < ${until}::timestamptz
     AND r.category <> 'audit_trail'
 ), steps AS (
@@ -53,6 +53,12 @@ ORDER BY ${ORDER}
 ${limitOf(page)}`;
   },
 });
+
+/** The number behind a name in what the record says of its producer. */
+function numberAfter(name: string): Sql {
+  const digits = sql`split_part(split_part(said, ${name}, 2), ',', 1)`;
+  return sql`CASE WHEN ${digits} ~ '^[0-9]{1,16}$' THEN (${digits})::int8 END`;
+}
 
 function toNumber(text: string | null | undefined): number | null {
   return text === null || text === undefined ? null : Number(text);

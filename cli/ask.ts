@@ -1,0 +1,194 @@
+/** `sealtrail ask`: the questions of the catalogue, put to the store of record. */
+import type { Command } from 'commander';
+import type { Asked, AskError } from '../auditor/answer.ts';
+import { createAuditor, LIMIT_DEFAULT, statementOf, type Auditor } from '../auditor/ask.ts';
+import { CATALOGUE, findQuestion } from '../auditor/catalogue.ts';
+import type { Question } from '../auditor/questions/question.ts';
+import { isTimeZone, resolveAsked } from '../auditor/resolve.ts';
+import { readTime, type Edge } from '../auditor/times.ts';
+import { err, ok, type Result } from '../schemas/result.ts';
+import { printPage, printStream, type Form } from './ask-output.ts';
+import { DATA_DIR_HELP, DATA_DIR_OPTION, defaultDataDir } from './options.ts';
+import { STORE_HELP, STORE_OPTION, storeAddress } from './store-access.ts';
+
+interface AskOptions {
+  readonly store?: string;
+  readonly dataDir: string;
+  readonly tenant?: string;
+  readonly since: string;
+  readonly until: string;
+  readonly timeZone: string;
+  readonly limit: string;
+  readonly cursor?: string;
+  readonly all?: boolean;
+  readonly json?: boolean;
+  readonly csv?: boolean;
+  readonly sql?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  $ sealtrail ask                                           the questions
+  $ sealtrail ask impersonations --help                     one question, its parameters and examples
+  $ sealtrail ask impersonations --actor u_admin_alice --tenant acme --since last-month --until last-month --time-zone Europe/Berlin
+  $ sealtrail ask denials-per-hour --threshold 5 --since 7d --json
+  $ sealtrail ask all-activity --since 2026-10 --until 2026-10 --all --csv > october.csv
+
+Exit codes: 0 answered, also when nothing was found; 1 refused: of another tenant; 2 it could not be asked.`;
+
+/** Adds the command, with a command of its own for each question. */
+export function addAskCommand(program: Command): void {
+  const ask = program
+    .command('ask')
+    .description('ask the trail: who did what, when, to what, and whether they should have')
+    .argument('[question]', 'one of those that it lists without')
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .addHelpText('after', EXAMPLES)
+    .action((id: string | undefined) => {
+      if (id !== undefined) {
+        const found = findQuestion(id);
+        process.exitCode = found.ok ? 2 : fail(found.error);
+        return;
+      }
+      const width = Math.max(...CATALOGUE.map((question) => question.id.length));
+      for (const question of CATALOGUE)
+        console.log(`${question.id.padEnd(width)}  ${question.title}`);
+      console.log('\nsealtrail ask QUESTION --help says what each needs.');
+    });
+  for (const question of CATALOGUE) addQuestion(ask, question);
+}
+
+function addQuestion(ask: Command, question: Question): void {
+  const command = ask.command(question.id).description(`${question.title} ${question.help}`);
+  for (const { name, help, choices, default: preset, example } of question.parameters) {
+    const among = choices === undefined ? '' : `: ${choices.join(', ')}`;
+    const without =
+      preset === undefined ? ', must be given' : preset === '' ? '' : `; default ${preset}`;
+    command.option(`--${name} <${name}>`, `${help}${among}${without}; as ${example}`);
+  }
+  command
+    .option('--tenant <id>', 'whose events (default: the one that the login sees)')
+    .option('--since <time>', '2026-10, 2026-10-01, RFC 3339, 7d, yesterday, last-month, …', '30d')
+    .option('--until <time>', 'the same; of a day or month its end', 'now')
+    .option('--time-zone <name>', 'IANA name: what a day is, and how times are shown', 'UTC')
+    .option('--limit <rows>', 'rows of a page', String(LIMIT_DEFAULT))
+    .option('--cursor <text>', 'the next page, as the one before names it')
+    .option('--all', 'all rows, as they come')
+    .option('--json', 'print a page as JSON; with --all a line of JSON each row')
+    .option('--csv', 'print CSV')
+    .option('--sql', 'print the statement and its values instead of asking')
+    .option(STORE_OPTION, STORE_HELP)
+    .option(DATA_DIR_OPTION, DATA_DIR_HELP, defaultDataDir())
+    .action(async (options: AskOptions & Record<string, unknown>) => {
+      process.exitCode = await runAsk(question, options);
+    });
+}
+
+async function runAsk(
+  question: Question,
+  options: AskOptions & Record<string, unknown>,
+): Promise<number> {
+  const auditor = createAuditor({ url: storeAddress(options.dataDir, 'auditor', options.store) });
+  try {
+    const asked = await readAsked(auditor, question, options);
+    if (!asked.ok) return fail(asked.error);
+    const range = `${asked.value.since} to ${asked.value.until}`;
+    console.error(
+      `${question.title}  tenant ${asked.value.tenant}, ${range}, ${asked.value.timeZone}`,
+    );
+    if (options.sql === true) {
+      const statement = statementOf(asked.value);
+      if (!statement.ok) return fail(statement.error);
+      console.log(`${statement.value.sql};`);
+      for (const [index, value] of statement.value.values.entries())
+        console.log(`-- $${index + 1} = ${JSON.stringify(value)}`);
+      return 0;
+    }
+    return await answer(auditor, asked.value, options);
+  } finally {
+    auditor.close();
+  }
+}
+
+async function answer(auditor: Auditor, asked: Asked, options: AskOptions): Promise<number> {
+  const form: Form = options.json === true ? 'json' : options.csv === true ? 'csv' : 'table';
+  if (options.all === true) {
+    const stream = await auditor.stream(asked);
+    if (!stream.ok) return fail(stream.error);
+    await printStream(stream.value, asked, form);
+    return 0;
+  }
+  const { cursor, limit } = options;
+  const page = await auditor.ask(asked, {
+    limit: Number(limit),
+    ...(cursor === undefined ? {} : { cursor }),
+  });
+  if (!page.ok) return fail(page.error);
+  await printPage(page.value, asked, form);
+  return 0;
+}
+
+/** The question with everything filled in, so that it can be asked again. */
+async function readAsked(
+  auditor: Auditor,
+  question: Question,
+  options: AskOptions & Record<string, unknown>,
+): Promise<Result<Asked, AskError>> {
+  const { timeZone } = options;
+  if (!isTimeZone(timeZone))
+    return invalid('time-zone', 'is no IANA time zone like Europe/Berlin or UTC');
+  const nowMs = Date.now();
+  const edges: Record<Edge, string> = { since: '', until: '' };
+  for (const edge of ['since', 'until'] as const) {
+    const time = readTime(options[edge], edge, timeZone, nowMs);
+    if (!time.ok) return invalid(edge, time.error);
+    edges[edge] = time.value;
+  }
+  const parameters = Object.fromEntries(
+    question.parameters.flatMap(({ name }) => {
+      const given = options[name];
+      return typeof given === 'string' ? [[name, given]] : [];
+    }),
+  );
+  // Before the store is asked for anything: what is wrong is said at once.
+  const first = resolveAsked({
+    ...{ question: question.id, tenant: options.tenant ?? 'any', timeZone, parameters },
+    ...edges,
+  });
+  if (!first.ok) return first;
+  const tenant = await tenantOf(auditor, options.tenant);
+  if (!tenant.ok) return tenant;
+  const { resolved } = first.value;
+  return ok({
+    ...{ question: question.id, tenant: tenant.value, timeZone, parameters: resolved.parameters },
+    ...edges,
+  });
+}
+
+async function tenantOf(
+  auditor: Auditor,
+  named: string | undefined,
+): Promise<Result<string, AskError>> {
+  if (named !== undefined) return ok(named);
+  const tenants = await auditor.tenants();
+  if (!tenants.ok) return tenants;
+  const [only] = tenants.value;
+  if (only === undefined)
+    return err({
+      kind: 'forbidden',
+      message: 'this login sees no tenant; whoever runs the store grants it one',
+    });
+  if (tenants.value.length > 1)
+    return invalid('tenant', `must name one of ${tenants.value.join(', ')}`);
+  return ok(only);
+}
+
+function invalid(parameter: string, message: string): { ok: false; error: AskError } {
+  return err({ kind: 'invalid', parameter, message: `--${parameter} ${message}` });
+}
+
+function fail({ kind, message }: AskError): number {
+  console.error(`ask: ${message}`);
+  return kind === 'forbidden' ? 1 : 2;
+}
