@@ -1,4 +1,4 @@
-/** `--export` of `sealtrail ask`: the answer as an evidence bundle, with a certificate. */
+/** The certificate of what `sealtrail ask` answers, and `--export`: all of it as an evidence bundle. */
 import type { Command } from 'commander';
 import { VERSION } from '../agent/version.ts';
 import type { Asked } from '../auditor/answer.ts';
@@ -18,14 +18,14 @@ export interface ExportFlags extends KnownOptions {
 }
 
 export const EXPORT_EXAMPLES = `
-  $ sealtrail ask … --certify --trust keys.txt                       is it as it was sealed? exit 0, 1 (BROKEN), 2 (cannot tell)
+  $ sealtrail ask … --trust keys.txt                                 is it as it was sealed, by keys that you trust?
   $ sealtrail ask … --export finding.zip --trust keys.txt --certificate-key alice.key
   $ sealtrail check finding.zip --trust keys.txt`;
 
 /** Adds the options. */
 export function addExportOptions(command: Command): Command {
   return command
-    .option('--certify', 'say whether the records behind the answer are as they were sealed')
+    .option('--no-certify', 'do not verify the records behind the answer')
     .option(
       '--export <path>',
       'write all of it as evidence: a new folder, or a new file that ends in .zip',
@@ -37,22 +37,25 @@ export function addExportOptions(command: Command): Command {
     .option('--checkpoints <path...>', 'checkpoints from elsewhere; default: those in the store');
 }
 
-/** Certifies or exports, and says what came of it; the exit code. */
-export async function runCertified(
+export const CERTIFIED_CODES: Readonly<Record<Certificate['verdict'], number>> = {
+  intact: 0,
+  broken: 1,
+  cannot_tell: 2,
+};
+
+/** Certifies all of an answer, and writes it where `--export` says; the error says why it could not. */
+export async function certifyAsked(
   auditor: Auditor,
   asked: Asked,
   store: AuditorOptions,
   flags: ExportFlags,
-): Promise<number> {
+): Promise<Result<Certificate, string>> {
   const progress = createProgress('verifying', 'records');
-  const made = await make(auditor, asked, store, flags, progress.update);
-  progress.end();
-  if (!made.ok) {
-    console.error(`ask: ${made.error}`);
-    return 2;
+  try {
+    return await make(auditor, asked, store, flags, progress.update);
+  } finally {
+    progress.end();
   }
-  print(made.value, flags.export ?? null);
-  return { intact: 0, broken: 1, cannot_tell: 2 }[made.value.verdict];
 }
 
 async function make(
@@ -89,15 +92,24 @@ async function make(
   }
 }
 
-function print(certificate: Certificate, path: string | null): void {
-  const { finding, findings, proven, not_proven, notes } = certificate;
-  for (const { rows, stream, seq, kind, message } of findings.slice(1)) {
+/** What a certificate says, in lines. */
+export function describeCertificate({
+  finding,
+  findings,
+  proven,
+  not_proven,
+  notes,
+}: Certificate): string {
+  const found = findings.slice(1).map(({ rows, stream, seq, kind, message }) => {
     const where = rows.length === 0 ? '' : `row ${rows.join(' or ')}, `;
-    console.log(`FOUND       ${where}${kind}, record ${stream} seq ${seq}: ${message}`);
-  }
-  for (const text of proven) console.log(`proven      ${text}`);
-  for (const text of not_proven) console.log(`not proven  ${text}`);
-  for (const text of notes) console.log(`note        ${text}`);
-  console.log(finding);
-  if (path !== null) console.log(`written: ${path}`);
+    return `FOUND       ${where}${kind}, record ${stream} seq ${seq}: ${message}`;
+  });
+  const lines = [
+    ...found,
+    ...proven.map((text) => `proven      ${text}`),
+    ...not_proven.map((text) => `not proven  ${text}`),
+    ...notes.map((text) => `note        ${text}`),
+    finding,
+  ];
+  return `${lines.join('\n')}\n`;
 }

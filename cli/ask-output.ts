@@ -2,20 +2,28 @@
 import { once } from 'node:events';
 import type { AnswerPage, AnswerRow, Asked, Column } from '../auditor/answer.ts';
 import type { AnswerStream } from '../auditor/ask.ts';
-import { csvLine } from '../auditor/csv.ts';
+import { formatCsvLine } from '../auditor/csv.ts';
+import type { Certificate } from '../auditor/certificate/certificate.ts';
 
 export type Form = 'table' | 'json' | 'csv';
 
 const CELL_MAX = 40;
 
 /** Prints one page, and how to come to the next one. */
-export async function printPage(page: AnswerPage, asked: Asked, form: Form): Promise<void> {
+export async function printPage(
+  page: AnswerPage,
+  asked: Asked,
+  form: Form,
+  certificate: Certificate | null,
+): Promise<void> {
   if (form === 'json') {
     const rows = page.rows.map((row) => toObject(page.columns, row));
-    await write(`${JSON.stringify({ asked, rows, next: page.next }, null, 2)}\n`);
+    const answer = { asked, rows, next: page.next, certificate };
+    await write(`${JSON.stringify(answer, null, 2)}\n`);
     return;
   }
-  if (form === 'csv') await write(csvLine(page.columns.map(({ name }) => name)) + csvOf(page.rows));
+  if (form === 'csv')
+    await write(formatCsvLine(page.columns.map(({ name }) => name)) + csvOf(page.rows));
   else await write(tableOf(page.columns, page.rows, asked.timeZone, true));
   const more = page.next === null ? '' : `; the next page: --cursor ${page.next}`;
   console.error(`${page.rows.length === 0 ? 'nothing found' : `${page.rows.length} rows`}${more}`);
@@ -25,7 +33,7 @@ export async function printPage(page: AnswerPage, asked: Asked, form: Form): Pro
 export async function printStream(stream: AnswerStream, asked: Asked, form: Form): Promise<void> {
   const { columns } = stream;
   let rows = 0;
-  if (form === 'csv') await write(csvLine(columns.map(({ name }) => name)));
+  if (form === 'csv') await write(formatCsvLine(columns.map(({ name }) => name)));
   for await (const batch of stream.batches) {
     if (form === 'csv') await write(csvOf(batch));
     else if (form === 'json')
@@ -42,7 +50,7 @@ function toObject(columns: readonly Column[], { values, record }: AnswerRow): ob
 }
 
 function csvOf(rows: readonly AnswerRow[]): string {
-  return rows.map(({ values }) => csvLine(values)).join('');
+  return rows.map(({ values }) => formatCsvLine(values)).join('');
 }
 
 function tableOf(
@@ -86,6 +94,7 @@ function printable(text: string): string {
   return plain.length > CELL_MAX ? `${plain.slice(0, CELL_MAX - 1).toWellFormed()}…` : plain;
 }
 
-async function write(text: string): Promise<void> {
+/** Writes to standard output, as fast as it is read. */
+export async function write(text: string): Promise<void> {
   if (!process.stdout.write(text)) await once(process.stdout, 'drain');
 }

@@ -1,17 +1,32 @@
 /** `sealtrail ask`: the questions of the catalogue, put to the store of record. */
 import type { Command } from 'commander';
 import type { Asked, AskError } from '../auditor/answer.ts';
-import { createAuditor, LIMIT_DEFAULT, statementOf, type Auditor } from '../auditor/ask.ts';
+import {
+  createAuditor,
+  LIMIT_DEFAULT,
+  statementOf,
+  type Auditor,
+  type AuditorOptions,
+} from '../auditor/ask.ts';
+import type { Certificate } from '../auditor/certificate/certificate.ts';
 import { CATALOGUE, findQuestion } from '../auditor/catalogue.ts';
 import type { Question } from '../auditor/questions/question.ts';
 import { isTimeZone, resolveAsked } from '../auditor/resolve.ts';
 import { readTime, type Edge } from '../auditor/times.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
-import { printPage, printStream, type Form } from './ask-output.ts';
+import {
+  addExportOptions,
+  CERTIFIED_CODES,
+  certifyAsked,
+  describeCertificate,
+  EXPORT_EXAMPLES,
+  type ExportFlags,
+} from './ask-export.ts';
+import { printPage, printStream, write, type Form } from './ask-output.ts';
 import { DATA_DIR_HELP, DATA_DIR_OPTION, defaultDataDir } from './options.ts';
 import { STORE_HELP, STORE_OPTION, storeAddress } from './store-access.ts';
 
-interface AskOptions {
+interface AskOptions extends ExportFlags {
   readonly store?: string;
   readonly dataDir: string;
   readonly tenant?: string;
@@ -32,9 +47,13 @@ Examples:
   $ sealtrail ask impersonations --help                     one question, its parameters and examples
   $ sealtrail ask impersonations --actor u_admin_alice --tenant acme --since last-month --until last-month --time-zone Europe/Berlin
   $ sealtrail ask denials-per-hour --threshold 5 --since 7d --json
-  $ sealtrail ask all-activity --since 2026-10 --until 2026-10 --all --csv > october.csv
+  $ sealtrail ask all-activity --since 2026-10 --until 2026-10 --all --csv > october.csv${EXPORT_EXAMPLES}
 
-Exit codes: 0 answered, also when nothing was found; 1 refused: of another tenant; 2 it could not be asked.`;
+Each answer comes with a certificate: whether the records behind it, and around it, are as they were sealed, what that proves and
+what not. It is of the whole answer, whatever page is shown.
+
+Exit codes: 0 answered, also when nothing was found; 1 refused: of another tenant, or BROKEN: a record is not what was
+sealed; 2 it could not be asked, or whether it is intact cannot be told.`;
 
 /** Adds the command, with a command of its own for each question. */
 export function addAskCommand(program: Command): void {
@@ -67,7 +86,7 @@ function addQuestion(ask: Command, question: Question): void {
       preset === undefined ? ', must be given' : preset === '' ? '' : `; default ${preset}`;
     command.option(`--${name} <${name}>`, `${help}${among}${without}; as ${example}`);
   }
-  command
+  addExportOptions(command)
     .option('--tenant <id>', 'whose events (default: the one that the login sees)')
     .option('--since <time>', '2026-10, 2026-10-01, RFC 3339, 7d, yesterday, last-month, …', '30d')
     .option('--until <time>', 'the same; of a day or month its end', 'now')
@@ -89,7 +108,8 @@ async function runAsk(
   question: Question,
   options: AskOptions & Record<string, unknown>,
 ): Promise<number> {
-  const auditor = createAuditor({ url: storeAddress(options.dataDir, 'auditor', options.store) });
+  const store = { url: storeAddress(options.dataDir, 'auditor', options.store) };
+  const auditor = createAuditor(store);
   try {
     const asked = await readAsked(auditor, question, options);
     if (!asked.ok) return fail(asked.error);
@@ -105,28 +125,54 @@ async function runAsk(
         console.log(`-- $${index + 1} = ${JSON.stringify(value)}`);
       return 0;
     }
-    return await answer(auditor, asked.value, options);
+    return await answer(auditor, asked.value, store, options);
   } finally {
     auditor.close();
   }
 }
 
-async function answer(auditor: Auditor, asked: Asked, options: AskOptions): Promise<number> {
+async function answer(
+  auditor: Auditor,
+  asked: Asked,
+  store: AuditorOptions,
+  options: AskOptions,
+): Promise<number> {
   const form: Form = options.json === true ? 'json' : options.csv === true ? 'csv' : 'table';
-  if (options.all === true) {
+  const path = options.export;
+  const certify = (): Promise<Result<Certificate, string> | null> =>
+    options.certify === false && path === undefined
+      ? Promise.resolve(null)
+      : certifyAsked(auditor, asked, store, options);
+  let certified: Result<Certificate, string> | null;
+  if (path !== undefined) {
+    certified = await certify();
+  } else if (options.all === true) {
     const stream = await auditor.stream(asked);
     if (!stream.ok) return fail(stream.error);
     await printStream(stream.value, asked, form);
-    return 0;
+    certified = await certify();
+  } else {
+    const { cursor, limit } = options;
+    const page = await auditor.ask(asked, {
+      limit: Number(limit),
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    if (!page.ok) return fail(page.error);
+    // A program gets both at once; a person reads the rows meanwhile.
+    const before = form === 'json' ? await certify() : null;
+    await printPage(page.value, asked, form, before?.ok === true ? before.value : null);
+    certified = before ?? (await certify());
   }
-  const { cursor, limit } = options;
-  const page = await auditor.ask(asked, {
-    limit: Number(limit),
-    ...(cursor === undefined ? {} : { cursor }),
-  });
-  if (!page.ok) return fail(page.error);
-  await printPage(page.value, asked, form);
-  return 0;
+  if (certified === null) return 0;
+  if (!certified.ok) {
+    console.error(`ask: no certificate: ${certified.error}`);
+    return 2;
+  }
+  const said = describeCertificate(certified.value);
+  if (form === 'table' || path !== undefined) await write(said);
+  else if (form === 'csv' || options.all === true) console.error(said.trimEnd());
+  if (path !== undefined) console.log(`written: ${path}`);
+  return CERTIFIED_CODES[certified.value.verdict];
 }
 
 /** The question with everything filled in, so that it can be asked again. */

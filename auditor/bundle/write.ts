@@ -15,7 +15,7 @@ import { formatCertificate, type Certificate } from '../certificate/certificate.
 import { certify, type CertifyOptions } from '../certificate/certify.ts';
 import { writeCertificateNote } from '../certificate/note.ts';
 import { QUESTION_VERSION } from '../check/read.ts';
-import { formatCsvHead, formatCsvRow } from './csv.ts';
+import { formatCsvHead, formatCsvRow } from '../csv.ts';
 import { openBundleDisk, type BundleDisk, type BundleFile } from './disk.ts';
 import { formatHtml } from './html.ts';
 import { createInclusions } from './inclusion.ts';

@@ -1,7 +1,7 @@
 /** The rows of a bundle: each record by itself, its values against it, and the two files against one another. Pure. */
 import { readJson } from '../../schemas/untrusted-json.ts';
 import type { AnswerRow } from '../answer.ts';
-import { formatCsvHead, formatCsvRow } from '../bundle/csv.ts';
+import { formatCsvHead, formatCsvRow } from '../csv.ts';
 import { FILES } from '../bundle/names.ts';
 import type { Certificate } from '../certificate/certificate.ts';
 import { findFault } from '../certificate/rows.ts';

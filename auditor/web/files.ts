@@ -1,6 +1,6 @@
 /** Rows of an answer as files: CSV for spreadsheets, NDJSON for programs, and the sealed records for the check in a browser. */
 import type { AnswerRow, Column } from '../answer.ts';
-import { formatCsvHead, formatCsvRow } from '../bundle/csv.ts';
+import { formatCsvHead, formatCsvRow } from '../csv.ts';
 
 /** CSV, with a byte order mark, without which some spreadsheets take it for another character set. */
 export async function* writeCsv(

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { formatCsvRow } from '../../auditor/bundle/csv.ts';
+import { formatCsvRow } from '../../auditor/csv.ts';
 import { FILES, TIMED } from '../../auditor/bundle/names.ts';
 import { unzipBundle } from '../../auditor/bundle/unzip.ts';
 import { writeBundle, type BundleOptions } from '../../auditor/bundle/write.ts';

@@ -1,6 +1,6 @@
 /** Times as people say them. Pure. */
 import { expect, test } from 'vitest';
-import { csvLine } from '../../auditor/csv.ts';
+import { formatCsvLine } from '../../auditor/csv.ts';
 import { readTime } from '../../auditor/times.ts';
 
 const NOW = Date.parse('2026-11-27T10:00:00.000Z');
@@ -42,6 +42,8 @@ test('a mistyped word is recognised', () => {
 
 test('a cell of CSV is never a formula', () => {
   for (const start of ['=', '+', '-', '@', '\t', '\r', ' =', '\n=', '\uff1d'])
-    expect(csvLine([`${start}HYPERLINK("x")`])).toMatch(/^"?'/);
-  expect(csvLine(['a', 'a,b', 'a"b', 'a\nb', -5, null])).toBe('a,"a,b","a""b","a\nb",-5,\r\n');
+    expect(formatCsvLine([`${start}HYPERLINK("x")`])).toMatch(/^"?'/);
+  expect(formatCsvLine(['a', 'a,b', 'a"b', 'a\nb', -5, null])).toBe(
+    'a,"a,b","a""b","a\nb",-5,\r\n',
+  );
 });
