@@ -23,7 +23,7 @@ h2 { font-size: 1.1rem; margin: 2.25rem 0 .6rem; }
 .broken { border-color: #cf222e; background: #cf222e1f; }
 .cannot_tell { border-color: #9a6700; background: #9a67001f; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.25rem; margin: 0; }
-dt { color: var(--soft); max-width: 16rem; } dd { margin: 0; overflow-wrap: anywhere; }
+dt { color: var(--soft); max-width: 16rem; overflow-wrap: anywhere; } dd { margin: 0; overflow-wrap: anywhere; }
 ul { padding-left: 1.2rem; margin: 0; } li { margin: .3rem 0; overflow-wrap: anywhere; }
 .table { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; }
 table { border-collapse: collapse; width: 100%; font-size: .86rem; font-variant-numeric: tabular-nums; }

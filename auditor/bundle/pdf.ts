@@ -21,7 +21,7 @@ const [INK, SOFT, LINE, BAND] = ['#1b1f24', '#5b6570', '#d8dde3', '#f5f7f9'];
 const MARGIN = 48;
 const FOOT = 36;
 
-type Doc = InstanceType<typeof import('pdfkit')>;
+type Doc = PDFKit.PDFDocument;
 /** What of fontkit is used. */
 interface Font {
   hasGlyphForCodePoint(point: number): boolean;

@@ -8,20 +8,11 @@ import { FILES, isBundleName } from '../bundle/names.ts';
 import type { Certificate, Verdict } from '../certificate/certificate.ts';
 import { parseCertificateNote } from '../certificate/note.ts';
 import { sha256Of, textOf, type BundleFiles } from './files.ts';
+import type { CheckLine, Tell } from './line.ts';
 import { readCertificate, readQuestion, type BundleQuestion } from './read.ts';
 import { checkProofs } from './proofs.ts';
 import { checkRows, type CheckedRow } from './rows.ts';
 import { checkStreams } from './streams.ts';
-
-/** One thing that was looked at. */
-export interface CheckLine {
-  readonly what: string;
-  /** `open`: it could not be judged. */
-  readonly state: 'ok' | 'failed' | 'open';
-  readonly text: string;
-  /** The row that is wrong, from 1. */
-  readonly row?: number;
-}
 
 export interface BundleCheck {
   /** `cannot_tell` is never success. */
@@ -37,9 +28,6 @@ export interface BundleCheck {
   /** Who has signed the certificate, as <name>+<id>; empty: nobody. */
   readonly signers: readonly string[];
 }
-
-/** Takes a line. */
-export type Tell = (line: CheckLine) => void;
 
 /** Checks a bundle; `trust` null: no key is trusted, and nothing can be told. */
 export function checkBundle(files: BundleFiles, trust: Trust | null): BundleCheck {

@@ -4,7 +4,7 @@ import { parseProof, verifyProof } from '../../ledger/proof-file.ts';
 import type { Trust } from '../../ledger/trust.ts';
 import { chainHash } from '../../schemas/brand.ts';
 import { proofName } from '../bundle/names.ts';
-import type { Tell } from './bundle.ts';
+import type { Tell } from './line.ts';
 import { textOf, type BundleFiles } from './files.ts';
 import type { CheckedRow } from './rows.ts';
 

@@ -6,7 +6,7 @@ import { FILES } from '../bundle/names.ts';
 import type { Certificate } from '../certificate/certificate.ts';
 import { findFault } from '../certificate/rows.ts';
 import { findOtherValue } from '../bundle/values.ts';
-import type { Tell } from './bundle.ts';
+import type { Tell } from './line.ts';
 import { sha256Of, textOf, type BundleFiles } from './files.ts';
 import { readRow, type BundleQuestion } from './read.ts';
 

@@ -10,7 +10,7 @@ import { verifyTrusted, type Trust } from '../../ledger/trust.ts';
 import { GENESIS_PREV_HASH, isChainHash, type ChainHash } from '../../schemas/brand.ts';
 import { checkpointName, rangeName } from '../bundle/names.ts';
 import type { Certificate, StreamProof } from '../certificate/certificate.ts';
-import type { Tell } from './bundle.ts';
+import type { Tell } from './line.ts';
 import { sha256Of, textOf, type BundleFiles } from './files.ts';
 import type { CheckedRow } from './rows.ts';
 

@@ -62,6 +62,8 @@ async function take(picked: Parameters<typeof readBundle>[0]): Promise<void> {
     return;
   }
   files = read.value;
+  // Who knows the keys of one bundle has not seen those of the next.
+  byId('confirm', HTMLInputElement).checked = false;
   await run();
 }
 

@@ -1,7 +1,8 @@
 /** Shows what came of a check. All of it is put in as text: a bundle comes from anybody. */
 import type { Trust } from '../../ledger/trust.ts';
 import { cellText } from '../bundle/report.ts';
-import type { BundleCheck, CheckLine } from '../check/bundle.ts';
+import type { BundleCheck } from '../check/bundle.ts';
+import type { CheckLine } from '../check/line.ts';
 
 export interface Shown {
   readonly result: BundleCheck;

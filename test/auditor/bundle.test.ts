@@ -373,8 +373,8 @@ describe('a hostile zip', () => {
   });
 
   test('a bomb is not unpacked: neither one that states its size, nor one that lies', () => {
-    const zip = Buffer.from(zipSync({ 'rows.csv': new Uint8Array(64 << 20) }, { level: 9 }));
-    expect(zip.length).toBeLessThan(100_000);
+    const zip = Buffer.from(zipSync({ 'rows.csv': new Uint8Array(4 << 20) }));
+    expect(zip.length).toBeLessThan(40_000);
     const at = zip.indexOf(Buffer.from('PK\u0001\u0002', 'latin1')) + 24;
     const stated = Buffer.from(zip);
     stated.writeUInt32LE(0x7fffffff, at);

@@ -106,6 +106,10 @@ test('an untouched bundle fits together, and is intact once its keys are known: 
   expect(await page.locator('#lines .failed').count()).toBe(0);
   expect(await page.locator('#lines .open').count()).toBe(0);
   expect(await page.locator('#body tr').count()).toBe(10);
+  await page.setInputFiles('#zip', []);
+  await page.setInputFiles('#zip', join(temp.path, 'bundle.zip'));
+  await page.waitForSelector('.verdict.cannot_tell');
+  expect(await page.isChecked('#confirm')).toBe(false);
   expect(asked.filter((url) => !url.startsWith('file://') && !url.startsWith('blob:'))).toEqual([]);
   expect(faults).toEqual([]);
 });

@@ -22,7 +22,8 @@ const DOCUMENTS = FILES.filter((path) => path.endsWith('.md'));
 /** Names in the sort of file that this repository holds. */
 const FILE_NAME = /^[\w@.-]+\.(ts|mjs|js|json|sql|md|yaml)$/;
 /** What a running agent, an operator or the text itself makes. */
-const NOT_OURS = /^(data|keys|siem|postgres|cursors|dead-letter)\/|^kebab-case|<|\*/;
+const NOT_OURS =
+  /^(data|keys|siem|postgres|cursors|dead-letter)\/|^(certificate|question)\.json$|^kebab-case|<|\*/;
 
 /** Text without fenced blocks: they show commands and code, and name what a reader will create. */
 function proseOf(path: string): string {
