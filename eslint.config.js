@@ -37,7 +37,16 @@ export default [
     rules: { 'no-console': 'off' },
   },
   {
-    files: ['sdk/**', 'redaction/**', 'schemas/**', 'ledger/**', 'agent/**', 'cli/**'],
+    files: [
+      'sdk/**',
+      'redaction/**',
+      'schemas/**',
+      'ledger/**',
+      'agent/**',
+      'cli/**',
+      'auditor/**',
+      'demo/**',
+    ],
     plugins: { sealtrail: { rules: { 'no-swallow': noSwallow } } },
     rules: { 'sealtrail/no-swallow': 'error' },
   },

@@ -5,7 +5,6 @@ import type { Auditor } from '../ask.ts';
 import type { Certificate } from '../certificate/certificate.ts';
 import type { Trust } from '../../ledger/trust.ts';
 import type { Result } from '../../schemas/result.ts';
-import type { SessionLimits } from './sessions.ts';
 
 /** A database login: what the store knows a person as. */
 export interface Login {
@@ -94,6 +93,12 @@ export interface OidcSettings {
   readonly claim: string;
   /** On the button. */
   readonly title: string;
+}
+
+/** When a session ends. */
+export interface SessionLimits {
+  readonly idleMs: number;
+  readonly lifeMs: number;
 }
 
 export interface WebSettings {

@@ -8,7 +8,7 @@ import type { Asked } from '../answer.ts';
 import type { Auditor } from '../ask.ts';
 import type { Result } from '../../schemas/result.ts';
 import type { Certificate } from '../certificate/certificate.ts';
-import type { Login } from './ports.ts';
+import type { Login, SessionLimits } from './ports.ts';
 import type { Timeline } from './timeline.ts';
 
 export interface Person {
@@ -37,11 +37,6 @@ export interface Session {
   readonly answers: Map<string, Answer>;
   readonly startedMs: number;
   usedMs: number;
-}
-
-export interface SessionLimits {
-  readonly idleMs: number;
-  readonly lifeMs: number;
 }
 
 export interface Sessions {
