@@ -21,7 +21,7 @@ const DRAFT = {
 };
 
 test('keys that are missing are generated at the first start, readable by nobody else, and it says so', async () => {
-  await using agent = await startAgentProcess({ exporters: FILE_ONLY });
+  await using agent = await startAgentProcess({ exporters: FILE_ONLY, isAlone: true });
   for (const name of ['redaction.key', 'signing.key']) {
     const { mode } = await stat(join(agent.dir, 'keys', name));
     expect(mode & 0o777, name).toBe(0o600);
@@ -44,6 +44,7 @@ test('a first start in order alarms nobody: the sink waits for the database that
   await using agent = await startAgentProcess({
     exporters: { postgresql: { embedded: true } },
     isFirstStart: true,
+    isAlone: true,
   });
   await agent.delivered();
   expect(agent.output()).toContain('the embedded PostgreSQL is being made; records wait');
@@ -55,7 +56,11 @@ test('a first start in order alarms nobody: the sink waits for the database that
 
 test('an agent that is told to stop while its database is made for the first time stops, and leaves nothing running', async () => {
   await using temp = await makeTempDir();
-  await using agent = await startAgentProcess({ dir: temp.path, isFirstStart: true });
+  await using agent = await startAgentProcess({
+    dir: temp.path,
+    isFirstStart: true,
+    isAlone: true,
+  });
   await expect.poll(() => processesOn(agent.dir), { interval: 5 }).not.toHaveLength(1);
   const { code, ms } = await signalAgent(agent, 'SIGTERM');
   expect({ code, isInTime: ms < SHUTDOWN_MS_MAX }).toEqual({ code: 0, isInTime: true });
@@ -65,7 +70,7 @@ test('an agent that is told to stop while its database is made for the first tim
 });
 
 test('an agent that is killed while its database is made for the first time makes it whole at the next start', async () => {
-  await using agent = await startAgentProcess({ isFirstStart: true });
+  await using agent = await startAgentProcess({ isFirstStart: true, isAlone: true });
   for (const ms of [100, 900]) {
     await pause(ms);
     await agent.kill();
@@ -76,7 +81,7 @@ test('an agent that is killed while its database is made for the first time make
 });
 
 test('an agent that is told to stop while it starts stops', async () => {
-  await using agent = await startAgentProcess({ exporters: FILE_ONLY });
+  await using agent = await startAgentProcess({ exporters: FILE_ONLY, isAlone: true });
   await agent.stop();
   const child = spawn(process.execPath, [CLI, 'agent', '--config', agent.configFile], {
     stdio: ['ignore', 'pipe', 'pipe'],
