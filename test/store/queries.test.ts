@@ -104,7 +104,8 @@ const QUESTIONS: readonly [string, string, RegExp][] = [
   [
     'denied occurrences of an action',
     `tenant_id = 'acme' AND action = 'patient.record_read' AND outcome = 'denied'`,
-    /action/,
+    // That of the action, or that of denials, which are few.
+    /_action_|_occurred_at_actor_id_/,
   ],
   [
     'accesses to one category of data',
