@@ -82,7 +82,10 @@ describe.each(KINDS)('%s', (kind) => {
     return told;
   }
 
-  const VIEWS = ['records', 'events', 'sealed_records', 'streams', 'retention', 'stubs'];
+  const VIEWS = [
+    ...['records', 'events', 'sealed_records', 'streams', 'retention', 'stubs'],
+    'checkpoints',
+  ];
 
   test.each(VIEWS)(
     'audit.%s read whole, counted, copied, sampled, by cursor and prepared',
@@ -112,7 +115,7 @@ describe.each(KINDS)('%s', (kind) => {
       'retention',
       'retention_classes',
     ];
-    const mayRead = [...open, 'stubs', 'access_log'].map((name) => `audit.${name}`);
+    const mayRead = [...open, 'stubs', 'checkpoints', 'access_log'].map((name) => `audit.${name}`);
     const closed = rows.map(({ name }) => name).filter((name) => !mayRead.includes(name));
     for (const name of [
       month,

@@ -90,10 +90,11 @@ function fieldsOf(word: string): EventFields {
   };
 }
 
-/** What a purge and a matter leave, of both tenants; and what the planner knows. */
+/** What checkpoints, a purge and a matter leave, of both tenants; and what the planner knows. */
 async function fillTheRest(admin: pg.Client): Promise<void> {
   await admin.query(`
     INSERT INTO audit.stubs SELECT stream_id, 100000, tenant_id, sha256(''), sha256(''), stream_id, 1 FROM audit.streams;
+    INSERT INTO audit.checkpoints (stream, size, tenant_id, note) SELECT stream, 1, tenant_id, tenant_id FROM audit.streams;
     INSERT INTO audit.purges (stream_id, purge_stream_id, purge_seq, size, base, done_to, holds_seen)
       SELECT stream_id, stream_id, 1, 256, 256, 0, 0 FROM audit.streams;
     INSERT INTO audit.legal_holds (hold_id, matter, reason, tenant_id, placed_by)
