@@ -81,7 +81,8 @@ export const accessOutsideTickets: Question = recordQuestion({
       SELECT e.occurred_at FROM audit.records e
       WHERE e.tenant_id = r.tenant_id AND NOT e.duplicate AND e.resource_type = 'ticket'
         AND e.resource_id = r.resource_id AND e.action IN ('ticket.assign', 'ticket.close')
-        AND e.outcome = 'success' AND (e.occurred_at, e.stream_id, e.seq) > (r.occurred_at, r.stream_id, r.seq)
+        AND e.outcome = 'success' AND e.occurred_at >= r.occurred_at
+        AND (e.occurred_at, e.stream_id, e.seq) > (r.occurred_at, r.stream_id, r.seq)
       ORDER BY e.occurred_at, e.stream_id, e.seq LIMIT 1), 'infinity') AS to_time
   FROM audit.records r
   WHERE r.tenant_id = ${question.tenant} AND NOT r.duplicate AND r.action = 'ticket.assign'
