@@ -11,6 +11,7 @@ import {
   behind,
   inRange,
   limitOf,
+  METADATA_TEXT,
   ORDER,
   recordQuestion,
   recordsFiltered,
@@ -22,6 +23,9 @@ import {
 const NAMED: Sql = sql`coalesce(nullif(r.metadata ->> 'ticket', ''),
     substring(r.metadata ->> 'reason' FROM ${TICKET_PATTERN}), '')`;
 
+/** Sure to name one, without parsing; jsonb may not hold an event with a \u. */
+const SURELY_NAMED: Sql = sql`(strpos(r.event_bytes, '\\u') = 0 AND ${METADATA_TEXT} ~ '^([^{]*,)?"ticket":"[^"]')`;
+
 export const accessWithoutTicket: Question = recordQuestion({
   id: 'access-without-ticket',
   title: 'Who saw health or financial data without a ticket?',
@@ -31,7 +35,7 @@ export const accessWithoutTicket: Question = recordQuestion({
   build: (question, page) =>
     question.list('actions').includes(ANY)
       ? recordsFiltered(question, page, {
-          condition: sql`r.outcome = 'success'`,
+          condition: sql`r.outcome = 'success' AND NOT ${SURELY_NAMED}`,
           filter: sql`${NAMED} = ''`,
         })
       : byAction(question, page),
@@ -52,7 +56,7 @@ CROSS JOIN LATERAL (
     FROM audit.records r
     WHERE ${inRange(question, page)}
       AND r.occurred_at >= hours.begins AND r.occurred_at < hours.begins + interval '3 hours'
-      ${actionIn(question)} AND r.outcome = 'success'
+      ${actionIn(question)} AND r.outcome = 'success' AND NOT ${SURELY_NAMED}
       ${behind(page)}
     OFFSET 0
   ) r
