@@ -28,7 +28,8 @@ export async function noteAccess(
     ]);
     const allowed = rows[0]?.allowed;
     if (allowed === true) return ok(undefined);
-    if (allowed === false) return err({ kind: 'forbidden', message: forbidden(tenant) });
+    if (allowed === false)
+      return err({ kind: 'forbidden', parameter: 'tenant', message: forbidden(tenant) });
     return err({ kind: 'unavailable', message: TOO_MANY });
   } catch (error) {
     return err(describe(error));

@@ -101,9 +101,14 @@ export function createAuditor(options: AuditorOptions): Auditor {
       if (cursor !== undefined && after === null)
         return invalid('cursor', 'is of no page of this question; ask again without it');
       const statement = toStatement(question.build(resolved, { after, limit: limit + 1 }));
-      const noted = await note(asked);
+      // Sent together, to wait for the store but once. It reads when the note is on its disk, and not before; what comes
+      // of a question that it refused nobody looks at, and row-level security lets nothing of it be of another tenant.
+      const both = await run((client) =>
+        Promise.all([noteAccess(client, asked), run(() => readRaw(client, statement))]),
+      );
+      if (!both.ok) return both;
+      const [noted, raw] = both.value;
       if (!noted.ok) return noted;
-      const raw = await run((client) => readRaw(client, statement));
       return raw.ok ? ok(pageOf(question, resolved, statement, raw.value, limit)) : raw;
     },
     stream: async (asked) => {

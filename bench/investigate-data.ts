@@ -31,11 +31,19 @@ const ACTIONS: readonly (readonly [number, string, string, string])[] = [
   [708, 'ticket.close', 'access_control', 'ticket'],
 ];
 
-/** As a superuser: it puts the indexes back that it takes off to be quick. Ends with ANALYZE. */
-export async function fillStore(client: ClientBase, options: FillOptions): Promise<void> {
+/**
+ * As a superuser, over as many connections as there are clients: it puts the indexes back that it takes off to be quick.
+ * Ends with ANALYZE.
+ */
+export async function fillStore(
+  clients: readonly [ClientBase, ...ClientBase[]],
+  options: FillOptions,
+): Promise<void> {
   const { records, from, until, onProgress } = options;
-  await client.query(`SET TimeZone = 'UTC'; SET synchronous_commit = off; SET jit = off;
-    SET maintenance_work_mem = '512MB'; SET max_parallel_maintenance_workers = 2`);
+  const [client] = clients;
+  for (const one of clients)
+    await one.query(`SET TimeZone = 'UTC'; SET synchronous_commit = off; SET jit = off;
+    SET maintenance_work_mem = '512MB'; SET max_parallel_maintenance_workers = 0`);
   for (const tenant of new Set(TENANTS))
     for (const name of CLASSES)
       await client.query(`INSERT INTO audit.streams (stream, tenant_id) VALUES ($1, $2)`, [
@@ -52,15 +60,31 @@ export async function fillStore(client: ClientBase, options: FillOptions): Promi
      WHERE i.indrelid = 'audit.records'::regclass AND NOT i.indisprimary`,
   );
   for (const { name } of indexes.rows) await client.query(`DROP INDEX ${name}`);
-  for (let first = 0; first < records; first += BATCH_RECORDS) {
-    const last = Math.min(first + BATCH_RECORDS, records);
-    await client.query(INSERT, [first, last - 1, records, from, until]);
+  const batches = Array.from({ length: Math.ceil(records / BATCH_RECORDS) }, (_, at) => at);
+  await share(clients, batches, async (one, at) => {
+    const last = Math.min((at + 1) * BATCH_RECORDS, records);
+    await one.query(INSERT, [at * BATCH_RECORDS, last - 1, records, from, until]);
     onProgress?.(last);
-  }
-  for (const { definition } of indexes.rows)
-    await client.query(definition.replace(' ON ONLY ', ' ON '));
+  });
+  await share(clients, indexes.rows, async (one, { definition }) => {
+    await one.query(definition.replace(' ON ONLY ', ' ON '));
+  });
   await client.query('VACUUM (ANALYZE) audit.records');
   await client.query('ANALYZE audit.streams');
+}
+
+/** Each client takes the next piece of work when it is done with one. */
+async function share<T>(
+  clients: readonly ClientBase[],
+  work: readonly T[],
+  run: (client: ClientBase, piece: T) => Promise<void>,
+): Promise<void> {
+  const pieces = work.values();
+  await Promise.all(
+    clients.map(async (client) => {
+      for (const piece of pieces) await run(client, piece);
+    }),
+  );
 }
 
 const pick = (column: 1 | 2 | 3): string =>

@@ -2,10 +2,11 @@
 /**
  * `sealtrail`: one binary, each command a thin file that is loaded when it is asked for. Exit codes: 0
  * done, 1 the answer is no (broken, refused, invalid), 2 the question could not be answered (usage,
- * unreadable, no agent).
+ * unreadable, no agent); 141, as a shell has it, when whoever reads along has gone (`| head`).
  */
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../agent/version.ts';
+import { codeOf } from '../schemas/result.ts';
 import { COMMANDS } from './commands.ts';
 
 const program = new Command('sealtrail')
@@ -20,6 +21,17 @@ const program = new Command('sealtrail')
 const named = process.argv.slice(2).find((word) => !word.startsWith('-')) ?? '';
 const isVersionAsked = named === '' && process.argv.some((word) => /^(-V|--version)$/.test(word));
 const wanted = Object.hasOwn(COMMANDS, named) ? [named] : Object.keys(COMMANDS);
+
+/** They go on without a reader, or end in a way of their own. */
+const UNREAD = new Set(['agent', 'gateway', 'web', 'witness', 'tap', 'top']);
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error) => {
+    if (UNREAD.has(named)) return;
+    // No answer was given: anything but 0, and a disk that is full is no reader that has gone.
+    if (codeOf(error) !== 'EPIPE') throw error;
+    process.exit(141);
+  });
+
 // Help, and the refusal of a command that there is not, speak of them all.
 for (const name of isVersionAsked ? [] : wanted) (await COMMANDS[name]?.())?.(program);
 

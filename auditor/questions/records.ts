@@ -86,6 +86,13 @@ ${limitOf(page)}`;
 export const RAW: Sql = sql`r.occurred_at, r.stream_id, r.seq, r.tenant_id, r.event_id, r.actor_id, r.on_behalf_of_id,
     r.resource_type, r.resource_id, r.event_bytes, r.prev_hash, r.this_hash, r.payload -> 'metadata' AS metadata`;
 
+/**
+ * The bytes of metadata up to the first closing brace; '' where they are not in canonical form. A look at it tells, of
+ * nearly all records and for a fraction of the price, what parsing would. A name in front of any brace is a member of
+ * metadata itself: within a text a quotation mark has a backslash in front.
+ */
+export const METADATA_TEXT: Sql = sql`split_part(split_part(r.event_bytes, '"event_id":"' || r.event_id || '","metadata":{', 2), '}', 1)`;
+
 interface RecordQuestion {
   readonly id: string;
   readonly title: string;

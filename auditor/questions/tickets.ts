@@ -11,6 +11,7 @@ import {
   behind,
   inRange,
   limitOf,
+  METADATA_TEXT,
   ORDER,
   recordQuestion,
   recordsFiltered,
@@ -22,6 +23,9 @@ import {
 const NAMED: Sql = sql`coalesce(nullif(r.metadata ->> 'ticket', ''),
     substring(r.metadata ->> 'reason' FROM ${TICKET_PATTERN}), '')`;
 
+/** Sure to name one, without parsing; jsonb may not hold an event with a \u. */
+const SURELY_NAMED: Sql = sql`(strpos(r.event_bytes, '\\u') = 0 AND ${METADATA_TEXT} ~ '^([^{]*,)?"ticket":"[^"]')`;
+
 export const accessWithoutTicket: Question = recordQuestion({
   id: 'access-without-ticket',
   title: 'Who saw health or financial data without a ticket?',
@@ -31,7 +35,7 @@ export const accessWithoutTicket: Question = recordQuestion({
   build: (question, page) =>
     question.list('actions').includes(ANY)
       ? recordsFiltered(question, page, {
-          condition: sql`r.outcome = 'success'`,
+          condition: sql`r.outcome = 'success' AND NOT ${SURELY_NAMED}`,
           filter: sql`${NAMED} = ''`,
         })
       : byAction(question, page),
@@ -52,7 +56,7 @@ CROSS JOIN LATERAL (
     FROM audit.records r
     WHERE ${inRange(question, page)}
       AND r.occurred_at >= hours.begins AND r.occurred_at < hours.begins + interval '3 hours'
-      ${actionIn(question)} AND r.outcome = 'success'
+      ${actionIn(question)} AND r.outcome = 'success' AND NOT ${SURELY_NAMED}
       ${behind(page)}
     OFFSET 0
   ) r
@@ -81,7 +85,8 @@ export const accessOutsideTickets: Question = recordQuestion({
       SELECT e.occurred_at FROM audit.records e
       WHERE e.tenant_id = r.tenant_id AND NOT e.duplicate AND e.resource_type = 'ticket'
         AND e.resource_id = r.resource_id AND e.action IN ('ticket.assign', 'ticket.close')
-        AND e.outcome = 'success' AND (e.occurred_at, e.stream_id, e.seq) > (r.occurred_at, r.stream_id, r.seq)
+        AND e.outcome = 'success' AND e.occurred_at >= r.occurred_at
+        AND (e.occurred_at, e.stream_id, e.seq) > (r.occurred_at, r.stream_id, r.seq)
       ORDER BY e.occurred_at, e.stream_id, e.seq LIMIT 1), 'infinity') AS to_time
   FROM audit.records r
   WHERE r.tenant_id = ${question.tenant} AND NOT r.duplicate AND r.action = 'ticket.assign'

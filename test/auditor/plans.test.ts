@@ -19,6 +19,8 @@ const MONTH = { since: '2026-10-01T00:00:00Z', until: '2026-11-01T00:00:00Z' };
 
 let server: TestPostgres;
 let alice: pg.Client;
+/** Months without records: what is not there is read in any way. Which there are depends on today's date. */
+let empty: ReadonlySet<string>;
 
 beforeAll(async () => {
   server = await startPostgres();
@@ -28,9 +30,14 @@ beforeAll(async () => {
   await store.close();
   const admin = new pg.Client(server.url('admin'));
   await admin.connect();
-  await fillStore(admin, { records: 20_000, from: '2026-09-01T00:00:00Z', until: MONTH.until });
+  await fillStore([admin], { records: 100_000, from: '2026-09-01T00:00:00Z', until: MONTH.until });
   await admin.query(`CREATE ROLE alice LOGIN PASSWORD 'pw' IN ROLE sealtrail_auditor;
     INSERT INTO audit.auditor_tenants VALUES ('alice', 'acme')`);
+  const { rows } = await admin.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_class JOIN pg_inherits ON inhrelid = oid
+     WHERE inhparent = 'audit.records'::regclass AND reltuples <= 0`,
+  );
+  empty = new Set(rows.map(({ name }) => name));
   await admin.end();
   const url = new URL(server.url('auditor'));
   [url.username, url.password] = ['alice', 'pw'];
@@ -43,6 +50,8 @@ afterAll(async () => {
   await server.stop();
 });
 
+const SEQ_SCAN = /Seq Scan records/;
+
 interface PlanNode {
   readonly 'Node Type': string;
   readonly 'Relation Name'?: string;
@@ -50,10 +59,10 @@ interface PlanNode {
   readonly Plans?: readonly PlanNode[];
 }
 
-/** Node types, indentation, and which index; an Append over months is one line, and of months only those with records. */
+/** Node types, indentation, and which index. Months of one shape are one, and those without records none. */
 function shapeOf(node: PlanNode, depth = 0): string[] {
   const relation = node['Relation Name'] ?? '';
-  if (relation === 'records_default') return [];
+  if (empty.has(relation)) return [];
   const index = node['Index Name']?.replace(/^records_\d{4}_\d{2}_/, '');
   const name = [node['Node Type'], index ?? relation.replace(/_\d{4}_\d{2}$/, '')].join(' ').trim();
   const below = (node.Plans ?? []).flatMap((one) => shapeOf(one, depth + 1));
@@ -82,7 +91,10 @@ test('each question goes by the index that it went by', async () => {
   const shapes: string[] = [];
   for (const [question, parameters] of ASKED) {
     const shape = shapeOf(await explain(question, parameters));
-    shapes.push(`${question} ${new URLSearchParams(parameters).toString()}`.trim(), ...shape, '');
+    const asked = `${question} ${new URLSearchParams(parameters).toString()}`.trim();
+    shapes.push(asked, ...shape, '');
+    // It reads all of its range, and says so.
+    if (question !== 'producer-gaps') expect(shape.join('\n'), asked).not.toMatch(SEQ_SCAN);
   }
   const text = shapes.join('\n');
   if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(GOLDEN, text);

@@ -1,5 +1,6 @@
 /** `sealtrail ask`, the program itself: answers, forms, refusals and their exit codes. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -120,4 +121,19 @@ test('0 answered, 1 of another tenant, 2 it could not be asked; with the remedy'
     err: expect.stringMatching(/--tenant must name one of acme, zeta/) as string,
   });
   expect(gone).toMatchObject({ code: 2, err: expect.stringMatching(/does not answer/) as string });
+});
+
+test('whoever reads along may go: it ends without a word, and not as if it had answered', async () => {
+  for (const words of [
+    ['ask', 'all-activity', ...RANGE, '--store', alice, '--all', '--csv'],
+    ['ask', '--help'],
+  ]) {
+    const child = spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.destroy();
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    const [code] = (await once(child, 'close')) as [number | null];
+    expect(said).not.toMatch(/EPIPE|Error|at .*:\d+/);
+    expect(code).toBe(141);
+  }
 });
