@@ -1,7 +1,7 @@
 /** The certificate of what `sealtrail ask` answers, and `--export`: all of it as an evidence bundle. */
 import type { Command } from 'commander';
 import { VERSION } from '../agent/version.ts';
-import type { Asked } from '../auditor/answer.ts';
+import type { Asked, AskError } from '../auditor/answer.ts';
 import type { Auditor, AuditorOptions } from '../auditor/ask.ts';
 import type { Certificate } from '../auditor/certificate/certificate.ts';
 import { readCertificateKey } from '../auditor/certificate/key.ts';
@@ -49,7 +49,7 @@ export async function certifyAsked(
   asked: Asked,
   store: AuditorOptions,
   flags: ExportFlags,
-): Promise<Result<Certificate, string>> {
+): Promise<Result<Certificate, AskError>> {
   const progress = createProgress('verifying', 'records');
   try {
     return await make(auditor, asked, store, flags, progress.update);
@@ -64,15 +64,15 @@ async function make(
   store: AuditorOptions,
   flags: ExportFlags,
   onProgress: (records: number, total: number) => void,
-): Promise<Result<Certificate, string>> {
+): Promise<Result<Certificate, AskError>> {
   const { export: path, certificateKey, trust: trustPath, root, policy, checkpoints } = flags;
   const trust = trustPath === undefined ? ok(null) : await readTrust(trustPath, root);
-  if (!trust.ok) return trust;
+  if (!trust.ok) return unavailable(trust.error);
   const signer = certificateKey === undefined ? ok(null) : await readCertificateKey(certificateKey);
-  if (!signer.ok) return signer;
+  if (!signer.ok) return unavailable(signer.error);
   const isElsewhere = (checkpoints ?? []).length > 0 || policy !== undefined;
   const known = isElsewhere ? await readKnownOf(flags, null) : ok(null);
-  if (!known.ok) return known;
+  if (!known.ok) return unavailable(known.error);
   const options: CertifiedOptions = {
     ...store,
     known: known.value,
@@ -82,14 +82,16 @@ async function make(
   };
   try {
     const time = new Date().toISOString();
-    const answered =
-      path === undefined
-        ? await certifyAnswer(auditor, asked, options)
-        : await exportAnswer(auditor, asked, { ...options, path, signer: signer.value, time });
-    return answered.ok ? answered : err(answered.error.message);
+    return path === undefined
+      ? await certifyAnswer(auditor, asked, options)
+      : await exportAnswer(auditor, asked, { ...options, path, signer: signer.value, time });
   } catch (error) {
-    return err(messageOf(error));
+    return unavailable(messageOf(error));
   }
+}
+
+function unavailable(reason: string): { ok: false; error: AskError } {
+  return err({ kind: 'unavailable', message: `no certificate: ${reason}` });
 }
 
 /** What a certificate says, in lines. */

@@ -139,11 +139,11 @@ async function answer(
 ): Promise<number> {
   const form: Form = options.json === true ? 'json' : options.csv === true ? 'csv' : 'table';
   const path = options.export;
-  const certify = (): Promise<Result<Certificate, string> | null> =>
+  const certify = (): Promise<Result<Certificate, AskError> | null> =>
     options.certify === false && path === undefined
       ? Promise.resolve(null)
       : certifyAsked(auditor, asked, store, options);
-  let certified: Result<Certificate, string> | null;
+  let certified: Result<Certificate, AskError> | null;
   if (path !== undefined) {
     certified = await certify();
   } else if (options.all === true) {
@@ -164,10 +164,7 @@ async function answer(
     certified = before ?? (await certify());
   }
   if (certified === null) return 0;
-  if (!certified.ok) {
-    console.error(`ask: no certificate: ${certified.error}`);
-    return 2;
-  }
+  if (!certified.ok) return fail(certified.error);
   const said = describeCertificate(certified.value);
   if (form === 'table' || path !== undefined) await write(said);
   else if (form === 'csv' || options.all === true) console.error(said.trimEnd());

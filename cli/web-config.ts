@@ -21,6 +21,7 @@ export interface WebFlags {
   readonly store?: string;
   readonly dataDir?: string;
   readonly trust?: string;
+  readonly certificateKey?: string;
   readonly operator?: readonly string[];
 }
 
@@ -33,6 +34,8 @@ export interface WebConfig {
   /** Null: the one of the command line's default. */
   readonly dataDir: string | null;
   readonly trustFile: string | null;
+  /** Null: bundles are not signed. */
+  readonly certificateKeyFile: string | null;
 }
 
 /** The file, after web.schema.json has passed it. */
@@ -43,6 +46,7 @@ interface WebForm {
   readonly trusted_proxies?: readonly string[];
   readonly data_dir?: string;
   readonly trust_file?: string;
+  readonly certificate_key_file?: string;
   readonly store?: { readonly url: string; readonly tls?: Partial<TlsClientConfig> };
   readonly people?: {
     readonly [name: string]: { readonly login: string; readonly password_hash?: string };
@@ -170,6 +174,7 @@ async function complete(
     storeTls: clientTls(store?.tls, inDir).tls ?? null,
     dataDir: flags.dataDir ?? ofFile(form.data_dir),
     trustFile: flags.trust ?? ofFile(form.trust_file),
+    certificateKeyFile: flags.certificateKey ?? ofFile(form.certificate_key_file),
     settings: {
       publicUrl: form.public_url === undefined ? null : new URL(form.public_url).origin,
       tls:

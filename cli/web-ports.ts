@@ -9,6 +9,7 @@ import { createAppLog } from '../agent/observe/log.ts';
 import { VERSION } from '../agent/version.ts';
 import type { AskError } from '../auditor/answer.ts';
 import { createAuditor } from '../auditor/ask.ts';
+import { readCertificateKey } from '../auditor/certificate/key.ts';
 import { certifyAnswer, exportAnswer } from '../auditor/export.ts';
 import type { Login, WebPorts } from '../auditor/web/ports.ts';
 import type { Trust } from '../ledger/trust.ts';
@@ -21,7 +22,7 @@ import type { WebConfig } from './web-config.ts';
 
 /** Puts them together; the error is for whoever starts the page. */
 export async function createWebPorts(config: WebConfig): Promise<Result<WebPorts, string>> {
-  const { settings, storeUrl, storeTls, trustFile } = config;
+  const { settings, storeUrl, storeTls, trustFile, certificateKeyFile: keyFile } = config;
   const dataDir = config.dataDir ?? defaultDataDir();
   let trust: Trust | null = null;
   if (trustFile !== null) {
@@ -29,6 +30,8 @@ export async function createWebPorts(config: WebConfig): Promise<Result<WebPorts
     if (!read.ok) return err(read.error);
     trust = read.value;
   }
+  const signer = keyFile === null ? ok(null) : await readCertificateKey(keyFile);
+  if (!signer.ok) return signer;
   const tls = storeTls === null ? {} : { tls: storeTls };
   const urlOf = (login: Login): DatabaseAddress =>
     storeUrl === null ? embeddedUrlOf(dataDir, login) : withLogin(storeUrl, login);
@@ -55,7 +58,7 @@ export async function createWebPorts(config: WebConfig): Promise<Result<WebPorts
         return await bundleFile(async (path) =>
           said(
             await exportAnswer(auditor, asked, {
-              ...{ ...at, ...judging, path, signer: null },
+              ...{ ...at, ...judging, path, signer: signer.value },
               time: new Date().toISOString(),
             }),
           ),

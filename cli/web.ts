@@ -37,6 +37,7 @@ export function addWebCommand(program: Command): void {
       "the agent's data directory, for proofs and health (default: $SEALTRAIL_DATA_DIR or ./data)",
     )
     .option('--trust <keys>', 'file with the keys that signatures are judged by')
+    .option('--certificate-key <file>', 'key that signs the bundles: `sealtrail auditor-key`')
     .option('--operator <name...>', "who may see the agent's health")
     .addHelpText('after', EXAMPLES)
     .action(async (options: WebOptions) => {

@@ -7,10 +7,12 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { startAgent } from '../agent/agent.ts';
+import { createCopier } from '../agent/checkpoint-copies.ts';
 import type { Logger } from '../agent/ports.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
+import { createConnection } from '../store/connection.ts';
 import { startEmbeddedPostgres, stopOrphanedPostgres } from '../store/embedded.ts';
-import { embeddedHome } from '../store/embedded-address.ts';
+import { embeddedAddress, embeddedHome } from '../store/embedded-address.ts';
 import { writeConfig, type DemoConfig } from './config.ts';
 import { operate } from './operations.ts';
 import { createRandom } from './random.ts';
@@ -60,6 +62,7 @@ export async function makeDemo(options: DemoOptions): Promise<Result<Demo, strin
   if (!delivered.ok) return delivered;
   const server = await startEmbeddedPostgres({ dir: embeddedHome(dataDir), port: 0 });
   if (!server.ok) return err(server.error.message);
+  await copyCheckpoints(dataDir);
   if (options.isTampered) await layUponColleague(server.value.adminUrl, story.truth.hidden);
   const files = await writeFiles(dataDir, story, sealed.value, options);
   return ok({
@@ -91,6 +94,17 @@ async function deliverAll(
   // A stop delivers what is left, which is all of it.
   await agent.value.stop();
   return typeof database === 'string' ? err(database) : ok(null);
+}
+
+/** That agent ran for less than the interval at which an agent does it. */
+async function copyCheckpoints(dataDir: string): Promise<void> {
+  const url = embeddedAddress(embeddedHome(dataDir), 'writer');
+  const copier = createCopier(
+    join(dataDir, 'checkpoints/journal.ndjson'),
+    createConnection({ url, applicationName: 'sealtrail demo' }),
+  );
+  await copier.copy();
+  copier.close();
 }
 
 async function writeFiles(

@@ -1,6 +1,6 @@
 /**
  * The audit events of a request, out of the store of record, as far as the login may see them. What an event says
- * is taken from the bytes that were hashed; the columns only find it.
+ * is taken from the bytes that were hashed; the columns only find it. Reading them is on record like any question.
  */
 import type { ClientBase } from 'pg';
 import { hashRecord } from '../../ledger/chain.ts';
@@ -8,6 +8,7 @@ import type { ChainHash } from '../../schemas/brand.ts';
 import type { SealedEvent } from '../../schemas/record.ts';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
 import { createConnection, type DatabaseAddress } from '../../store/connection.ts';
+import { noteAccess } from '../access.ts';
 
 export interface FoundEvent {
   readonly event: SealedEvent;
@@ -43,12 +44,13 @@ export function isOfOneRecord(id: string): boolean {
 }
 
 interface Row {
+  readonly tenant_id: string;
   readonly event_bytes: string;
   readonly prev_hash: string;
   readonly this_hash: string;
 }
 
-const SELECT = 'SELECT event_bytes, prev_hash, this_hash FROM audit.events WHERE';
+const SELECT = 'SELECT tenant_id, event_bytes, prev_hash, this_hash FROM audit.events WHERE';
 const ORDER = `ORDER BY occurred_at, stream, seq LIMIT ${EVENTS_MAX}`;
 
 /** Opens the store behind an address; connects at the first question. */
@@ -72,14 +74,9 @@ export function openAuditEvents(url: DatabaseAddress): AuditEvents {
   return {
     find: (id) =>
       ask(async (client) => {
-        const [, stream, seq] = PLACE.exec(id) ?? [];
-        if (stream !== undefined)
-          return (await client.query<Row>(`${SELECT} stream = $1 AND seq = $2`, [stream, seq]))
-            .rows;
-        const event = ULID.test(id) ? await findEvent(client, id) : [];
-        if (event.length > 0) return event;
-        const sql = `${SELECT} request_id = $1 OR trace_id = $2 ${ORDER}`;
-        return (await client.query<Row>(sql, [id, id.toLowerCase()])).rows;
+        const rows = await findRows(client, id);
+        await putOnRecord(client, id, rows);
+        return rows;
       }),
     findRelated: (tenant, { request, trace }) =>
       ask(async (client) => {
@@ -88,6 +85,41 @@ export function openAuditEvents(url: DatabaseAddress): AuditEvents {
       }),
     close: () => connection.drop(),
   };
+}
+
+/** Of how many tenants a question that found nothing is filed. */
+const TENANTS_MAX = 100;
+
+/**
+ * Which tenant an id is of is known only when it is found: it is filed then, and shown afterwards. Where nothing is
+ * found, it was asked of all that the login sees. Throws what stands against it.
+ */
+async function putOnRecord(client: ClientBase, id: string, rows: readonly Row[]): Promise<void> {
+  const tenants = new Set(rows.map(({ tenant_id }) => tenant_id));
+  if (tenants.size === 0) {
+    const visible = await client.query<{ tenant: string }>(
+      'SELECT unnest(audit.visible_tenants()) AS tenant ORDER BY 1 LIMIT $1',
+      [TENANTS_MAX],
+    );
+    for (const { tenant } of visible.rows) tenants.add(tenant);
+  }
+  for (const tenant of tenants) {
+    const noted = await noteAccess(client, {
+      ...{ question: 'investigate', tenant, timeZone: 'UTC', parameters: { id } },
+      ...{ since: '-infinity', until: 'infinity' },
+    });
+    if (!noted.ok) throw new Error(noted.error.message);
+  }
+}
+
+async function findRows(client: ClientBase, id: string): Promise<readonly Row[]> {
+  const [, stream, seq] = PLACE.exec(id) ?? [];
+  if (stream !== undefined)
+    return (await client.query<Row>(`${SELECT} stream = $1 AND seq = $2`, [stream, seq])).rows;
+  const event = ULID.test(id) ? await findEvent(client, id) : [];
+  if (event.length > 0) return event;
+  const sql = `${SELECT} request_id = $1 OR trace_id = $2 ${ORDER}`;
+  return (await client.query<Row>(sql, [id, id.toLowerCase()])).rows;
 }
 
 /** An event id begins with its time: the months around it are looked at first, and then all. */

@@ -31,8 +31,14 @@ export function drawCertificate(certificate: Certificate): Html {
         <dd>${shown(value, 500)}</dd>
       </div>`,
   );
-  return html`<div class="banner ${verdict}"><p class="verdict"><span class="sign" aria-hidden="true">${sign}</span><span><strong>${word}.</strong> ${shown(finding, 2000)}</span></p>
+  return html`<div class="banner ${verdict}"><p class="verdict"><span class="sign" aria-hidden="true">${sign}</span><span><strong>${word}.</strong> ${shown(restOf(finding), 2000)}</span></p>
 <details${verdict === 'broken' && OPEN}><summary>What this rests on</summary>${list('What was found', found)}${list('What is shown', proven)}${list('What is not', notProven)}${list('Notes', notes)}<dl class="facts">${facts}</dl></details></div>`;
+}
+
+/** The sentence behind its verdict, which the banner says in its own type. */
+function restOf(finding: string): string {
+  const rest = finding.replace(/^(Intact:|BROKEN|Cannot tell:) /, '');
+  return `${rest.charAt(0).toUpperCase()}${rest.slice(1)}`;
 }
 
 function factsOf({

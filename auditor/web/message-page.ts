@@ -15,7 +15,7 @@ export function messagePage(
     title,
     body: html`<section class="message">
       <h1>${title}</h1>
-      <p>${sentence}</p>
+      <p>${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}</p>
       <p><a class="button" href="${way.href}">${way.title}</a></p>
     </section>`,
   };

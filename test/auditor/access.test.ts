@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAuditor, type Auditor } from '../../auditor/ask.ts';
 import type { Asked } from '../../auditor/answer.ts';
+import { openAuditEvents } from '../../auditor/join/audit-events.ts';
 import { openBoundary, OWN, type Boundary } from '../support/boundary.ts';
 
 let boundary: Boundary;
@@ -55,6 +56,33 @@ test('another tenant is refused in so many words, and nothing of it is read', as
       },
     });
   expect((await filed()).slice(before)).toEqual([row('zeta', false), row('zeta', false)]);
+});
+
+test('an investigation is on record by the tenant of what it found; of what is not hers, by her own', async () => {
+  const before = (await filed()).length;
+  const idOf = async (tenant: string): Promise<string> =>
+    (
+      await boundary.admin.query<{ event_id: string }>(
+        'SELECT event_id FROM audit.events WHERE tenant_id = $1 LIMIT 1',
+        [tenant],
+      )
+    ).rows[0]?.event_id ?? '';
+  const [own, other] = [await idOf('acme'), await idOf('zeta')];
+  const events = openAuditEvents(boundary.url('alice'));
+  expect(await events.find(own)).toMatchObject({ ok: true, value: [{ event: { event_id: own } }] });
+  expect(await events.find(other)).toEqual({ ok: true, value: [] });
+  const investigated = { application: 'sealtrail investigate', question: 'investigate' };
+  expect((await filed()).slice(before)).toEqual(
+    [own, other].map(() => ({ ...row('acme', true), ...investigated })),
+  );
+  const { rows } = await boundary.admin.query(
+    `SELECT parameters->>'id' AS id FROM audit.access_log WHERE question = 'investigate' ORDER BY access_id`,
+  );
+  expect(rows).toEqual([{ id: own }, { id: other }]);
+  await boundary.admin.query('REVOKE EXECUTE ON FUNCTION audit.note_access FROM sealtrail_auditor');
+  expect(await events.find(own)).toMatchObject({ ok: false });
+  await boundary.admin.query('GRANT EXECUTE ON FUNCTION audit.note_access TO sealtrail_auditor');
+  events.close();
 });
 
 test('where it cannot be put on record, nothing is answered', async () => {

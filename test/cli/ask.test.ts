@@ -87,7 +87,7 @@ test('a table for people, CSV without formulas, and the statement behind it', as
   expect(table.out).toMatch(/^Time +Actor/);
   expect(table.out).toContain('2026-10-01 10:00:00');
   expect(csv.out.split('\r\n')).toHaveLength(5);
-  expect(csv.out).toContain(",'=cmd(),");
+  expect(csv.out).toContain(`,"'=cmd()",`);
   expect(statement.out).toMatch(/FROM audit\.records r[^]*\$1 = "acme"/);
 });
 
@@ -106,7 +106,7 @@ test('0 answered, 1 of another tenant, 2 it could not be asked; with the remedy'
   expect(other).toMatchObject({
     code: 1,
     out: '',
-    err: expect.stringMatching(/only acme/) as string,
+    err: expect.stringMatching(/may not see tenant zeta; the attempt is on record/) as string,
   });
   expect(missing).toMatchObject({
     code: 2,
