@@ -269,6 +269,59 @@ describe('a bundle that was changed', () => {
     );
   });
 
+  test('rows left out and all made to fit, without the auditor’s key: it is said that nobody vouches for it', async () => {
+    expect(check(whole).finding).toBe(certificateOf(whole).finding);
+    const certificate = certificateOf(whole);
+    const left = Buffer.from(whole.get(FILES.rows)!)
+      .toString()
+      .split(/(?<=\n)/)
+      .slice(0, -1);
+    const csv = Buffer.from(whole.get(FILES.csv)!)
+      .toString()
+      .split(/(?<=\r\n)/)
+      .slice(0, -1);
+    const rows = {
+      count: left.length,
+      records: left.length,
+      sha256: sha256Of(Buffer.from(left.join(''))),
+    };
+    const finding = 'Intact: this is all that there is.';
+    const text = formatCertificate({ ...certificate, rows, finding });
+    for (const signer of [null, createSigner('auditor/alice')]) {
+      const note = await writeCertificateNote(text, 'intact', '2026-11-26T12:00:00.000Z', signer);
+      const result = check(
+        forge({
+          [FILES.certificate]: text,
+          [FILES.note]: note,
+          [FILES.rows]: left.join(''),
+          [FILES.csv]: csv.join(''),
+          [`proofs/${String(left.length + 1).padStart(6, '0')}.proof`]: null,
+        }),
+      );
+      expect(failedOf(result)).toEqual([]);
+      expect(result.finding).toContain('is signed by nobody whom you trust');
+      expect(result.finding).not.toContain('all that there is');
+    }
+  });
+
+  test('an answer made of nothing: no record of the agent stands behind it, and nothing can be told', async () => {
+    const rows = { count: 0, records: 0, sha256: sha256Of(new Uint8Array()) };
+    const text = formatCertificate({ ...certificateOf(whole), rows, streams: [] });
+    const note = await writeCertificateNote(text, 'intact', '2026-11-26T12:00:00.000Z', null);
+    const csv = Buffer.from(whole.get(FILES.csv)!)
+      .toString()
+      .split(/(?<=\r\n)/)[0]!;
+    const others = [...whole.keys()].filter((name) => /^(ranges|checkpoints|proofs)\//.test(name));
+    const result = check(
+      forge({
+        ...Object.fromEntries(others.map((name) => [name, null])),
+        ...{ [FILES.certificate]: text, [FILES.note]: note, [FILES.rows]: '', [FILES.csv]: csv },
+      }),
+    );
+    expect(failedOf(result)).toEqual([]);
+    expect(result.verdict).toBe('cannot_tell');
+  });
+
   test('a certificate of another question, or one that claims more than it can show', async () => {
     const other = new Map(whole2);
     const question = Buffer.from(other.get(FILES.question)!).toString().replace('"u-1"', '"u-2"');
