@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { formatCsvRow } from '../../auditor/csv.ts';
 import { FILES, TIMED } from '../../auditor/bundle/names.ts';
 import { unzipBundle } from '../../auditor/bundle/unzip.ts';
@@ -302,6 +302,19 @@ describe('a bundle that was changed', () => {
       expect(result.finding).toContain('is signed by nobody whom you trust');
       expect(result.finding).not.toContain('all that there is');
     }
+  });
+
+  test('nothing in it steers the terminal on which it is checked', async () => {
+    const text = Buffer.from(whole.get(FILES.question)!).toString();
+    const question = text.replace('What did', '\\u001b[2J\\rIntact\\u202e What did');
+    const path = join(temp.path, 'steering.zip');
+    await writeFile(path, zipSync(Object.fromEntries(forge({ [FILES.question]: question }))));
+    const said: string[] = [];
+    const log = vi.spyOn(console, 'log').mockImplementation((line) => void said.push(String(line)));
+    await runCheckBundle(path, {});
+    log.mockRestore();
+    expect(said.join('\n')).toContain('Intact\\u{202e} What did this actor do?');
+    expect(said.filter((line) => /[\p{Cc}\p{Cf}]/u.test(line))).toEqual([]);
   });
 
   test('an answer made of nothing: no record of the agent stands behind it, and nothing can be told', async () => {
