@@ -7,6 +7,7 @@ import { hashRecord } from '../../ledger/chain.ts';
 import type { ChainHash } from '../../schemas/brand.ts';
 import type { SealedEvent } from '../../schemas/record.ts';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
+import { noteAccess } from '../access.ts';
 import { createConnection, type DatabaseAddress } from '../../store/connection.ts';
 
 export interface FoundEvent {
@@ -46,9 +47,10 @@ interface Row {
   readonly event_bytes: string;
   readonly prev_hash: string;
   readonly this_hash: string;
+  readonly tenant_id: string;
 }
 
-const SELECT = 'SELECT event_bytes, prev_hash, this_hash FROM audit.events WHERE';
+const SELECT = 'SELECT tenant_id, event_bytes, prev_hash, this_hash FROM audit.events WHERE';
 const ORDER = `ORDER BY occurred_at, stream, seq LIMIT ${EVENTS_MAX}`;
 
 /** Opens the store behind an address; connects at the first question. */
@@ -59,11 +61,30 @@ export function openAuditEvents(url: DatabaseAddress): AuditEvents {
     applicationName: 'sealtrail investigate',
   });
 
+  /** On record before anybody is told: of the tenants whose records it found, which nobody knew before. */
+  async function note(
+    client: ClientBase,
+    id: string,
+    rows: readonly Row[],
+  ): Promise<Result<void, string>> {
+    const found = new Set(rows.map(({ tenant_id }) => tenant_id));
+    for (const tenant of rows.length > 0 ? found : await someTenant(client)) {
+      const asked = { question: 'investigate', tenant, since: null, until: null, timeZone: 'UTC' };
+      const said = await noteAccess(client, { ...asked, parameters: { id } });
+      if (!said.ok) return err(said.error.message);
+    }
+    return ok(undefined);
+  }
+
   async function ask(
+    id: string,
     question: (client: ClientBase) => Promise<readonly Row[]>,
   ): Promise<Result<readonly FoundEvent[], string>> {
     try {
-      return ok((await question(await connection.client())).map(foundOf));
+      const client = await connection.client();
+      const rows = await question(client);
+      const filed = await note(client, id, rows);
+      return filed.ok ? ok(rows.map(foundOf)) : filed;
     } catch (error) {
       return err(messageOf(error));
     }
@@ -71,7 +92,7 @@ export function openAuditEvents(url: DatabaseAddress): AuditEvents {
 
   return {
     find: (id) =>
-      ask(async (client) => {
+      ask(id, async (client) => {
         const [, stream, seq] = PLACE.exec(id) ?? [];
         if (stream !== undefined)
           return (await client.query<Row>(`${SELECT} stream = $1 AND seq = $2`, [stream, seq]))
@@ -82,12 +103,20 @@ export function openAuditEvents(url: DatabaseAddress): AuditEvents {
         return (await client.query<Row>(sql, [id, id.toLowerCase()])).rows;
       }),
     findRelated: (tenant, { request, trace }) =>
-      ask(async (client) => {
+      ask(request ?? trace ?? '', async (client) => {
         const sql = `${SELECT} tenant_id = $1 AND (request_id = $2 OR trace_id = $3) ${ORDER}`;
         return (await client.query<Row>(sql, [tenant, request, trace])).rows;
       }),
     close: () => connection.drop(),
   };
+}
+
+/** Where nothing was found, one of those that the login may see has the question on record. */
+async function someTenant(client: ClientBase): Promise<readonly string[]> {
+  const { rows } = await client.query<{ tenant: string }>(
+    'SELECT unnest(audit.visible_tenants()) AS tenant ORDER BY 1 LIMIT 1',
+  );
+  return rows.map(({ tenant }) => tenant);
 }
 
 /** An event id begins with its time: the months around it are looked at first, and then all. */

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAuditor, type Auditor } from '../../auditor/ask.ts';
 import type { Asked } from '../../auditor/answer.ts';
+import { openAuditEvents } from '../../auditor/join/audit-events.ts';
 import { openBoundary, OWN, type Boundary } from '../support/boundary.ts';
 
 let boundary: Boundary;
@@ -55,6 +56,27 @@ test('another tenant is refused in so many words, and nothing of it is read', as
       },
     });
   expect((await filed()).slice(before)).toEqual([row('zeta', false), row('zeta', false)]);
+});
+
+test('an investigation is on record with what it found, and when it found nothing', async () => {
+  const before = (await filed()).length;
+  const idOf = async (tenant: string): Promise<string> => {
+    const { rows }: pg.QueryResult<{ event_id: string }> = await boundary.admin.query(
+      'SELECT event_id FROM audit.records WHERE tenant_id = $1 LIMIT 1',
+      [tenant],
+    );
+    return rows[0]?.event_id ?? '';
+  };
+  const events = openAuditEvents(boundary.url('alice'));
+  const found = await events.find(await idOf('acme'));
+  expect(found).toMatchObject({ ok: true, value: [{ isHashRight: true }] });
+  expect(await events.find(await idOf('zeta'))).toEqual({ ok: true, value: [] });
+  events.close();
+  const investigated = { application: 'sealtrail investigate', question: 'investigate' };
+  expect((await filed()).slice(before)).toEqual([
+    { ...row('acme', true), ...investigated },
+    { ...row('acme', true), ...investigated },
+  ]);
 });
 
 test('where it cannot be put on record, nothing is answered', async () => {
