@@ -7,6 +7,10 @@ import type { ClientBase } from 'pg';
 import { codeOf, err, messageOf, ok, type Result } from '../schemas/result.ts';
 import type { Asked, AskError } from './answer.ts';
 
+/** As much of a question as is filed; null: it is of all time. */
+export type NotedQuestion = Pick<Asked, 'question' | 'tenant' | 'timeZone' | 'parameters'> &
+  Readonly<Record<'since' | 'until', string | null>>;
+
 const NOTE = 'SELECT audit.note_access($1, $2, $3, $4, $5) AS allowed';
 
 /**
@@ -15,7 +19,7 @@ const NOTE = 'SELECT audit.note_access($1, $2, $3, $4, $5) AS allowed';
  */
 export async function noteAccess(
   client: ClientBase,
-  asked: Asked,
+  asked: NotedQuestion,
 ): Promise<Result<void, AskError>> {
   const { question, tenant, since, until, timeZone, parameters } = asked;
   const said = JSON.stringify(shorten({ ...parameters, time_zone: timeZone }));

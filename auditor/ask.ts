@@ -38,12 +38,15 @@ export interface AnswerStream {
   readonly batches: AsyncIterable<readonly AnswerRow[]>;
 }
 
+export type Snapshot = () => Promise<string>;
+
 export interface Auditor {
   readonly catalogue: readonly Question[];
   /** Tenants that this login may see. */
   tenants(): Promise<Result<readonly string[], AskError>>;
   ask(asked: Asked, options?: PageOptions): Promise<Result<AnswerPage, AskError>>;
-  stream(asked: Asked): Promise<Result<AnswerStream, AskError>>;
+  /** `snapshot` gives the id of one that another transaction has exported, and is asked when the answer is read. */
+  stream(asked: Asked, snapshot?: Snapshot): Promise<Result<AnswerStream, AskError>>;
   close(): void;
 }
 
@@ -111,14 +114,16 @@ export function createAuditor(options: AuditorOptions): Auditor {
       if (!noted.ok) return noted;
       return raw.ok ? ok(pageOf(question, resolved, statement, raw.value, limit)) : raw;
     },
-    stream: async (asked) => {
+    stream: async (asked, snapshot) => {
       const found = resolveAsked(asked);
       if (!found.ok) return found;
       const { question, resolved } = found.value;
       const noted = await note(asked);
       if (!noted.ok) return noted;
       const statement = toStatement(question.build(resolved, { after: null, limit: null }));
-      const batches = readAll(options, statement, (row) => readRow(question, resolved, row));
+      const batches = readAll(options, statement, snapshot, (row) =>
+        readRow(question, resolved, row),
+      );
       return ok({ columns: question.columns, statement, batches });
     },
     close: () => connection.drop(),
@@ -198,12 +203,15 @@ function pageOf(
 async function* readAll(
   options: AuditorOptions,
   statement: Statement,
+  snapshot: Snapshot | undefined,
   read: (row: RawRow) => AnswerRow,
 ): AsyncGenerator<readonly AnswerRow[]> {
   const connection = openConnection(options, BATCH_TIMEOUT_MS);
   try {
     const client = await connection.client();
     await client.query(BEGIN_STREAM);
+    if (snapshot !== undefined)
+      await client.query(`SET TRANSACTION SNAPSHOT ${client.escapeLiteral(await snapshot())}`);
     await client.query(`DECLARE answer NO SCROLL CURSOR FOR ${statement.sql}`, [
       ...statement.values,
     ]);

@@ -55,7 +55,7 @@ export function exportAnswer(
   );
 }
 
-/** The answer is of one snapshot and the certificate of a later one: what came in between is around the rows, not in them. */
+/** Answer and certificate are of one snapshot: what comes in or is purged meanwhile is in neither. */
 async function answerWith(
   auditor: Auditor,
   asked: Asked,
@@ -65,7 +65,8 @@ async function answerWith(
   const found = resolveAsked(asked);
   if (!found.ok) return found;
   const { question, tenant, since, until, timeZone, parameters } = found.value.resolved;
-  const answer = await auditor.stream(asked);
+  let client: ClientBase | null = null;
+  const answer = await auditor.stream(asked, async () => exportSnapshot(client));
   if (!answer.ok) return answer;
   const connection = createConnection({
     url,
@@ -74,7 +75,7 @@ async function answerWith(
     applicationName: 'sealtrail certificate',
   });
   try {
-    const client: ClientBase = await connection.client();
+    client = await connection.client();
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const given: CertifyOptions = {
       client,
@@ -88,6 +89,11 @@ async function answerWith(
   } finally {
     connection.drop();
   }
+}
+
+async function exportSnapshot(client: ClientBase | null): Promise<string> {
+  const said = await client?.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
+  return said?.rows[0]?.id ?? '';
 }
 
 async function* rowsOf({ batches }: AnswerStream): AsyncGenerator<AnswerRow> {

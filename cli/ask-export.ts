@@ -7,6 +7,7 @@ import type { Certificate } from '../auditor/certificate/certificate.ts';
 import { readCertificateKey } from '../auditor/certificate/key.ts';
 import { certifyAnswer, exportAnswer, type CertifiedOptions } from '../auditor/export.ts';
 import { err, messageOf, ok, type Result } from '../schemas/result.ts';
+import { printable } from './printable.ts';
 import { createProgress } from './progress.ts';
 import { readTrust } from './trust-file.ts';
 import { readKnownOf, type KnownOptions } from './verify-known.ts';
@@ -113,5 +114,5 @@ export function describeCertificate({
     ...notes.map((text) => `note        ${text}`),
     finding,
   ];
-  return `${lines.join('\n')}\n`;
+  return `${lines.map(printable).join('\n')}\n`;
 }

@@ -5,6 +5,7 @@ import { checkBundle, type BundleCheck } from '../auditor/check/bundle.ts';
 import { BUNDLE_BYTES_MAX, FILES_MAX, TOO_LARGE, unzipBundle } from '../auditor/bundle/unzip.ts';
 import type { BundleFiles } from '../auditor/check/files.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../schemas/result.ts';
+import { printable } from './printable.ts';
 import { readTrust } from './trust-file.ts';
 
 interface CheckBundleOptions {
@@ -37,7 +38,9 @@ export async function runCheckBundle(
   for (const read of [files, trust])
     if (!read.ok) {
       const said = { verdict: 'cannot_tell', finding: read.error };
-      console.log(json === true ? JSON.stringify(said, null, 2) : `cannot tell: ${read.error}`);
+      console.log(
+        json === true ? JSON.stringify(said, null, 2) : printable(`cannot tell: ${read.error}`),
+      );
       return CODES.cannot_tell;
     }
   if (!files.ok || !trust.ok) return CODES.cannot_tell;
@@ -49,18 +52,20 @@ export async function runCheckBundle(
   return CODES[result.verdict];
 }
 
+/** A bundle comes from anybody: none of its text may steer a terminal, or write over a line of ours. */
 function print({ lines, finding, certificate, question }: BundleCheck): void {
   if (question !== null && certificate !== null) {
     const { tenant, since, until } = certificate.asked;
-    console.log(
-      `${question.title}\ntenant ${tenant}, ${since} up to ${until}, asked by ${certificate.login}`,
-    );
+    say(question.title);
+    say(`tenant ${tenant}, ${since} up to ${until}, asked by ${certificate.login}`);
   }
   for (const { what, state, text, row } of lines)
-    console.log(`${SIGNS[state]}  ${what}${row === undefined ? '' : ` row ${row}`}: ${text}`);
-  for (const text of certificate?.not_proven ?? []) console.log(`not proven: ${text}`);
-  console.log(finding);
+    say(`${SIGNS[state]}  ${what}${row === undefined ? '' : ` row ${row}`}: ${text}`);
+  for (const text of certificate?.not_proven ?? []) say(`not proven: ${text}`);
+  say(finding);
 }
+
+const say = (text: string): void => console.log(printable(String(text)));
 
 async function readBundle(path: string): Promise<Result<BundleFiles, string>> {
   try {

@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { startAgent } from '../agent/agent.ts';
 import { createCopier } from '../agent/checkpoint-copies.ts';
 import type { Logger } from '../agent/ports.ts';
@@ -13,7 +13,7 @@ import { err, ok, type Result } from '../schemas/result.ts';
 import { createConnection } from '../store/connection.ts';
 import { startEmbeddedPostgres, stopOrphanedPostgres } from '../store/embedded.ts';
 import { embeddedAddress, embeddedHome } from '../store/embedded-address.ts';
-import { writeConfig, type DemoConfig } from './config.ts';
+import { CONFIG_FILE, writeConfig, type DemoConfig } from './config.ts';
 import { operate } from './operations.ts';
 import { createRandom } from './random.ts';
 import { monthOf } from './scene.ts';
@@ -45,8 +45,10 @@ export interface Demo {
 /** Makes the demonstration in a directory that holds no ledger yet. */
 export async function makeDemo(options: DemoOptions): Promise<Result<Demo, string>> {
   const dataDir = resolve(options.dataDir);
-  if (existsSync(join(dataDir, 'ledger')))
-    return err(`${dataDir} holds a ledger already; name another --data-dir, or remove it`);
+  // A real agent's directory, or one with its configuration, is written over by no demonstration.
+  for (const name of ['ledger', CONFIG_FILE, basename(embeddedHome(dataDir))])
+    if (existsSync(join(dataDir, name)))
+      return err(`${dataDir} holds ${name} already; name another --data-dir, or remove it`);
   const configured = await writeConfig(dataDir, options.vocabularyFile);
   if (!configured.ok) return configured;
   const { config, vocabulary, path } = configured.value;

@@ -5,6 +5,7 @@
 import type { ClientBase } from 'pg';
 import { parseJson } from '../schemas/canonical.ts';
 import { chainHash, type ChainHash } from '../schemas/brand.ts';
+import { rehash } from '../ledger/content-check.ts';
 import { parsePurge, PURGE_ACTION } from '../ledger/purge-record.ts';
 import type { SeenPurge, StubReference } from '../ledger/purge-check.ts';
 import { SEALED_ROW_COLUMNS, type SealedRow } from './sealed-row.ts';
@@ -37,25 +38,35 @@ export interface Window {
 const ALL: Window = { from: 0, to: Number.MAX_SAFE_INTEGER, end: null };
 const BATCH_RECORDS = 1_000;
 
-/** Records of purges by the stream that they purge, as the login sees them; the newest last. */
+/**
+ * Records of purges by the stream that they purge, as the login sees them; the newest last. One that does not have its hash
+ * excuses nothing: where only the hashes of its stream are read, nobody else would notice.
+ */
 export async function readPurges(
   client: ClientBase,
 ): Promise<ReadonlyMap<string, readonly SeenPurge[]>> {
-  const found = await client.query<{ stream: string; seq: string; event_bytes: string }>(
-    `SELECT s.stream, r.seq, r.event_bytes
+  const found = await client.query<PurgeRow>(
+    `SELECT s.stream, r.seq, r.event_bytes, encode(r.prev_hash, 'hex') AS prev_hash,
+       encode(r.this_hash, 'hex') AS this_hash
      FROM audit.records r JOIN audit.streams s USING (stream_id)
      JOIN audit.streams t ON t.stream = r.payload -> 'metadata' ->> 'stream' AND t.tenant_id = r.tenant_id
      WHERE r.action = $1 ORDER BY r.received_at, r.seq`,
     [PURGE_ACTION],
   );
   const purges = new Map<string, SeenPurge[]>();
-  for (const { stream, seq, event_bytes } of found.rows) {
+  for (const { stream, seq, event_bytes, prev_hash, this_hash } of found.rows) {
+    if (rehash(prev_hash, event_bytes) !== this_hash) continue;
     const said = parsePurge(parseJson(event_bytes));
     if (said === null) continue;
     const known = purges.get(said.stream) ?? [];
     purges.set(said.stream, [...known, { ...said, record: { stream, seq: Number(seq) } }]);
   }
   return purges;
+}
+
+interface PurgeRow extends Record<'stream' | 'seq' | 'event_bytes', string> {
+  readonly prev_hash: string;
+  readonly this_hash: string;
 }
 
 /** How many stubs the login sees, of one stream or of all. */

@@ -20,7 +20,7 @@ import { verifyStream, type PlaceHashes, type Run } from '../../store/verify-str
 import type { AnswerRow, Asked, Statement } from '../answer.ts';
 import type { Certificate, StreamProof } from './certificate.ts';
 import { concludeCertificate, describeStream } from './conclude.ts';
-import { planStream, type StreamPlan } from './plan.ts';
+import { planStream, type PlannedPurges, type StreamPlan } from './plan.ts';
 import { findReceived, readExtent, readOccurred, spanOf, type SeqRange } from './range.ts';
 import { gatherRows, type GatheredRows, type PlacedRow } from './rows.ts';
 import { readStoredKnown } from './stored-known.ts';
@@ -107,10 +107,17 @@ async function readStreams(
     );
   const purges = await readPurges(client);
   const occurred = await readOccurred(client, asked);
+  reportForeign(occurred, streams, run);
   for (const stream of streams) {
     const placed = rows.byStream.get(stream.stream) ?? [];
     const of = purges.get(stream.stream) ?? [];
-    const plan = await planOf(client, stream, asked, occurred, placed, read.known, of);
+    const recorded = recordedIn(stream, purges);
+    const plan = await planOf(
+      client,
+      stream,
+      { asked, occurred, placed, of, recorded },
+      read.known,
+    );
     if (plan === null) {
       // Only what was signed can show that a stream without a record should have some.
       const known = read.known?.streams.get(stream.stream);
@@ -127,11 +134,8 @@ async function readStreams(
 async function planOf(
   client: ClientBase,
   { stream_id, stream }: Stream,
-  asked: Asked,
-  occurred: ReadonlyMap<number, SeqRange>,
-  placed: readonly PlacedRow[],
+  { asked, occurred, placed, of, recorded }: Touched,
   known: Known | null,
-  purges: readonly SeenPurge[],
 ): Promise<StreamPlan | null> {
   const extent = await readExtent(client, stream_id);
   if (extent === null) return null;
@@ -141,7 +145,23 @@ async function planOf(
   const happened = occurred.get(stream_id);
   if (happened !== undefined) all.push(happened);
   const range = spanOf(all) ?? received;
-  return planStream(range, extent, known?.streams.get(stream), purges);
+  return planStream(range, extent, known?.streams.get(stream), { of, recorded });
+}
+
+/** What the question touches of a stream. */
+interface Touched extends PlannedPurges {
+  readonly asked: Asked;
+  readonly occurred: ReadonlyMap<number, SeqRange>;
+  readonly placed: readonly PlacedRow[];
+}
+
+/** Where the records of purges stand in a stream. */
+function recordedIn(
+  { stream }: Stream,
+  purges: ReadonlyMap<string, readonly SeenPurge[]>,
+): readonly number[] {
+  const all = [...purges.values()].flat().map(({ record }) => record);
+  return all.filter((record) => record.stream === stream).map(({ seq }) => seq);
 }
 
 interface StreamTask {
@@ -196,6 +216,21 @@ async function readStream(
 }
 
 const ZERO = chainHash('0'.repeat(64));
+
+/** Rows under the tenant in a stream that is none of its own: no chain has them, and questions would count them. */
+function reportForeign(
+  occurred: ReadonlyMap<number, SeqRange>,
+  streams: readonly Stream[],
+  run: Run,
+): void {
+  const own = new Set(streams.map(({ stream_id }) => stream_id));
+  for (const [id, { from }] of occurred) {
+    if (own.has(id)) continue;
+    const message = 'the record is filed under the tenant, in a stream that is none of its own';
+    const place = { segment: 'audit.records', line: 1 };
+    run.examination.report({ kind: 'inserted', stream: `#${id}`, seq: from, ...place, message });
+  }
+}
 
 /** The statement gave a record that is not the one which stands there. */
 function reportOther(stream: string, placed: PlacedRow | undefined, run: Run): void {

@@ -17,6 +17,13 @@ export interface StreamPlan {
   readonly checkpoint: KnownCheckpoint | null;
 }
 
+export interface PlannedPurges {
+  /** Of this stream. */
+  readonly of: readonly SeenPurge[];
+  /** Where records of purges stand in it: what they excuse rests on their being sealed. */
+  readonly recorded: readonly number[];
+}
+
 /**
  * Plans. The smallest checkpoint that covers the range and the record behind it is the one: a later one would say no more
  * of them, and the certificate would be another each time. Where there is nothing behind the range all checkpoints
@@ -26,7 +33,7 @@ export function planStream(
   range: SeqRange,
   extent: Extent,
   known: KnownStream | undefined,
-  purges: readonly SeenPurge[],
+  { of, recorded }: PlannedPurges,
 ): StreamPlan {
   const first = Math.max(extent.begin, range.from - 1);
   const to = Math.min(range.to + 1, extent.end);
@@ -38,12 +45,13 @@ export function planStream(
   const usable = signed.length > 0 ? signed : bySize;
   // What anchors had is known of one checkpoint.
   const anchored = known?.anchoring?.size ?? 0n;
-  const least = anchored > BigInt(to) ? anchored : BigInt(to);
+  const excused = Math.max(to, ...recorded.map((seq) => seq + 1));
+  const least = anchored > BigInt(excused) ? anchored : BigInt(excused);
   const covering = usable.find(({ size }) => size >= least) ?? usable.findLast(covers(to));
   const end = isAtEnd || (covering === undefined && usable.length > 0) ? null : to;
   // A purge is judged by the checkpoint that its record carries.
-  const purgedTo = purges.map(({ checkpoint, size }) => Math.max(size, sizeOf(checkpoint)));
-  const reach = Math.max(to, Number(covering?.size ?? 0n), ...purgedTo);
+  const purgedTo = of.map(({ checkpoint, size }) => Math.max(size, sizeOf(checkpoint)));
+  const reach = Math.max(excused, Number(covering?.size ?? 0n), ...purgedTo);
   const checkpoint =
     covering ?? usable.findLast(({ size }) => size <= BigInt(extent.end)) ?? usable.at(-1) ?? null;
   const upTo = end === null ? null : reach;

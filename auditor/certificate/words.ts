@@ -52,8 +52,11 @@ export function tellProven({ asked, rows, records, proofs }: Facts): readonly st
     said.push(
       `These are the records that the agent signed (${keys.join(', ')}): somebody who changed one and sealed all that follow again, or cut off the end up to the size that was signed, would have been seen.`,
     );
-  } else if (proofs.some(({ checkpoint }) => checkpoint !== null))
-    said.push('The records have the tree of the checkpoints that are known.');
+  } else {
+    const held = proofs.filter(({ checkpoint }) => checkpoint !== null).length;
+    const which = held === proofs.length ? '' : ` of ${held} of ${count(proofs.length, 'stream')}`;
+    if (held > 0) said.push(`The records${which} have the tree of the checkpoints that are known.`);
+  }
   const anchored = proofs.filter((one) => one.anchored !== null);
   if (anchored.length > 0) {
     const times = anchored.map((one) => one.anchored?.time ?? '').sort();
@@ -68,11 +71,13 @@ export function tellProven({ asked, rows, records, proofs }: Facts): readonly st
 /** What the answer does not prove, whatever came out. */
 export function tellNotProven({ asked, rows, proofs, known }: Facts): readonly string[] {
   const said: string[] = [];
-  if (proofs.every(({ checkpoint }) => checkpoint === null))
+  const bare = proofs.filter(({ checkpoint }) => checkpoint === null).map(({ stream }) => stream);
+  const isAllBare = bare.length === proofs.length;
+  if (isAllBare || bare.length > 0)
     said.push(
-      'That the whole history was not written anew: no checkpoint was held against it. Somebody with full power over the database could have changed a record and sealed all that follow again, or cut off the end, and this certificate would not show it.',
+      `That the whole history${isAllBare ? '' : ` of ${bare.join(', ')}`} was not written anew: no checkpoint was held against it. Somebody with full power over the database could have changed a record and sealed all that follow again, or cut off the end, and this certificate would not show it.`,
     );
-  else if (known?.isJudged !== true)
+  if (!isAllBare && known?.isJudged !== true)
     said.push(
       'Who signed the checkpoints: no trusted key was named. Somebody with full power over the database could have put checkpoints of his own there, and this certificate would not show it.',
     );
@@ -80,10 +85,14 @@ export function tellNotProven({ asked, rows, proofs, known }: Facts): readonly s
     said.push(
       "That the operator did not write the history anew together with the agent's key: no outside witness or time-stamp was asked for. When the records were sealed rests on the agent's clock.",
     );
-  for (const { stream, to, tree, checkpoint } of proofs)
+  for (const { stream, to, tree, checkpoint, after } of proofs)
     if (checkpoint !== null && tree !== null && tree.size < to)
       said.push(
         `That nothing was cut off behind the end of ${stream}, or changed from seq ${tree.size} on and sealed again: those records are under no checkpoint yet.`,
+      );
+    else if (checkpoint !== null && after === null)
+      said.push(
+        `That ${stream} ends before seq ${to}: somebody with full power over the database could have cut off its end together with the checkpoints that tell of it. Those that the agent keeps would show it (--checkpoints).`,
       );
   const purged = proofs.filter(({ first, before }) => first > 0 && before === null);
   if (purged.length > 0)
@@ -94,11 +103,15 @@ export function tellNotProven({ asked, rows, proofs, known }: Facts): readonly s
     said.push(
       'The figures in rows that count or compare: the database computed them. Certified are all records of that time from which they were computed; the statement can be run again by hand.',
     );
+  if (rows.records === rows.count)
+    said.push(
+      'That the answer has every row that the statement finds: the database picked them, and whoever has full power over it can have it keep some back, or all. What it was to pick from is certified.',
+    );
   said.push(
     `That no record of another time of receipt states a time between ${asked.since} and ${asked.until}: such records (reported late, or by a wrong clock) are found by their time column, which is compared for those alone that were found.`,
     'That the application reported everything that happened, and told the truth: a certificate begins where a record was received.',
     'That the time an event states is right: it is the clock of the application that reported it.',
-    'That there is no stream of this tenant of which the store never heard.',
+    'That there is no stream of this tenant of which the store never heard, or that was taken out of it together with its checkpoints.',
   );
   return said;
 }

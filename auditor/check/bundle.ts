@@ -55,8 +55,15 @@ export function checkBundle(files: BundleFiles, trust: Trust | null): BundleChec
   const rows = checkRows(files, certificate, question, tell);
   checkStreams(files, certificate, rows, trust, tell);
   checkProofs(files, rows, trust, tell);
-  const { time, signers } = checkNote(files, certificate, trust, tell);
-  return { ...conclude(lines, certificate, trust), certificate, question, rows, time, signers };
+  const { time, signers, isSigned } = checkNote(files, certificate, trust, tell);
+  const said = conclude(lines, certificate, trust);
+  const finding = said.verdict === 'intact' && !isSigned ? unsigned(rows.length) : said.finding;
+  return { ...said, finding, certificate, question, rows, time, signers };
+}
+
+/** What records prove by themselves, where nobody who is trusted has put a name to the rest. */
+function unsigned(rows: number): string {
+  return `Intact: each record in the ${rows} rows is as it was sealed. That no row was left out, and that this was the question, is signed by nobody whom you trust: ask it again, or have it signed.`;
 }
 
 const NOTHING = { rows: [], time: null, signers: [] } as const;
@@ -94,7 +101,11 @@ function checkNote(
   { verdict }: Certificate,
   trust: Trust | null,
   tell: Tell,
-): { readonly time: string | null; readonly signers: readonly string[] } {
+): {
+  readonly time: string | null;
+  readonly signers: readonly string[];
+  readonly isSigned: boolean;
+} {
   const note = textOf(files, FILES.note) ?? '';
   const said = parseCertificateNote(note);
   const what = 'certificate';
@@ -106,7 +117,7 @@ function checkNote(
     said.verdict !== verdict
   ) {
     tell({ what, state: 'failed', text: 'the note over the certificate is about another one' });
-    return { time: null, signers: [] };
+    return { time: null, signers: [], isSigned: false };
   }
   const parsed = parseNote(note);
   if (!parsed.ok) {
@@ -115,7 +126,7 @@ function checkNote(
       state: 'open',
       text: 'nobody has signed the certificate: its sentences are what is computed again here, and no more',
     });
-    return { time: said.time, signers: [] };
+    return { time: said.time, signers: [], isSigned: false };
   }
   const signers = parsed.value.signatures.map(({ name, id }) => `${name}+${id}`);
   const opened = openNote(note, trust?.keys ?? []);
@@ -129,7 +140,7 @@ function checkNote(
         ? `signed by ${signers.join(', ')}, a key that you did not name; made at ${said.time}`
         : opened.error.message,
   });
-  return { time: said.time, signers };
+  return { time: said.time, signers, isSigned: opened.ok };
 }
 
 function conclude(

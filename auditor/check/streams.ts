@@ -33,6 +33,8 @@ export function checkStreams(
         row,
       });
   }
+  if (streams.length === 0)
+    tell({ what: 'checkpoint', state: 'open', text: 'no record stands behind the answer' });
   for (const [index, proof] of streams.entries()) {
     const bytes = files.get(rangeName(index)) ?? new Uint8Array();
     const hashes = (textOf(files, rangeName(index)) ?? '').split('\n').slice(0, -1);
@@ -50,6 +52,12 @@ export function checkStreams(
       continue;
     }
     const isPlaced = checkPlaces(proof, list, rows, fail);
+    if (proof.before === null && proof.from > 0)
+      tell({
+        what: 'range',
+        state: 'open',
+        text: `what stood before seq ${proof.from} of ${proof.stream} is not shown: it was purged, or left out here`,
+      });
     if (checkNeighbours(proof, list, asked, fail) && isPlaced)
       tell({
         what: 'range',

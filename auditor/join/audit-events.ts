@@ -1,14 +1,14 @@
 /**
  * The audit events of a request, out of the store of record, as far as the login may see them. What an event says
- * is taken from the bytes that were hashed; the columns only find it. Reading them is on record like any question.
+ * is taken from the bytes that were hashed; the columns only find it.
  */
 import type { ClientBase } from 'pg';
 import { hashRecord } from '../../ledger/chain.ts';
 import type { ChainHash } from '../../schemas/brand.ts';
 import type { SealedEvent } from '../../schemas/record.ts';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
-import { createConnection, type DatabaseAddress } from '../../store/connection.ts';
 import { noteAccess } from '../access.ts';
+import { createConnection, type DatabaseAddress } from '../../store/connection.ts';
 
 export interface FoundEvent {
   readonly event: SealedEvent;
@@ -44,10 +44,10 @@ export function isOfOneRecord(id: string): boolean {
 }
 
 interface Row {
-  readonly tenant_id: string;
   readonly event_bytes: string;
   readonly prev_hash: string;
   readonly this_hash: string;
+  readonly tenant_id: string;
 }
 
 const SELECT = 'SELECT tenant_id, event_bytes, prev_hash, this_hash FROM audit.events WHERE';
@@ -61,11 +61,30 @@ export function openAuditEvents(url: DatabaseAddress): AuditEvents {
     applicationName: 'sealtrail investigate',
   });
 
+  /** On record before anybody is told: of the tenants whose records it found, which nobody knew before. */
+  async function note(
+    client: ClientBase,
+    id: string,
+    rows: readonly Row[],
+  ): Promise<Result<void, string>> {
+    const found = new Set(rows.map(({ tenant_id }) => tenant_id));
+    for (const tenant of rows.length > 0 ? found : await someTenant(client)) {
+      const asked = { question: 'investigate', tenant, since: null, until: null, timeZone: 'UTC' };
+      const said = await noteAccess(client, { ...asked, parameters: { id } });
+      if (!said.ok) return err(said.error.message);
+    }
+    return ok(undefined);
+  }
+
   async function ask(
+    id: string,
     question: (client: ClientBase) => Promise<readonly Row[]>,
   ): Promise<Result<readonly FoundEvent[], string>> {
     try {
-      return ok((await question(await connection.client())).map(foundOf));
+      const client = await connection.client();
+      const rows = await question(client);
+      const filed = await note(client, id, rows);
+      return filed.ok ? ok(rows.map(foundOf)) : filed;
     } catch (error) {
       return err(messageOf(error));
     }
@@ -73,13 +92,18 @@ export function openAuditEvents(url: DatabaseAddress): AuditEvents {
 
   return {
     find: (id) =>
-      ask(async (client) => {
-        const rows = await findRows(client, id);
-        await putOnRecord(client, id, rows);
-        return rows;
+      ask(id, async (client) => {
+        const [, stream, seq] = PLACE.exec(id) ?? [];
+        if (stream !== undefined)
+          return (await client.query<Row>(`${SELECT} stream = $1 AND seq = $2`, [stream, seq]))
+            .rows;
+        const event = ULID.test(id) ? await findEvent(client, id) : [];
+        if (event.length > 0) return event;
+        const sql = `${SELECT} request_id = $1 OR trace_id = $2 ${ORDER}`;
+        return (await client.query<Row>(sql, [id, id.toLowerCase()])).rows;
       }),
     findRelated: (tenant, { request, trace }) =>
-      ask(async (client) => {
+      ask(request ?? trace ?? '', async (client) => {
         const sql = `${SELECT} tenant_id = $1 AND (request_id = $2 OR trace_id = $3) ${ORDER}`;
         return (await client.query<Row>(sql, [tenant, request, trace])).rows;
       }),
@@ -87,39 +111,12 @@ export function openAuditEvents(url: DatabaseAddress): AuditEvents {
   };
 }
 
-/** Of how many tenants a question that found nothing is filed. */
-const TENANTS_MAX = 100;
-
-/**
- * Which tenant an id is of is known only when it is found: it is filed then, and shown afterwards. Where nothing is
- * found, it was asked of all that the login sees. Throws what stands against it.
- */
-async function putOnRecord(client: ClientBase, id: string, rows: readonly Row[]): Promise<void> {
-  const tenants = new Set(rows.map(({ tenant_id }) => tenant_id));
-  if (tenants.size === 0) {
-    const visible = await client.query<{ tenant: string }>(
-      'SELECT unnest(audit.visible_tenants()) AS tenant ORDER BY 1 LIMIT $1',
-      [TENANTS_MAX],
-    );
-    for (const { tenant } of visible.rows) tenants.add(tenant);
-  }
-  for (const tenant of tenants) {
-    const noted = await noteAccess(client, {
-      ...{ question: 'investigate', tenant, timeZone: 'UTC', parameters: { id } },
-      ...{ since: '-infinity', until: 'infinity' },
-    });
-    if (!noted.ok) throw new Error(noted.error.message);
-  }
-}
-
-async function findRows(client: ClientBase, id: string): Promise<readonly Row[]> {
-  const [, stream, seq] = PLACE.exec(id) ?? [];
-  if (stream !== undefined)
-    return (await client.query<Row>(`${SELECT} stream = $1 AND seq = $2`, [stream, seq])).rows;
-  const event = ULID.test(id) ? await findEvent(client, id) : [];
-  if (event.length > 0) return event;
-  const sql = `${SELECT} request_id = $1 OR trace_id = $2 ${ORDER}`;
-  return (await client.query<Row>(sql, [id, id.toLowerCase()])).rows;
+/** Where nothing was found, one of those that the login may see has the question on record. */
+async function someTenant(client: ClientBase): Promise<readonly string[]> {
+  const { rows } = await client.query<{ tenant: string }>(
+    'SELECT unnest(audit.visible_tenants()) AS tenant ORDER BY 1 LIMIT 1',
+  );
+  return rows.map(({ tenant }) => tenant);
 }
 
 /** An event id begins with its time: the months around it are looked at first, and then all. */

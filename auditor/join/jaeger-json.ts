@@ -1,6 +1,6 @@
 /** Spans out of the JSON of Jaeger's query API, which its page downloads as well. Pure. */
 import { memberOf } from '../../schemas/untrusted-json.ts';
-import type { Attributes, Span } from './span.ts';
+import { isSpanTime, wordOf, type Attributes, type Span } from './span.ts';
 
 /** The spans of a document; undefined: it is not Jaeger's. */
 export function parseJaeger(document: unknown): readonly Span[] | undefined {
@@ -19,7 +19,7 @@ function spanOf(value: unknown, processes: unknown): Span[] {
   const spanId = idOf(memberOf(value, 'spanID'), 16);
   const [start, duration] = [memberOf(value, 'startTime'), memberOf(value, 'duration')];
   if (traceId === null || spanId === null) return [];
-  if (typeof start !== 'number' || typeof duration !== 'number') return [];
+  if (!isSpanTime(start, 1e17) || !isSpanTime(duration, 1e17)) return [];
   const references = listOf(memberOf(value, 'references')).map((one) => ({
     isParent: memberOf(one, 'refType') === 'CHILD_OF',
     traceId: idOf(memberOf(one, 'traceID'), 32) ?? '',
@@ -29,7 +29,7 @@ function spanOf(value: unknown, processes: unknown): Span[] {
   const own = references.filter((one) => one.traceId === traceId);
   const parent = own.find(({ isParent }) => isParent) ?? own[0];
   const attributes = attributesOf(memberOf(value, 'tags'));
-  const process = memberOf(processes, String(memberOf(value, 'processID')));
+  const process = memberOf(processes, wordOf(memberOf(value, 'processID')));
   // Microseconds since 1970 are exact in a number.
   const startNs = BigInt(Math.trunc(start)) * 1_000n;
   return [
@@ -37,8 +37,8 @@ function spanOf(value: unknown, processes: unknown): Span[] {
       traceId,
       spanId,
       parentId: parent?.spanId ?? null,
-      name: String(memberOf(value, 'operationName') ?? ''),
-      service: String(memberOf(process, 'serviceName') ?? 'unknown'),
+      name: wordOf(memberOf(value, 'operationName')),
+      service: wordOf(memberOf(process, 'serviceName'), 'unknown'),
       startNs,
       endNs: startNs + BigInt(Math.trunc(duration)) * 1_000n,
       isError: attributes['error'] === true || attributes['otel.status_code'] === 'ERROR',
@@ -61,7 +61,7 @@ function attributesOf(tags: unknown): Attributes {
   const pairs = listOf(tags).flatMap((tag) => {
     const value = memberOf(tag, 'value');
     const isScalar = ['string', 'number', 'boolean'].includes(typeof value);
-    return isScalar ? [[String(memberOf(tag, 'key')), value as string] as const] : [];
+    return isScalar ? [[wordOf(memberOf(tag, 'key')), value as string] as const] : [];
   });
   return Object.fromEntries(pairs);
 }

@@ -3,7 +3,7 @@
  * base64 where protobuf's own JSON was used; `resourceSpans` or `batches`. Pure; what is no span is left out.
  */
 import { memberOf } from '../../schemas/untrusted-json.ts';
-import type { Attributes, Span } from './span.ts';
+import { isSpanTime, wordOf, type Attributes, type Span } from './span.ts';
 
 const SERVER = new Set<unknown>([2, 'SPAN_KIND_SERVER']);
 const ERROR = new Set<unknown>([2, 'STATUS_CODE_ERROR', 'ERROR']);
@@ -40,7 +40,7 @@ function spanOf(value: unknown, service: string): Span[] {
       traceId,
       spanId,
       parentId: parent === null || /^0+$/.test(parent) ? null : parent,
-      name: String(memberOf(value, 'name') ?? ''),
+      name: wordOf(memberOf(value, 'name')),
       service,
       startNs,
       endNs,
@@ -68,13 +68,13 @@ function idOf(value: unknown, digits: number): string | null {
 
 function nanosOf(value: unknown): bigint | null {
   if (typeof value === 'string' && /^\d{1,20}$/.test(value)) return BigInt(value);
-  return typeof value === 'number' && value >= 0 ? BigInt(Math.trunc(value)) : null;
+  return isSpanTime(value, 1e20) ? BigInt(Math.trunc(value)) : null;
 }
 
 function attributesOf(list: unknown): Attributes {
   const pairs = (Array.isArray(list) ? (list as unknown[]) : []).flatMap((one) => {
     const value = scalarOf(memberOf(one, 'value'));
-    return value === null ? [] : [[String(memberOf(one, 'key')), value] as const];
+    return value === null ? [] : [[wordOf(memberOf(one, 'key')), value] as const];
   });
   return Object.fromEntries(pairs);
 }
@@ -84,9 +84,8 @@ function scalarOf(value: unknown): string | number | boolean | null {
     const said = memberOf(value, kind);
     if (said === undefined || said === null) continue;
     // 64-bit numbers are text in JSON.
-    if (kind === 'intValue') return Number(said);
     if (typeof said === 'string' || typeof said === 'number' || typeof said === 'boolean')
-      return said;
+      return kind === 'intValue' ? Number(said) : said;
   }
   return null;
 }

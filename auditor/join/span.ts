@@ -22,6 +22,16 @@ export interface Span {
   readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
 }
 
+/** A text that a trace states; anything may stand there, also what cannot be made a text. */
+export function wordOf(value: unknown, otherwise = ''): string {
+  return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : otherwise;
+}
+
+/** Whether a number of JSON, which knows no bounds, is a time or duration of at most some thousand years. */
+export function isSpanTime(value: unknown, max: number): value is number {
+  return typeof value === 'number' && value >= 0 && value < max;
+}
+
 /** What traces call the user; the second name is the older one. */
 export const USER_ATTRIBUTES: readonly string[] = ['user.id', 'enduser.id'];
 

@@ -21,6 +21,7 @@ import { readProofPath, type ProofView } from './proof-path.ts';
 import { askAgain, NO_ANSWER, questionOf, typedOf } from './question-routes.ts';
 import type { Answer } from './sessions.ts';
 import { countRows, type Timeline } from './timeline.ts';
+import { createTurns } from './turns.ts';
 
 const PAGE_ROWS = 50;
 
@@ -34,6 +35,7 @@ type AnswerHandler = (
 /** Adds the routes. */
 export function addAnswerRoutes(app: FastifyInstance, door: Door, ports: WebPorts): void {
   const { certify, bundleOf, proofOf, trust } = ports;
+  const turns = createTurns();
   const get = (path: string, handler: AnswerHandler): void => {
     app.get(
       `/answers/:id${path}`,
@@ -88,9 +90,15 @@ export function addAnswerRoutes(app: FastifyInstance, door: Door, ports: WebPort
   });
 
   get('/certificate', async (visit, answer, request, reply) => {
-    answer.certificate ??= certify(visit.session.login, answer.asked);
-    const made = await answer.certificate;
+    const { login, person } = visit.session;
     // What could not be made is tried again when somebody asks again.
+    answer.certificate ??= turns
+      .take(person.name, () => certify(login, answer.asked))
+      .catch((error: unknown) => {
+        answer.certificate = null;
+        throw error;
+      });
+    const made = await answer.certificate;
     if (!made.ok) answer.certificate = null;
     const part = made.ok ? drawCertificate(made.value) : drawNoCertificate(made.error);
     return sendPart(visit, answer, 'Certificate', part, request, reply);
@@ -100,7 +108,11 @@ export function addAnswerRoutes(app: FastifyInstance, door: Door, ports: WebPort
     const stream =
       answer.timeline === null ? await visit.session.auditor.stream(answer.asked) : null;
     if (stream !== null && !stream.ok) return refuse(visit, answer, stream.error, reply);
-    if (stream !== null) answer.timeline = countStream(answer, stream.value);
+    if (stream !== null)
+      answer.timeline = countStream(answer, stream.value).catch((error: unknown) => {
+        answer.timeline = null;
+        throw error;
+      });
     const drawn = drawTimeline(await answer.timeline, answer.asked.timeZone);
     return sendPart(visit, answer, 'Timeline', drawn, request, reply);
   });
@@ -124,7 +136,8 @@ export function addAnswerRoutes(app: FastifyInstance, door: Door, ports: WebPort
 
   if (bundleOf !== null)
     get('/bundle.zip', async (visit, answer, _request, reply) => {
-      const made = await bundleOf(visit.session.login, answer.asked);
+      const { login, person } = visit.session;
+      const made = await turns.take(person.name, () => bundleOf(login, answer.asked));
       if (!made.ok)
         return sendPage(reply, visit, messagePage('No bundle was made', `${made.error}.`), 503);
       attach(reply, `${answer.asked.question}.zip`);

@@ -125,6 +125,8 @@ export function addSignInRoutes(
       const isTyped =
         name !== '' &&
         name.length <= NAME_MAX &&
+        // A zero would end the name in the store's protocol, and count as another name for the wait.
+        !/\p{Cc}/u.test(name) &&
         password !== '' &&
         password.length <= PASSWORD_MAX;
       const begun = await begin(name, isTyped ? await loginOf(name, password) : null);

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { formatCsvRow } from '../../auditor/csv.ts';
 import { FILES, TIMED } from '../../auditor/bundle/names.ts';
 import { unzipBundle } from '../../auditor/bundle/unzip.ts';
@@ -267,6 +267,72 @@ describe('a bundle that was changed', () => {
     expect(failedOf(check(forge({ [FILES.rows]: lines.toReversed().join('') })))).toContain(
       'rows 1',
     );
+  });
+
+  test('rows left out and all made to fit, without the auditor’s key: it is said that nobody vouches for it', async () => {
+    expect(check(whole).finding).toBe(certificateOf(whole).finding);
+    const certificate = certificateOf(whole);
+    const left = Buffer.from(whole.get(FILES.rows)!)
+      .toString()
+      .split(/(?<=\n)/)
+      .slice(0, -1);
+    const csv = Buffer.from(whole.get(FILES.csv)!)
+      .toString()
+      .split(/(?<=\r\n)/)
+      .slice(0, -1);
+    const rows = {
+      count: left.length,
+      records: left.length,
+      sha256: sha256Of(Buffer.from(left.join(''))),
+    };
+    const finding = 'Intact: this is all that there is.';
+    const text = formatCertificate({ ...certificate, rows, finding });
+    for (const signer of [null, createSigner('auditor/alice')]) {
+      const note = await writeCertificateNote(text, 'intact', '2026-11-26T12:00:00.000Z', signer);
+      const result = check(
+        forge({
+          [FILES.certificate]: text,
+          [FILES.note]: note,
+          [FILES.rows]: left.join(''),
+          [FILES.csv]: csv.join(''),
+          [`proofs/${String(left.length + 1).padStart(6, '0')}.proof`]: null,
+        }),
+      );
+      expect(failedOf(result)).toEqual([]);
+      expect(result.finding).toContain('is signed by nobody whom you trust');
+      expect(result.finding).not.toContain('all that there is');
+    }
+  });
+
+  test('nothing in it steers the terminal on which it is checked', async () => {
+    const text = Buffer.from(whole.get(FILES.question)!).toString();
+    const question = text.replace('What did', '\\u001b[2J\\rIntact\\u202e What did');
+    const path = join(temp.path, 'steering.zip');
+    await writeFile(path, zipSync(Object.fromEntries(forge({ [FILES.question]: question }))));
+    const said: string[] = [];
+    const log = vi.spyOn(console, 'log').mockImplementation((line) => void said.push(String(line)));
+    await runCheckBundle(path, {});
+    log.mockRestore();
+    expect(said.join('\n')).toContain('Intact\\u{202e} What did this actor do?');
+    expect(said.filter((line) => /[\p{Cc}\p{Cf}]/u.test(line))).toEqual([]);
+  });
+
+  test('an answer made of nothing: no record of the agent stands behind it, and nothing can be told', async () => {
+    const rows = { count: 0, records: 0, sha256: sha256Of(new Uint8Array()) };
+    const text = formatCertificate({ ...certificateOf(whole), rows, streams: [] });
+    const note = await writeCertificateNote(text, 'intact', '2026-11-26T12:00:00.000Z', null);
+    const csv = Buffer.from(whole.get(FILES.csv)!)
+      .toString()
+      .split(/(?<=\r\n)/)[0]!;
+    const others = [...whole.keys()].filter((name) => /^(ranges|checkpoints|proofs)\//.test(name));
+    const result = check(
+      forge({
+        ...Object.fromEntries(others.map((name) => [name, null])),
+        ...{ [FILES.certificate]: text, [FILES.note]: note, [FILES.rows]: '', [FILES.csv]: csv },
+      }),
+    );
+    expect(failedOf(result)).toEqual([]);
+    expect(result.verdict).toBe('cannot_tell');
   });
 
   test('a certificate of another question, or one that claims more than it can show', async () => {

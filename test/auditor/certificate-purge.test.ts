@@ -3,7 +3,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { certify } from '../../auditor/certificate/certify.ts';
 import type { Certificate } from '../../auditor/certificate/certificate.ts';
 import { connectTo } from '../support/postgres.ts';
-import { PURGE_SIGNER as signer, type PurgeableStream } from '../support/purging.ts';
+import {
+  createPurgeableStream,
+  preview,
+  PURGE_SIGNER as signer,
+  type PurgeableStream,
+} from '../support/purging.ts';
+import type { StoredRecord } from '../../store/store.ts';
 import { openPurgeStore, tenantOf, type PurgeStore } from '../support/purge-store.ts';
 import { ASKED, checkpointOf, readRows, STATEMENT, trustOf } from './evidence-store.ts';
 import { insertCheckpoints } from '../../store/checkpoints.ts';
@@ -48,6 +54,33 @@ test('behind a purged prefix, and across stubs between held records', async () =
   expect(made.streams).toMatchObject([{ stream: mine.stream, is_trusted: true, from: 300 }]);
   expect(made.notes.join()).toContain('up to seq 511 were purged, 1 of them kept');
   expect(made.not_proven.join()).toContain('purged under the retention policy');
+});
+
+test('a forged record of a purge, where only the hashes are read, excuses no deletion', async () => {
+  const mine = await bench.makeStream();
+  const later = '2026-01-02T00:00:00.000Z';
+  await mine.store([1, 2, 3].map(() => ({ actor: 'u-9', time: later, receivedAt: later })));
+  expect((await ask(mine)).verdict).toBe('intact');
+  const shadow = createPurgeableStream(
+    { appendRecords: () => Promise.resolve({ ok: true, value: { refused: [] } }) } as never,
+    tenantOf(mine),
+    mine.stream.split('/')[3] ?? '',
+  );
+  (shadow.records as StoredRecord[]).push(...mine.records);
+  await shadow.recordPurge(await preview(bench.clients.retention, mine.stream, 512));
+  const forged = shadow.records.at(-1);
+  const ofMine = 'stream_id = (SELECT stream_id FROM audit.streams WHERE stream = $1)';
+  await bench.tamper(
+    'records',
+    `UPDATE audit.records SET event_bytes = $2, action = 'retention.purge' WHERE seq = 602 AND ${ofMine}`,
+    [mine.stream, forged?.eventText],
+  );
+  await bench.tamper('records', `DELETE FROM audit.records WHERE seq < 512 AND ${ofMine}`, [
+    mine.stream,
+  ]);
+  const made = await ask(mine);
+  expect(made.verdict).toBe('broken');
+  expect(made.findings.map(({ kind }) => kind)).toContain('deleted');
 });
 
 test('a stub whose hash was edited breaks what was certified', async () => {

@@ -144,6 +144,8 @@ test('a wrong name and a wrong password get the same answer, and then have to wa
   expect([wrong.status, unknown.status]).toEqual([401, 401]);
   expect(bare(await wrong.text())).toBe(bare(await unknown.text()));
   expect((await visitor.signIn('nobody')).status).toBe(401);
+  // To the store it would be alice, with whatever stands behind, and to the wait somebody else.
+  expect((await visitor.signIn('alice\0database\0other')).status).toBe(401);
   // Many at once get no further than one by one.
   await visitor.get('/sign-in');
   const many = await Promise.all(
