@@ -41,6 +41,9 @@ interface AskOptions extends ExportFlags {
   readonly sql?: boolean;
 }
 
+const EXIT_CODES = `Exit codes: 0 answered, also when nothing was found; 1 refused: of another tenant, or BROKEN: a record is not what was
+sealed; 2 it could not be asked, or whether it is intact cannot be told.`;
+
 const EXAMPLES = `
 Examples:
   $ sealtrail ask                                           the questions
@@ -52,8 +55,7 @@ Examples:
 Each answer comes with a certificate: whether the records behind it, and around it, are as they were sealed, what that proves and
 what not. It is of the whole answer, whatever page is shown.
 
-Exit codes: 0 answered, also when nothing was found; 1 refused: of another tenant, or BROKEN: a record is not what was
-sealed; 2 it could not be asked, or whether it is intact cannot be told.`;
+${EXIT_CODES}`;
 
 /** Adds the command, with a command of its own for each question. */
 export function addAskCommand(program: Command): void {
@@ -99,9 +101,25 @@ function addQuestion(ask: Command, question: Question): void {
     .option('--sql', 'print the statement and its values instead of asking')
     .option(STORE_OPTION, STORE_HELP)
     .option(DATA_DIR_OPTION, DATA_DIR_HELP, defaultDataDir())
+    .addHelpText('after', examplesOf(question))
     .action(async (options: AskOptions & Record<string, unknown>) => {
       process.exitCode = await runAsk(question, options);
     });
+}
+
+function examplesOf({ id, parameters }: Question): string {
+  const needed = parameters
+    .filter((one) => one.default === undefined)
+    .map(({ name, example }) => ` --${name} ${example}`)
+    .join('');
+  const ask = `  $ sealtrail ask ${id}${needed}`;
+  return `
+Examples:
+${ask}
+${ask} --tenant acme --since last-month --until last-month --trust keys.txt
+${ask} --since 2026-10 --until 2026-10 --export finding.zip
+
+${EXIT_CODES}`;
 }
 
 async function runAsk(

@@ -6,7 +6,6 @@
  */
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../agent/version.ts';
-import { codeOf } from '../schemas/result.ts';
 import { COMMANDS } from './commands.ts';
 
 const program = new Command('sealtrail')
@@ -25,10 +24,10 @@ const wanted = Object.hasOwn(COMMANDS, named) ? [named] : Object.keys(COMMANDS);
 /** They go on without a reader, or end in a way of their own. */
 const UNREAD = new Set(['agent', 'gateway', 'web', 'witness', 'tap', 'top']);
 for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (error) => {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
     if (UNREAD.has(named)) return;
     // No answer was given: anything but 0, and a disk that is full is no reader that has gone.
-    if (codeOf(error) !== 'EPIPE') throw error;
+    if (error.code !== 'EPIPE') throw error;
     process.exit(141);
   });
 

@@ -4,8 +4,7 @@ import type { Command } from 'commander';
 import { messageOf } from '../schemas/result.ts';
 import { formatFault } from './config-check.ts';
 import { DATA_DIR_OPTION } from './options.ts';
-import { loadWebConfig, type WebFlags } from './web-config.ts';
-import { createWebPorts } from './web-ports.ts';
+import type { WebFlags } from './web-config.ts';
 
 const EXAMPLES = `
 Examples:
@@ -19,6 +18,13 @@ ask runs as that login, so that the store itself keeps them to their tenants. It
 elsewhere it wants TLS, or a proxy that the file names.
 
 SIGINT and SIGTERM end it, and all sessions. Exit codes: 0 stopped, 2 it could not start.`;
+
+const HASH_EXAMPLES = `
+Examples:
+  $ sealtrail web hash-password < password.txt
+  $ sealtrail web hash-password            type it, then Enter and Ctrl-D
+
+Exit codes: 0 printed, 1 the password is too short.`;
 
 interface WebOptions extends WebFlags {
   readonly config?: string;
@@ -46,6 +52,7 @@ export function addWebCommand(program: Command): void {
   web
     .command('hash-password')
     .description('read a password from standard input, and print its scrypt hash')
+    .addHelpText('after', HASH_EXAMPLES)
     .action(async () => {
       process.exitCode = await runHash();
     });
@@ -65,6 +72,7 @@ async function runHash(): Promise<number> {
 
 async function runWeb(options: WebOptions): Promise<number> {
   const { config: file = null, ...flags } = options;
+  const { loadWebConfig } = await import('./web-config.ts');
   const config = await loadWebConfig(file, flags, process.env);
   if (!config.ok) {
     for (const fault of config.error) console.error(formatFault(file ?? 'web', fault));
@@ -72,6 +80,7 @@ async function runWeb(options: WebOptions): Promise<number> {
   }
   const stopping = waitForSignal();
   const { createWebServer } = await import('../auditor/web/server.ts');
+  const { createWebPorts } = await import('./web-ports.ts');
   const ports = await createWebPorts(config.value);
   if (!ports.ok) {
     console.error(`web: ${ports.error}`);

@@ -133,7 +133,7 @@ test('whoever reads along may go: it ends without a word, and not as if it had a
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
     const [code] = (await once(child, 'close')) as [number | null];
-    expect(said).not.toMatch(/EPIPE|Error|at .*:\d+/);
+    expect(said).not.toMatch(/EPIPE|Error|^ +at /m);
     expect(code).toBe(141);
   }
 });
