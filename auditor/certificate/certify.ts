@@ -141,10 +141,8 @@ async function planOf(
   if (extent === null) return null;
   const received = await findReceived(client, stream_id, extent, asked);
   const shown = placed.map(({ seq }) => ({ from: seq, to: seq + 1 }));
-  const all = [received, ...shown];
   const happened = occurred.get(stream_id);
-  if (happened !== undefined) all.push(happened);
-  const range = spanOf(all) ?? received;
+  const range = spanOf(received, [...shown, ...(happened === undefined ? [] : [happened])]);
   return planStream(range, extent, known?.streams.get(stream), { of, recorded });
 }
 

@@ -89,12 +89,14 @@ async function findFirst(
   return first;
 }
 
-/** The smallest range that holds all of these; null: there are none. */
-export function spanOf(ranges: readonly SeqRange[]): SeqRange | null {
-  const some = ranges.filter(({ from, to }) => from < to);
-  if (some.length === 0) return null;
+/**
+ * The smallest range that holds all of these. One without a record counts by its place: where nothing was received in
+ * the time, only the records on either side of that place show it.
+ */
+export function spanOf(first: SeqRange, more: readonly SeqRange[]): SeqRange {
+  const all = [first, ...more];
   return {
-    from: Math.min(...some.map(({ from }) => from)),
-    to: Math.max(...some.map(({ to }) => to)),
+    from: Math.min(...all.map(({ from }) => from)),
+    to: Math.max(...all.map(({ to }) => to)),
   };
 }

@@ -11,7 +11,6 @@ import type { AnswerRow, Asked } from '../../auditor/answer.ts';
 import { createAuditor, type Auditor } from '../../auditor/ask.ts';
 import type { Truth } from '../../demo/story.ts';
 import { runCli, type Ran } from '../support/agent-process.ts';
-import { seedCluster } from '../support/cluster-template.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { describeTask } from './criterion.ts';
 import { readSection } from './documents.ts';
@@ -40,7 +39,6 @@ let truth: GroundTruth;
 
 async function makeDemo(name: string, ...more: readonly string[]): Promise<Place> {
   const made = join(root.path, name);
-  await seedCluster(made);
   const ran = await runCli(['demo', '--data-dir', made, '--month', '2026-10', ...more]);
   expect([ran.code, ran.stdout]).toEqual([0, expect.stringContaining('AUDITOR_URL')]);
   return { dir: made, url: /AUDITOR_URL='([^']+)'/.exec(ran.stdout)?.[1] ?? '' };

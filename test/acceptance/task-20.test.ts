@@ -141,8 +141,8 @@ describeTask(20, (criterion) => {
       });
       expectDefence(PAGE, "A tenant's auditor", {
         says: [
-          /CREATE ROLE/,
-          /audit\.auditor_tenants/,
+          /sealtrail auditor grant/,
+          /sealtrail auditor revoke/,
           /row-level security/,
           /sealtrail verify --store/,
         ],
