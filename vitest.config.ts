@@ -4,8 +4,10 @@ import { DEADLINE_MS } from './test/support/eventually.ts';
 
 /** What takes longest; begun late, it would keep one core idle at the end. */
 const LONG_FIRST = [
+  '/test/auditor/web/browser',
   ...['/test/e2e/crash', '/test/fault/rollback', '/test/e2e/', '/test/sdk/outbox', '/test/fault/'],
   ...['/test/sdk/package', '/test/sdk/spool-hang', '/test/store/', '/test/agent/deliver/'],
+  ...['/test/cli/erase', '/test/cli/', '/test/attacks/', '/test/auditor/'],
 ];
 
 /** Tests within one process that change nothing global, nor measure its memory: they share it, and what it has loaded. */
