@@ -3,7 +3,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { chromium, type Browser, type Page } from 'playwright-core';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
+import { CHROMIUM, hasChromium, testWhere } from '../support/host.ts';
 import { FILES } from '../../auditor/bundle/names.ts';
 import { unzipBundle } from '../../auditor/bundle/unzip.ts';
 import { writeBundle } from '../../auditor/bundle/write.ts';
@@ -27,7 +28,10 @@ let agentKey = '';
 const faults: string[] = [];
 const asked: string[] = [];
 
+const test = testWhere(hasChromium, 'verify.html in a browser (needs Debian’s chromium)');
+
 beforeAll(async () => {
+  if (!hasChromium) return;
   temp = await makeTempDir();
   await using bench = await openEvidenceStore();
   agentKey = bench.signer.vkey;
@@ -44,7 +48,7 @@ beforeAll(async () => {
   };
   await writeBundle({ ...given, path: join(temp.path, 'bundle.zip') });
   await client.end();
-  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS });
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
   const context = await browser.newContext({
     offline: true,
     viewport: { width: 1200, height: 1400 },
@@ -58,10 +62,12 @@ beforeAll(async () => {
   await writeFile(join(temp.path, 'verify.html'), files.get(FILES.verify)!);
 });
 afterAll(async () => {
+  if (!hasChromium) return;
   await browser.close();
   await temp[Symbol.asyncDispose]();
 });
 beforeEach(async () => {
+  if (!hasChromium) return;
   await page.goto(`file://${join(temp.path, 'verify.html')}`);
 });
 

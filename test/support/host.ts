@@ -38,3 +38,11 @@ export async function mountTmpfs(mebibytes: number): Promise<{ path: string } & 
 /** Debian's browser; the pages are tested in it. */
 export const CHROMIUM = '/usr/bin/chromium';
 export const hasChromium: boolean = existsSync(CHROMIUM);
+
+/** Whether text can be read out of a PDF (poppler-utils); where it must be, it counts as if it could. */
+export function canReadPdf(): boolean {
+  if (process.env['SEALTRAIL_REQUIRE_ALL'] === '1') return true;
+  const can = spawnSync('pdftotext', ['-v']).error === undefined;
+  if (!can) console.warn('skipped: the text of a PDF is not read back (needs poppler-utils)');
+  return can;
+}
