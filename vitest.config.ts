@@ -10,12 +10,13 @@ const LONG_FIRST = [
   ...['/test/cli/erase', '/test/cli/', '/test/attacks/', '/test/auditor/'],
 ];
 
-/** Tests within one process that change nothing global, nor measure its memory: they share it, and what it has loaded. */
-const SHARING = [
-  ...['redaction', 'ledger', 'config', 'conformance'].map((name) => `test/${name}/**/*.test.ts`),
-  ...['test/schemas/!(byte-gatherer).test.ts', 'test/agent/append/!(failure).test.ts'],
-  ...['test/agent/*.test.ts', 'test/agent/deliver/*.test.ts'],
-];
+/**
+ * Tests that change what is the process's own (environment, warnings), or measure its memory or time, have one to
+ * themselves. All others share it, with the modules and the agents' processes that it has loaded.
+ */
+const ALONE = [
+  ...['test/auditor/join/logs', 'test/schemas/byte-gatherer', 'test/agent/append/failure'],
+].map((name) => `${name}.test.ts`);
 const OTHERWISE = ['test/long/**', 'test/acceptance/**'];
 
 class LongFirst extends BaseSequencer {
@@ -32,20 +33,18 @@ class LongFirst extends BaseSequencer {
 
 function project(
   name: string,
-  groupOrder: number,
   group: Pick<NonNullable<ViteUserConfig['test']>, 'include' | 'exclude' | 'isolate'>,
 ): TestProjectConfiguration {
   return {
     test: {
       name,
       ...group,
-      // One more than cores: each test waits now and then for a disk, a timer or a peer.
-      maxWorkers: 3,
+      // More than cores: each test waits now and then for a disk, a timer or a peer.
+      maxWorkers: 4,
       // Far above what a slow machine takes: only a failure waits that long.
       testTimeout: 180_000,
       hookTimeout: 180_000,
       expect: { poll: { timeout: DEADLINE_MS } },
-      sequence: { groupOrder },
     },
   };
 }
@@ -55,11 +54,12 @@ const config: ViteUserConfig = defineConfig({
     sequence: { sequencer: LongFirst },
     globalSetup: ['test/support/cluster-template.ts'],
     projects: [
-      project('alone', 0, {
+      project('sharing', {
         include: ['test/**/*.test.ts'],
-        exclude: [...OTHERWISE, ...SHARING],
+        exclude: [...OTHERWISE, ...ALONE],
+        isolate: false,
       }),
-      project('sharing', 1, { include: SHARING, exclude: [], isolate: false }),
+      project('alone', { include: ALONE }),
     ],
   },
 });

@@ -81,13 +81,7 @@ export const accessOutsideTickets: Question = recordQuestion({
     const assignee = `"assignee":${JSON.stringify(actor)}`;
     return sql`WITH assigned AS MATERIALIZED (
   SELECT r.resource_id AS ticket, r.payload -> 'metadata' ->> 'customer' AS customer,
-    r.occurred_at AS from_time, coalesce((
-      SELECT e.occurred_at FROM audit.records e
-      WHERE e.tenant_id = r.tenant_id AND NOT e.duplicate AND e.resource_type = 'ticket'
-        AND e.resource_id = r.resource_id AND e.action IN ('ticket.assign', 'ticket.close')
-        AND e.outcome = 'success' AND e.occurred_at >= r.occurred_at
-        AND (e.occurred_at, e.stream_id, e.seq) > (r.occurred_at, r.stream_id, r.seq)
-      ORDER BY e.occurred_at, e.stream_id, e.seq LIMIT 1), 'infinity') AS to_time
+    r.tenant_id, r.occurred_at, r.stream_id, r.seq
   FROM audit.records r
   WHERE r.tenant_id = ${question.tenant} AND NOT r.duplicate AND r.action = 'ticket.assign'
     AND r.outcome = 'success' AND r.resource_type = 'ticket' AND r.occurred_at < ${question.until}::timestamptz
@@ -104,12 +98,20 @@ FROM (
   ORDER BY ${ORDER}
   OFFSET 0
 ) r
-CROSS JOIN LATERAL (SELECT ${NAMED} AS ticket, ${CUSTOMER} AS customer) said
+-- OFFSET 0: an event is parsed once, and not for each assignment.
+CROSS JOIN LATERAL (SELECT ${NAMED} AS ticket, ${CUSTOMER} AS customer OFFSET 0) said
 WHERE NOT EXISTS (
   SELECT FROM assigned a
-  WHERE r.occurred_at >= a.from_time AND r.occurred_at < a.to_time
+  WHERE r.occurred_at >= a.occurred_at
     AND (said.ticket = '' OR said.ticket = a.ticket)
-    AND (said.customer = a.customer OR said.customer IS NULL AND said.ticket <> ''))
+    AND (said.customer = a.customer OR said.customer IS NULL AND said.ticket <> '')
+    -- Of the few that fit, whether it had ended; of all of them that would be dear.
+    AND NOT EXISTS (
+      SELECT FROM audit.records e
+      WHERE e.tenant_id = a.tenant_id AND NOT e.duplicate AND e.resource_type = 'ticket'
+        AND e.resource_id = a.ticket AND e.action IN ('ticket.assign', 'ticket.close')
+        AND e.outcome = 'success' AND e.occurred_at >= a.occurred_at AND e.occurred_at <= r.occurred_at
+        AND (e.occurred_at, e.stream_id, e.seq) > (a.occurred_at, a.stream_id, a.seq)))
 ORDER BY ${ORDER}
 ${limitOf(page)}`;
   },

@@ -57,10 +57,11 @@ export function runHosted(configFile: string, { onOutput, env }: ProgramOptions)
     return () => stream?.off('data', take);
   });
   async function run(): Promise<number | null> {
+    const either = new AbortController();
     const code = await Promise.race([
-      once(host, 'message').then(([told]) => (told as { readonly code: number }).code),
-      once(host, 'exit').then(() => null),
-    ]);
+      once(host, 'message', either).then(([told]) => (told as { readonly code: number }).code),
+      once(host, 'exit', either).then(() => null),
+    ]).finally(() => either.abort());
     if (code === null) return host.exitCode;
     await until(
       () => tails.every((tail) => tail === MARK),
