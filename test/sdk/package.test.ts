@@ -25,6 +25,8 @@ beforeAll(async () => {
   app = join(dir, 'app');
   sdk = join(app, 'node_modules/@sealtrail/sdk');
   await mkdir(app);
+  // Else npm looks for a project in the folders above.
+  await writeFile(join(app, 'package.json'), '{"private":true}');
   await run('npm', ['pack', '--workspace', 'sdk', '--pack-destination', dir], { cwd: ROOT });
   const tarball = readdirSync(dir).find((name) => name.endsWith('.tgz')) ?? '';
   const options = ['--no-audit', '--no-fund', '--prefer-offline'];
