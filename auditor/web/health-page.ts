@@ -15,6 +15,8 @@ const LATE_MS = 5 * 60_000;
 const BEHIND_S = 60;
 const DISK_WARN = 0.8;
 const DISK_BAD = 0.95;
+const HOUR_S = 3_600;
+const DAY_S = 24 * HOUR_S;
 
 /** Draws the page of an agent that answered. */
 export function healthPage(health: Health, nowMs: number): Page {
@@ -114,7 +116,13 @@ function drawIntake({ append, rollback }: Health): Html {
 function drawDisk({ disk, append }: Health): Html {
   if (disk === null) return drawCard('Disk', 'warn', [['Used', 'not measured yet']], null);
   const { used_ratio: used, bytes_left: left, seconds_left: seconds } = disk;
-  const state = used >= DISK_BAD ? 'bad' : used >= DISK_WARN ? 'warn' : 'good';
+  const isSoon = (within: number): boolean => seconds !== null && seconds < within;
+  const state =
+    used >= DISK_BAD || isSoon(HOUR_S)
+      ? 'bad'
+      : used >= DISK_WARN || isSoon(DAY_S)
+        ? 'warn'
+        : 'good';
   return drawCard(
     'Disk',
     state,
@@ -122,10 +130,7 @@ function drawDisk({ disk, append }: Health): Html {
       ['Used', `${(used * 100).toFixed(1)} %`],
       ['Ledger', bytes(append.ledger_bytes)],
       ['Left', bytes(left)],
-      [
-        'Full in',
-        seconds === null ? 'not at this rate' : `${number(Math.floor(seconds / 3600))} hours`,
-      ],
+      ['Full in', seconds === null ? 'not at this rate' : hours(seconds)],
     ],
     null,
   );
@@ -210,6 +215,11 @@ function drawSink(sink: Health['sinks'][number]): Html {
       ${sink.last_error === null ? html`<span class="none">–</span>` : shown(sink.last_error, 200)}
     </td>
   </tr>`;
+}
+
+function hours(seconds: number): string {
+  const whole = Math.floor(seconds / HOUR_S);
+  return whole === 0 ? 'less than an hour' : `${number(whole)} ${whole === 1 ? 'hour' : 'hours'}`;
 }
 
 function time(utc: string | null): string {

@@ -10,6 +10,7 @@ import { verifyInclusion } from '../../ledger/merkle/verify-proof.ts';
 import { parseNote } from '../../ledger/note.ts';
 import { parseProof, verifyProof } from '../../ledger/proof-file.ts';
 import type { Trust } from '../../ledger/trust.ts';
+import { memberOf, readJson } from '../../schemas/untrusted-json.ts';
 
 export interface Step {
   /** On which side of ours the other hash stands. */
@@ -33,6 +34,9 @@ export interface ProofPath {
 }
 
 export type ProofView = ProofPath | { readonly kind: 'none'; readonly sentence: string };
+
+const ELSEWHERE =
+  'The agent’s files prove this event at another place than the store has it: it was recorded twice, or moved. Ask the operator of the agent.';
 
 /** Reads a proof for a record of the store; `trust` null: signatures are not judged. */
 export function readProofPath(text: string, record: RecordOfRow, trust: Trust | null): ProofView {
@@ -58,6 +62,9 @@ export function readProofPath(text: string, record: RecordOfRow, trust: Trust | 
     verdict,
     sentence,
   });
+  const chain = memberOf(readJson(proved.eventText), 'chain');
+  if (memberOf(chain, 'stream') !== record.stream || memberOf(chain, 'seq') !== record.seq)
+    return { kind: 'none', sentence: ELSEWHERE };
   if (proved.this_hash !== record.this_hash)
     return says(
       'broken',

@@ -1,5 +1,5 @@
 /** The way to a signed checkpoint, drawn as steps that a script in the browser takes once more. Pure. */
-import { html, type Html } from './html.ts';
+import { html, shown, type Html } from './html.ts';
 import type { ProofPath, ProofView, Step } from './proof-path.ts';
 
 const SIGNS: Readonly<Record<ProofPath['verdict'], readonly [kind: string, sign: string]>> = {
@@ -11,7 +11,7 @@ const SIGNS: Readonly<Record<ProofPath['verdict'], readonly [kind: string, sign:
 
 /** Draws it. */
 export function drawProof(proof: ProofView): Html {
-  if (proof.kind === 'none') return html`<p>${proof.sentence}</p>`;
+  if (proof.kind === 'none') return drawNoProof(proof.sentence);
   const { leaf, steps, root, origin, size, index, verdict, sentence } = proof;
   const [kind, sign] = SIGNS[verdict];
   const isOne = steps.length === 1;
@@ -32,6 +32,11 @@ export function drawProof(proof: ProofView): Html {
       <button type="button" class="quiet" data-walk hidden>Take these steps in this browser</button>
       <span data-walked role="status"></span>
     </p>`;
+}
+
+/** When there is none. */
+export function drawNoProof(sentence: string): Html {
+  return html`<p>${shown(sentence, 1000)}</p>`;
 }
 
 function drawStep({ side, sibling, hash }: Step, index: number): Html {
