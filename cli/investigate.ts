@@ -27,8 +27,8 @@ Elasticsearch in $ELASTICSEARCH_API_KEY, headers for Jaeger and Tempo in $TRACES
 A user is searched for in files whole, on the servers in the last seven days, or from --since until --until.
 Rows are metadata.row_count of the event.
 
-Exit codes: 0 the whole picture, 1 nothing is known by that id, 2 in part (a place could not be read, or a link is
-missing: both are named), or the question is wrong.`;
+Exit codes: 0 the whole picture, 1 nothing is known by that id, 2 in part (a place could not be read, a link is missing,
+or a record is not what was sealed: each is named), or the question is wrong.`;
 
 interface InvestigateOptions extends PlaceOptions {
   readonly dataDir: string;

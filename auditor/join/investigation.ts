@@ -178,6 +178,12 @@ function findUnclear({ events, unreadable, isCut }: Gathered): readonly Missing[
     what: `event: the record ${place} has bytes that are none`,
     cost: 'it was changed after it was sealed; the ledger of the agent may have it whole',
   }));
+  for (const { event, isHashRight } of events)
+    if (!isHashRight)
+      unclear.push({
+        what: `truth: the record ${event.chain.stream}:${event.chain.seq} does not have the hash that it states`,
+        cost: 'it was changed after it was sealed: what it says above is not what was recorded; the ledger of the agent may have it whole (sealtrail prove)',
+      });
   const byId = new Map<string, string[]>();
   for (const { event } of events) {
     const key = `${event.event_id} of tenant ${event.resource.tenant_id}`;

@@ -26,9 +26,10 @@ import { createTurns, type Turns } from './turns.ts';
 
 const PAGE_ROWS = 50;
 
-/** Adds the routes; certificates and proofs take their turn among the other long work of a person. */
+/** Adds the routes; certificates take their turn among the other long work of a person. */
 export function addAnswerRoutes(get: AnswerGet, turns: Turns, ports: WebPorts): void {
   const { certify, bundleOf, bundleKey, proofOf, trust } = ports;
+  // Not behind certificates, which take their time.
   const glances = createTurns();
 
   get('', (visit, answer, _request, reply) => showPage(visit, answer, 0, reply));
@@ -82,7 +83,7 @@ export function addAnswerRoutes(get: AnswerGet, turns: Turns, ports: WebPorts): 
   if (proofOf !== null)
     ofEvent('/proof', async (record, visit, answer, request, reply) => {
       const { person } = visit.session;
-      const made = await turns.take(person.name, () => proofOf(record.event_id));
+      const made = await glances.take(person.name, () => proofOf(record.event_id));
       const part = made.ok
         ? drawProof(readProofPath(made.value, record, trust))
         : drawNoProof(`There is no proof for it: ${made.error}.`);
@@ -100,7 +101,6 @@ export function addAnswerRoutes(get: AnswerGet, turns: Turns, ports: WebPorts): 
 
   get('/timeline', async (visit, answer, request, reply) => {
     const { auditor, person } = visit.session;
-    // Not behind certificates, which take their time.
     const made = await keep(answer.timeline, () =>
       glances.take(person.name, () => countAnswer(auditor, answer)),
     );

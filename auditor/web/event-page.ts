@@ -70,8 +70,8 @@ export function eventPage(view: EventView): Page {
         }
       </section>
       <details class="sheet">
-        <summary>The sealed event, as it was hashed</summary>
-        <pre tabindex="0" role="region" aria-label="The sealed event">
+        <summary>The bytes of the event, as the store has them</summary>
+        <pre tabindex="0" role="region" aria-label="The bytes of the event">
 ${shown(record.event_bytes, 200_000)}</pre>
       </details>`,
   };

@@ -130,7 +130,7 @@ function drawDisk({ disk, append }: Health): Html {
       ['Used', `${(used * 100).toFixed(1)} %`],
       ['Ledger', bytes(append.ledger_bytes)],
       ['Left', bytes(left)],
-      ['Full in', seconds === null ? 'not at this rate' : hours(seconds)],
+      ['Full in', seconds === null ? 'not at this rate' : duration(seconds)],
     ],
     null,
   );
@@ -208,7 +208,7 @@ function drawSink(sink: Health['sinks'][number]): Html {
     </th>
     <td data-title="State">${drawState(is, state)}</td>
     <td data-title="Waiting" class="number">${number(lag)}</td>
-    <td data-title="Behind" class="number">${seconds.toFixed(1)} s</td>
+    <td data-title="Behind" class="number">${duration(seconds)}</td>
     <td data-title="Delivered" class="number">${number(sink.delivered_total)}</td>
     <td data-title="Dead letters" class="number">${number(dead)}</td>
     <td data-title="Last error">
@@ -217,9 +217,16 @@ function drawSink(sink: Health['sinks'][number]): Html {
   </tr>`;
 }
 
-function hours(seconds: number): string {
-  const whole = Math.floor(seconds / HOUR_S);
-  return whole === 0 ? 'less than an hour' : `${number(whole)} ${whole === 1 ? 'hour' : 'hours'}`;
+/** In the largest unit of which there are two or more. */
+function duration(seconds: number): string {
+  if (seconds < 120) return `${seconds.toFixed(1)} s`;
+  const [length, unit] =
+    seconds >= 2 * DAY_S
+      ? [DAY_S, 'days']
+      : seconds >= 2 * HOUR_S
+        ? [HOUR_S, 'hours']
+        : [60, 'min'];
+  return `${number(Math.floor(seconds / length))} ${unit}`;
 }
 
 function time(utc: string | null): string {

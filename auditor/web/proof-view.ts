@@ -12,10 +12,11 @@ const SIGNS: Readonly<Record<ProofPath['verdict'], readonly [kind: string, sign:
 /** Draws it. */
 export function drawProof(proof: ProofView): Html {
   if (proof.kind === 'none') return drawNoProof(proof.sentence);
-  const { leaf, steps, root, origin, size, index, verdict, sentence } = proof;
+  const { leaf, steps, root, origin, size, index, verdict, sentence, sealed } = proof;
   const [kind, sign] = SIGNS[verdict];
   const isOne = steps.length === 1;
   return html`<p class="says ${kind}"><span aria-hidden="true">${sign}</span> ${sentence}</p>
+    ${sealed !== null && drawSealed(sealed)}
     <p>
       Record ${index} of a tree of ${size}. ${isOne ? 'One hash is' : `${steps.length} hashes are`}
       enough to get from it to the root, whatever the number of records.
@@ -32,6 +33,15 @@ export function drawProof(proof: ProofView): Html {
       <button type="button" class="quiet" data-walk hidden>Take these steps in this browser</button>
       <span data-walked role="status"></span>
     </p>`;
+}
+
+/** The record as the ledger has it. */
+function drawSealed(text: string): Html {
+  return html`<details open>
+    <summary>What the ledger says was sealed</summary>
+    <pre tabindex="0" role="region" aria-label="The event as the ledger has it">
+${shown(text, 200_000)}</pre>
+  </details>`;
 }
 
 /** When there is none. */

@@ -133,6 +133,15 @@ test('an event recorded again word for word is one; another act under its id is 
   expect(formatInvestigation(answer)).toMatch(/MISSING\n.*recorded 2 times, and each tells of/);
 });
 
+test('a record that was changed after it was sealed is shown, and the whole is not whole', async () => {
+  const changed = { ...found({ metadata: { row_count: 7 } }), isHashRight: false };
+  const answer = await investigate(changed.event.event_id, {
+    ...{ events: storeOf(changed), store: 'store', logs: [logs(line('x'))], traces: [traces] },
+  });
+  expect(answer).toMatchObject({ isWhole: false, events: [changed] });
+  expect(formatInvestigation(answer)).toMatch(/MISSING\n.*does not have the hash that it states/);
+});
+
 test('a hundred thousand spans below one are a tree like any other', async () => {
   const many = Array.from({ length: 130_000 }, (_, n) =>
     span('step', 1, 2, { id: n.toString(16).padStart(8, '0'), parent: 'handler' }),

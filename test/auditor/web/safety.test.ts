@@ -286,7 +286,9 @@ test('a question in the wrong form comes back in its form, with what is wrong be
 test('the health of the agent is for operators alone', async () => {
   const alice = await signedIn('alice');
   const health = await alice.get('/health');
-  expect(await health.text()).toContain('elasticsearch/siem');
+  const page = await health.text();
+  expect(page).toContain('elasticsearch/siem');
+  expect(page, 'in words that one reads at a glance').toContain('12 min');
   const zoe = await signedIn('zoe');
   const refused = await zoe.get('/health');
   expect(refused.status).toBe(403);
