@@ -77,7 +77,7 @@ async function runDemo(options: DemoCommandOptions): Promise<number> {
   export AUDITOR_URL='${auditorUrl}'
   sealtrail ask                                     the questions
   sealtrail ask impersonations --actor u_admin_alice --tenant acme --since ${month} --until ${month} --store "$AUDITOR_URL"
-  sealtrail web --store "$AUDITOR_URL"
+  sealtrail web --data-dir ${dataDir} --operator sealtrail_auditor     sign in as sealtrail_auditor, with the password of that URL
   sealtrail investigate ID --store "$AUDITOR_URL" --logs ${here(logFile)} --traces ${here(traceFile)}
   sealtrail verify --store "$AUDITOR_URL" --checkpoints ${dataDir}
   sealtrail agent --config ${here(configFile)}      an agent that goes on with it

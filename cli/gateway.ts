@@ -1,6 +1,7 @@
 /** `sealtrail gateway`: runs a gateway in the foreground until it is told to stop. */
 import type { Command } from 'commander';
 import { formatFault } from './config-check.ts';
+import { waitForSignal } from './stopping.ts';
 
 const EXAMPLES = `
 Examples:
@@ -52,18 +53,4 @@ async function runGateway(path: string): Promise<number> {
   await gateway.stop();
   console.error('sealtrail: stopped.');
   return reason.code;
-}
-
-/** The first SIGINT or SIGTERM asks, the second one ends the process. */
-function waitForSignal(): Promise<string> {
-  return new Promise((tell) => {
-    let asked = false;
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(signal, () => {
-        if (asked) process.exit(1);
-        asked = true;
-        tell(signal);
-      });
-    }
-  });
 }

@@ -1,5 +1,5 @@
 /** An investigation for a person: pure. Every line of it is made safe for a terminal before it is printed. */
-import type { FoundEvent } from '../auditor/join/audit-events.ts';
+import type { FoundEvent } from '../auditor/join/found-event.ts';
 import type { Asked, Investigation } from '../auditor/join/investigation.ts';
 import type { UserTrace } from '../auditor/join/investigate.ts';
 import type { LogLine } from '../auditor/join/log-line.ts';

@@ -2,14 +2,11 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { openAuditEvents } from '../auditor/join/audit-events.ts';
-import { openElasticsearch } from '../auditor/join/elasticsearch.ts';
 import { findUserTraces, investigate } from '../auditor/join/investigate.ts';
 import { describeSpan, type Investigation } from '../auditor/join/investigation.ts';
-import { openLogFile } from '../auditor/join/log-files.ts';
-import type { LogSource, TraceSource } from '../auditor/join/source.ts';
-import { openTraceFile } from '../auditor/join/trace-files.ts';
-import { openJaeger, openTempo } from '../auditor/join/trace-servers.ts';
+import { err } from '../schemas/result.ts';
 import { embeddedAddress, embeddedHome } from '../store/embedded-address.ts';
+import { openPlaces, type OpenPlaces, type PlaceOptions } from './investigate-places.ts';
 import { formatInvestigation, formatUserTraces } from './investigate-view.ts';
 import { DATA_DIR_HELP, DATA_DIR_OPTION, defaultDataDir } from './options.ts';
 import { STORE_HELP, STORE_OPTION } from './store-access.ts';
@@ -26,21 +23,15 @@ It takes the id of an event, of a request or of a trace, or the place of a recor
 ('<stream>:<seq>'), and joins by ids alone; what merely happened at the same time is
 not shown. Logs: NDJSON with the ids in fields of any usual name, or text with an id in it as a whole token; gzip as well.
 Traces: OTLP/JSON, or Jaeger's JSON, in files, or from the servers. Passwords for the servers go in their URLs, a key for
-Elasticsearch in $ELASTICSEARCH_API_KEY. Rows are metadata.row_count of the event.
+Elasticsearch in $ELASTICSEARCH_API_KEY, headers for Jaeger and Tempo in $TRACES_HEADERS (authorization=Bearer%20…,x-scope-orgid=acme).
+A user is searched for in files whole, on the servers in the last seven days, or from --since until --until.
+Rows are metadata.row_count of the event.
 
-Exit codes: 0 the whole picture, 1 nothing is known by that id, 2 in part (a place could not be read, or a link is
-missing: both are named), or the question is wrong.`;
+Exit codes: 0 the whole picture, 1 nothing is known by that id, 2 in part (a place could not be read, a link is missing,
+or a record is not what was sealed: each is named), or the question is wrong.`;
 
-interface InvestigateOptions {
+interface InvestigateOptions extends PlaceOptions {
   readonly dataDir: string;
-  readonly store?: string;
-  readonly logs?: readonly string[];
-  readonly elasticsearch?: string;
-  readonly index?: string;
-  readonly traces?: readonly string[];
-  readonly jaeger?: string;
-  readonly tempo?: string;
-  readonly service?: string;
   readonly user?: string;
   readonly json?: boolean;
 }
@@ -60,6 +51,11 @@ export function addInvestigateCommand(program: Command): void {
     .option('--jaeger <url>', "Jaeger's query service")
     .option('--tempo <url>', 'Tempo')
     .option('--user <id>', 'instead of an id: find the traces by user.id of their spans')
+    .option(
+      '--since <time>',
+      'with --user: begun at or after this time (UTC), as `sealtrail ask` takes it',
+    )
+    .option('--until <time>', 'with --user: begun before this time (default: now)')
     .option('--service <name>', 'whose spans Jaeger searches for a user')
     .option('--json', 'print all of it as JSON')
     .addHelpText('after', EXAMPLES)
@@ -73,38 +69,45 @@ async function runInvestigate(
   options: InvestigateOptions,
 ): Promise<number> {
   const fault = findFault(id, options);
-  if (fault !== null) {
-    console.error(`investigate: ${fault}`);
+  const places = fault === null ? openPlaces(options, process.env, Date.now) : err(fault);
+  if (!places.ok) {
+    console.error(`investigate: ${places.error}`);
     return 2;
   }
   const { user } = options;
-  if (user === undefined) return show(id ?? '', options);
-  const { traces, asked } = await findUserTraces(user, traceSources(options));
+  if (user === undefined) return show(id ?? '', options, places.value);
+  const { range, traces: sources } = places.value;
+  const { traces, asked } = await findUserTraces(user, range, sources);
   const [only] = traces;
   const isRead = asked.every((one) => one.fault === null);
   if (only !== undefined && traces.length === 1 && isRead)
-    return show(only.request_id ?? only.trace_id, options);
+    return show(only.request_id ?? only.trace_id, options, places.value);
   if (options.json === true) console.log(JSON.stringify({ user, traces, asked }, null, 2));
   else console.log(formatUserTraces(user, traces, asked));
   if (!isRead) return 2;
   return traces.length === 0 ? 1 : 0;
 }
 
-async function show(id: string, options: InvestigateOptions): Promise<number> {
+async function show(
+  id: string,
+  options: InvestigateOptions,
+  { logs, traces }: OpenPlaces,
+): Promise<number> {
   const { store, dataDir } = options;
   const events = openAuditEvents(store ?? embeddedAddress(embeddedHome(dataDir), 'auditor'));
   try {
     const found = await investigate(id, {
       events,
       store: store === undefined ? join(dataDir, 'postgres') : new URL(store).host,
-      logs: logSources(options),
-      traces: traceSources(options),
+      ...{ logs, traces },
     });
     console.log(options.json === true ? toJson(found) : formatInvestigation(found));
     if (found.isWhole) return 0;
     const isRead = found.asked.every((one) => one.fault === null);
     const isNothing =
-      found.events.length === 0 && found.lines_total === 0 && found.tree.nodes.length === 0;
+      found.events.length + found.unreadable.length === 0 &&
+      found.lines_total === 0 &&
+      found.tree.nodes.length === 0;
     return isRead && isNothing ? 1 : 2;
   } finally {
     events.close();
@@ -112,34 +115,14 @@ async function show(id: string, options: InvestigateOptions): Promise<number> {
 }
 
 function findFault(id: string | undefined, options: InvestigateOptions): string | null {
-  const { user, elasticsearch, index, jaeger, tempo, traces, store } = options;
+  const { user, jaeger, tempo, traces, since, until } = options;
   if ((id === undefined) === (user === undefined))
     return 'name either an id or --user; see `sealtrail investigate --help`';
-  if ((elasticsearch === undefined) !== (index === undefined))
-    return '--elasticsearch and --index belong together';
   if (user !== undefined && (jaeger ?? tempo ?? traces) === undefined)
     return '--user is looked for in traces: name --traces, --jaeger or --tempo';
-  const wrong = [elasticsearch, jaeger, tempo, store].find(
-    (url) => url !== undefined && !URL.canParse(url),
-  );
-  return wrong === undefined ? null : 'one of the addresses is no URL';
-}
-
-function logSources({ logs = [], elasticsearch, index }: InvestigateOptions): readonly LogSource[] {
-  const files = logs.map(openLogFile);
-  if (elasticsearch === undefined || index === undefined) return files;
-  const key = process.env['ELASTICSEARCH_API_KEY'];
-  const authorization = key === undefined ? {} : { authorization: `ApiKey ${key}` };
-  return [...files, openElasticsearch({ url: elasticsearch, index, ...authorization })];
-}
-
-function traceSources(options: InvestigateOptions): readonly TraceSource[] {
-  const { traces = [], jaeger, tempo, service } = options;
-  return [
-    ...traces.map(openTraceFile),
-    ...(jaeger === undefined ? [] : [openJaeger(jaeger, service)]),
-    ...(tempo === undefined ? [] : [openTempo(tempo)]),
-  ];
+  if (user === undefined && (since ?? until) !== undefined)
+    return '--since and --until go with --user: an id is of one time';
+  return null;
 }
 
 /** What a program reads: names as on the wire, times in milliseconds. */

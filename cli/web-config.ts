@@ -34,7 +34,7 @@ export interface WebConfig {
   /** Null: the one of the command line's default. */
   readonly dataDir: string | null;
   readonly trustFile: string | null;
-  /** Null: bundles are not signed. */
+  /** Null: the page's own. */
   readonly certificateKeyFile: string | null;
 }
 

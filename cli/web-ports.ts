@@ -9,7 +9,6 @@ import { createAppLog } from '../agent/observe/log.ts';
 import { VERSION } from '../agent/version.ts';
 import type { AskError } from '../auditor/answer.ts';
 import { createAuditor } from '../auditor/ask.ts';
-import { readCertificateKey } from '../auditor/certificate/key.ts';
 import { certifyAnswer, exportAnswer } from '../auditor/export.ts';
 import type { Login, WebPorts } from '../auditor/web/ports.ts';
 import type { Trust } from '../ledger/trust.ts';
@@ -19,6 +18,7 @@ import { embeddedAddress, embeddedHome } from '../store/embedded-address.ts';
 import { askAgent, defaultDataDir } from './options.ts';
 import { readTrust } from './trust-file.ts';
 import type { WebConfig } from './web-config.ts';
+import { readPageKey } from './web-key.ts';
 
 /** Puts them together; the error is for whoever starts the page. */
 export async function createWebPorts(config: WebConfig): Promise<Result<WebPorts, string>> {
@@ -30,8 +30,11 @@ export async function createWebPorts(config: WebConfig): Promise<Result<WebPorts
     if (!read.ok) return err(read.error);
     trust = read.value;
   }
-  const signer = keyFile === null ? ok(null) : await readCertificateKey(keyFile);
-  if (!signer.ok) return signer;
+  const key = await readPageKey(keyFile, dataDir);
+  if (!key.ok) return key;
+  const { signer, reason } = key.value;
+  const log = createAppLog({ level: 'info', name: 'web' });
+  if (signer === null) log.warn({ reason }, 'bundles are not signed');
   const tls = storeTls === null ? {} : { tls: storeTls };
   const urlOf = (login: Login): DatabaseAddress =>
     storeUrl === null ? embeddedUrlOf(dataDir, login) : withLogin(storeUrl, login);
@@ -39,7 +42,8 @@ export async function createWebPorts(config: WebConfig): Promise<Result<WebPorts
   return ok({
     settings,
     trust,
-    log: createAppLog({ level: 'info', name: 'web' }),
+    log,
+    bundleKey: signer?.vkey ?? null,
     nowMs: Date.now,
     openAuditor: (login) => createAuditor({ url: urlOf(login), ...tls }),
     certify: async (login, asked) => {
@@ -58,7 +62,7 @@ export async function createWebPorts(config: WebConfig): Promise<Result<WebPorts
         return await bundleFile(async (path) =>
           said(
             await exportAnswer(auditor, asked, {
-              ...{ ...at, ...judging, path, signer: signer.value },
+              ...{ ...at, ...judging, path, signer },
               time: new Date().toISOString(),
             }),
           ),

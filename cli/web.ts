@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { messageOf } from '../schemas/result.ts';
 import { formatFault } from './config-check.ts';
 import { DATA_DIR_OPTION } from './options.ts';
+import { waitForSignal } from './stopping.ts';
 import type { WebFlags } from './web-config.ts';
 
 const EXAMPLES = `
@@ -43,7 +44,10 @@ export function addWebCommand(program: Command): void {
       "the agent's data directory, for proofs and health (default: $SEALTRAIL_DATA_DIR or ./data)",
     )
     .option('--trust <keys>', 'file with the keys that signatures are judged by')
-    .option('--certificate-key <file>', 'key that signs the bundles: `sealtrail auditor-key`')
+    .option(
+      '--certificate-key <file>',
+      'key that signs the bundles (default: keys/page.key of the data directory, made at the first start)',
+    )
     .option('--operator <name...>', "who may see the agent's health")
     .addHelpText('after', EXAMPLES)
     .action(async (options: WebOptions) => {
@@ -90,6 +94,8 @@ async function runWeb(options: WebOptions): Promise<number> {
   const { host, port } = config.value.listen;
   try {
     console.log(`The page is at ${await server.listen({ host, port })}`);
+    const { bundleKey } = ports.value;
+    if (bundleKey !== null) console.log(`Its bundles are signed with ${bundleKey}`);
   } catch (error) {
     console.error(`web: cannot listen on ${host}:${port}: ${messageOf(error)}`);
     return 2;
@@ -97,18 +103,4 @@ async function runWeb(options: WebOptions): Promise<number> {
   console.error(`sealtrail: ${await stopping}: stopping …`);
   await server.stop();
   return 0;
-}
-
-/** The first SIGINT or SIGTERM asks, the second one ends the process. */
-function waitForSignal(): Promise<string> {
-  return new Promise((tell) => {
-    let asked = false;
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(signal, () => {
-        if (asked) process.exit(1);
-        asked = true;
-        tell(signal);
-      });
-    }
-  });
 }

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { waitForSignal } from './stopping.ts';
 
 const EXAMPLES = `
 Examples:
@@ -49,9 +50,7 @@ async function runWitness(options: WitnessCommandOptions): Promise<number> {
   }
   const { createAppLog } = await import('../agent/observe/log.ts');
   const { startWitness } = await import('../agent/witness.ts');
-  const stopping = new Promise<string>((tell) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => tell(signal));
-  });
+  const stopping = waitForSignal();
   const started = await startWitness({
     dataDir: resolve(dataDir),
     listen,

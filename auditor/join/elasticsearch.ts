@@ -93,18 +93,19 @@ async function readPages(
   }
 }
 
-/** Text fields are split into words: of those the keyword beside it is asked, and of the message a phrase. */
+/**
+ * More than is wanted: a text field has all words of the id somewhere, and what comes back is judged. A field that holds
+ * numbers in some index takes no text, which is no reason to give up the others.
+ */
 function queryOf(ids: JoinIds): object {
-  const exact = (fields: readonly string[], values: ReadonlySet<string>): object[] =>
-    values.size === 0
-      ? []
-      : fields
-          .flatMap((field) => [field, `${field}.keyword`])
-          .map((field) => ({ terms: { [field]: [...values] } }));
+  const match = (fields: readonly string[], values: ReadonlySet<string>): object[] =>
+    [...values].flatMap((query) =>
+      fields.map((field) => ({ match: { [field]: { query, operator: 'and', lenient: true } } })),
+    );
   const phrases = [...ids.requests, ...ids.traces].map((id) => ({ match_phrase: { message: id } }));
   const should = [
-    ...exact(REQUEST_FIELDS, ids.requests),
-    ...exact(TRACE_FIELDS, ids.traces),
+    ...match(REQUEST_FIELDS, ids.requests),
+    ...match(TRACE_FIELDS, ids.traces),
     ...phrases,
   ];
   return { bool: { should, minimum_should_match: 1 } };

@@ -3,11 +3,13 @@ import { request } from 'undici';
 import { codeOf, err, messageOf, ok, type Result } from '../../schemas/result.ts';
 import { readJson } from '../../schemas/untrusted-json.ts';
 
+export type Headers = Readonly<Record<string, string>>;
+
 export interface JsonRequest {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly body?: object;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Headers;
 }
 
 export interface JsonAnswer {
@@ -15,9 +17,28 @@ export interface JsonAnswer {
   readonly body: unknown;
 }
 
-const TIMEOUT_MS = 15_000;
+/** A search through months of an index takes its time before it says anything. */
+const SILENCE_MS = 60_000;
+const TIMEOUT_MS = 5 * 60_000;
 /** A trace beyond this is for the server's own page. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Headers as OpenTelemetry's variables have them: `authorization=Bearer%20x,x-scope-orgid=acme`; null: they are none. */
+export function parseHeaders(text: string): Headers | null {
+  if (text.trim() === '') return {};
+  const pairs = text
+    .split(',')
+    .map((pair) => /^\s*([!#$%&'*+.^_`|~\w-]+)\s*=\s*(.*?)\s*$/.exec(pair));
+  if (pairs.some((pair) => pair === null)) return null;
+  try {
+    return Object.fromEntries(
+      pairs.map((pair) => [pair?.[1]?.toLowerCase() ?? '', decodeURIComponent(pair?.[2] ?? '')]),
+    );
+  } catch (error) {
+    if (error instanceof URIError) return null;
+    throw error;
+  }
+}
 
 /** Asks a server; any status is an answer. User and password of the URL become the Authorization header. */
 export async function askJson(
@@ -40,8 +61,9 @@ export async function askJson(
         ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      headersTimeout: TIMEOUT_MS,
-      bodyTimeout: TIMEOUT_MS,
+      headersTimeout: SILENCE_MS,
+      bodyTimeout: SILENCE_MS,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     const blocks: Buffer[] = [];
     let bytes = 0;

@@ -1,10 +1,11 @@
 /** Gathers what belongs to one request from every place that was named, by its ids. */
 import { ok, type Result } from '../../schemas/result.ts';
-import { isOfOneRecord, type AuditEvents, type FoundEvent } from './audit-events.ts';
+import { isOfOneRecord, type AuditEvents, type FoundEvents } from './audit-events.ts';
+import { mergeEvents, type FoundEvent } from './found-event.ts';
 import type { JoinIds } from './ids.ts';
 import { conclude, type Asked, type Investigation } from './investigation.ts';
 import type { LogLine } from './log-line.ts';
-import { LINES_MAX, type LogSource, type TraceSource } from './source.ts';
+import { LINES_MAX, type LogSource, type TimeRange, type TraceSource } from './source.ts';
 import { requestOf, type Span } from './span.ts';
 
 export interface Places {
@@ -18,7 +19,8 @@ export interface Places {
 /** Investigates an event, a request or a trace. */
 export async function investigate(named: string, places: Places): Promise<Investigation> {
   const asked: Asked[] = [];
-  const { id, events } = await gatherEvents(named, places, asked);
+  const { id, found } = await gatherEvents(named, places, asked);
+  const { events, unreadable, isCut } = found;
   const ids = idsOf(id, events);
   const lines: LogLine[] = [];
   let linesTotal = 0;
@@ -29,15 +31,17 @@ export async function investigate(named: string, places: Places): Promise<Invest
     lines.push(...found.value.lines.slice(0, LINES_MAX - lines.length));
     linesTotal += found.value.total;
   }
-  const spans: Span[] = [];
+  // Put together and not pushed: a call takes no hundred thousand arguments.
+  let spans: readonly Span[] = [];
   if (ids.traces.size > 0)
     for (const source of places.traces) {
       const found = await source.find(ids.traces);
       asked.push(outcomeOf('traces', source.name, found, (value) => value.spans.length));
-      if (found.ok) spans.push(...found.value.spans);
+      if (found.ok) spans = spans.concat(found.value.spans);
     }
   const isNamed = { logs: places.logs.length > 0, traces: places.traces.length > 0 };
-  return conclude({ id, ids, events, lines, lines_total: linesTotal, spans, asked, isNamed });
+  const gathered = { id, ids, events, unreadable, isCut, lines, lines_total: linesTotal, spans };
+  return conclude({ ...gathered, asked, isNamed });
 }
 
 export interface UserTrace {
@@ -53,15 +57,19 @@ export interface UserTrace {
 /** The traces in which a user acted, by time, and what became of each place. */
 export async function findUserTraces(
   user: string,
+  range: TimeRange | null,
   sources: readonly TraceSource[],
 ): Promise<{ readonly traces: readonly UserTrace[]; readonly asked: readonly Asked[] }> {
   const asked: Asked[] = [];
   const byTrace = new Map<string, Span[]>();
   for (const source of sources) {
-    const found = await source.findByUser(user);
+    const found = await source.findByUser(user, range);
     asked.push(outcomeOf('traces', source.name, found, (value) => value.spans.length));
-    for (const span of found.ok ? found.value.spans : [])
-      byTrace.set(span.traceId, [...(byTrace.get(span.traceId) ?? []), span]);
+    for (const span of found.ok ? found.value.spans : []) {
+      const known = byTrace.get(span.traceId);
+      if (known === undefined) byTrace.set(span.traceId, [span]);
+      else known.push(span);
+    }
   }
   const traces = [...byTrace].flatMap(([trace_id, spans]) => {
     const [first] = spans.toSorted((a, b) => Number(a.startNs - b.startNs));
@@ -83,25 +91,26 @@ async function gatherEvents(
   named: string,
   { events: store, store: name }: Places,
   asked: Asked[],
-): Promise<{ readonly id: string; readonly events: readonly FoundEvent[] }> {
+): Promise<{ readonly id: string; readonly found: FoundEvents }> {
   const found = await store.find(named);
-  let all: Result<readonly FoundEvent[], string> = found;
-  const [first] = found.ok ? found.value : [];
-  const isOne = first !== undefined && isOfOneRecord(named);
-  const id = isOne ? first.event.event_id : named;
-  if (isOne) {
-    const { request_id: request, trace_id: trace } = first.event.correlation;
-    const related = await store.findRelated(first.event.resource.tenant_id, { request, trace });
-    all = related.ok ? ok(mergeEvents([first, ...related.value])) : related;
+  const parts = found.ok ? [found.value] : [];
+  let all: Result<FoundEvents, string> = found;
+  const ofRecord = found.ok && isOfOneRecord(named) ? found.value.events : [];
+  for (const { event } of ofRecord) {
+    const { request_id: request, trace_id: trace } = event.correlation;
+    const related = await store.findRelated(event.resource.tenant_id, { request, trace });
+    if (related.ok) parts.push(related.value);
+    else all = related;
   }
-  asked.push(outcomeOf('events', name, all, (value) => value.length));
   // What was found stays found, where only what belongs to it could not be read.
-  return { id, events: all.ok ? all.value : found.ok ? found.value : [] };
-}
-
-function mergeEvents(events: readonly FoundEvent[]): readonly FoundEvent[] {
-  const byId = new Map(events.map((one) => [one.event.event_id, one]));
-  return [...byId.values()].sort((a, b) => a.event.event.time.localeCompare(b.event.event.time));
+  const whole = {
+    events: mergeEvents(parts.flatMap(({ events }) => events)),
+    unreadable: [...new Set(parts.flatMap(({ unreadable }) => unreadable))],
+    isCut: parts.some(({ isCut }) => isCut),
+  };
+  const outcome = all.ok ? ok(whole) : all;
+  asked.push(outcomeOf('events', name, outcome, ({ events }) => events.length));
+  return { id: ofRecord[0]?.event.event_id ?? named, found: whole };
 }
 
 /**
@@ -109,20 +118,22 @@ function mergeEvents(events: readonly FoundEvent[]): readonly FoundEvent[] {
  * taken, or the next request of the same client would come in with it.
  */
 function idsOf(id: string, events: readonly FoundEvent[]): JoinIds {
-  const asked = events.find(({ event }) => event.event_id === id);
-  const isTrace = events.some(({ event }) => event.correlation.trace_id === id.toLowerCase());
-  const request = asked !== undefined ? asked.event.correlation.request_id : isTrace ? null : id;
-  if (asked === undefined && isTrace)
-    return { requests: new Set(), traces: new Set([id.toLowerCase()]) };
+  const asked = events.filter(({ event }) => event.event_id === id);
+  const trace = id.toLowerCase();
+  if (asked.length === 0 && events.some(({ event }) => event.correlation.trace_id === trace))
+    return { requests: new Set(), traces: new Set([trace]) };
+  const requests = new Set(
+    asked.length === 0 ? [id] : asked.flatMap(({ event }) => event.correlation.request_id ?? []),
+  );
   const traces = events
-    .filter(({ event }) => event.event_id === id || event.correlation.request_id === request)
+    .filter(
+      ({ event: { event_id, correlation } }) =>
+        event_id === id || requests.has(correlation.request_id ?? ''),
+    )
     .flatMap(({ event }) => event.correlation.trace_id ?? []);
   // Unknown to the trail, it may still be known to logs and traces.
-  const given = events.length === 0 && /^[0-9a-f]{32}$/i.test(id) ? [id.toLowerCase()] : [];
-  return {
-    requests: new Set(request === null ? [] : [request]),
-    traces: new Set([...traces, ...given]),
-  };
+  const given = events.length === 0 && /^[0-9a-f]{32}$/i.test(id) ? [trace] : [];
+  return { requests, traces: new Set([...traces, ...given]) };
 }
 
 function outcomeOf<T extends object>(

@@ -3,7 +3,8 @@
  * of the answer, with what it costs. Pure.
  */
 import type { SealedEvent } from '../../schemas/record.ts';
-import type { FoundEvent } from './audit-events.ts';
+import { EVENTS_MAX } from './audit-events.ts';
+import type { FoundEvent } from './found-event.ts';
 import type { JoinIds } from './ids.ts';
 import type { LogLine } from './log-line.ts';
 import { USER_ATTRIBUTES, type Span } from './span.ts';
@@ -46,6 +47,8 @@ export interface Investigation {
   readonly requests: readonly string[];
   readonly traces: readonly string[];
   readonly events: readonly FoundEvent[];
+  /** Places of records whose bytes are no event. */
+  readonly unreadable: readonly string[];
   /** By time; those that say none come last. */
   readonly lines: readonly LogLine[];
   readonly lines_total: number;
@@ -61,6 +64,10 @@ export interface Gathered {
   readonly id: string;
   readonly ids: JoinIds;
   readonly events: readonly FoundEvent[];
+  /** Places of records whose bytes are no event. */
+  readonly unreadable: readonly string[];
+  /** Whether there are more events than were read. */
+  readonly isCut: boolean;
   readonly lines: readonly LogLine[];
   readonly lines_total: number;
   readonly spans: readonly Span[];
@@ -77,12 +84,13 @@ export function conclude(gathered: Gathered): Investigation {
   );
   const tree = buildTree(gathered.spans, ids.requests);
   const answers = answer(events, tree);
-  const missing = findMissing(gathered, answers);
+  const missing = [...findUnclear(gathered), ...findMissing(gathered, answers)];
   return {
     id,
     requests: [...ids.requests],
     traces: [...ids.traces],
     events,
+    unreadable: gathered.unreadable,
     lines,
     lines_total: gathered.lines_total,
     tree,
@@ -164,6 +172,37 @@ function uploadOf(nodes: readonly SpanNode[]): Answers['upload'] {
   return { name: first.span.name, spans: uploads.length, ms: round(ms) };
 }
 
+/** What makes of the events themselves less than they seem to be. */
+function findUnclear({ events, unreadable, isCut }: Gathered): readonly Missing[] {
+  const unclear: Missing[] = unreadable.map((place) => ({
+    what: `event: the record ${place} has bytes that are none`,
+    cost: 'it was changed after it was sealed; the ledger of the agent may have it whole',
+  }));
+  for (const { event, isHashRight } of events)
+    if (!isHashRight)
+      unclear.push({
+        what: `truth: the record ${event.chain.stream}:${event.chain.seq} does not have the hash that it states`,
+        cost: 'it was changed after it was sealed: what it says above is not what was recorded; the ledger of the agent may have it whole (sealtrail prove)',
+      });
+  const byId = new Map<string, string[]>();
+  for (const { event } of events) {
+    const key = `${event.event_id} of tenant ${event.resource.tenant_id}`;
+    byId.set(key, [...(byId.get(key) ?? []), `${event.chain.stream}:${event.chain.seq}`]);
+  }
+  for (const [id, places] of byId)
+    if (places.length > 1)
+      unclear.push({
+        what: `certainty: event ${id} is recorded ${places.length} times, and each tells of something else (${places.join(', ')})`,
+        cost: 'one of them was given the id of the other: the questions of the catalogue show the first that was stored, and leave out the rest',
+      });
+  if (isCut)
+    unclear.push({
+      what: `events: there are more than the first ${EVENTS_MAX}`,
+      cost: 'what the later ones tell is not shown',
+    });
+  return unclear;
+}
+
 function findMissing(gathered: Gathered, answers: Answers): readonly Missing[] {
   const { ids, events, asked, isNamed, spans, lines } = gathered;
   const missing: Missing[] = [];
@@ -202,7 +241,7 @@ function findMissing(gathered: Gathered, answers: Answers): readonly Missing[] {
       cost: 'what the application said of it is not in what was read',
     });
   }
-  if (isRead('events') && events.length === 0) {
+  if (isRead('events') && events.length + gathered.unreadable.length === 0) {
     missing.push({
       what: 'audit event: none that this login may see carries this id',
       cost: 'who did what is not shown, and the ids are only those that were given',

@@ -8,10 +8,13 @@ import { isSpanTime, wordOf, type Attributes, type Span } from './span.ts';
 const SERVER = new Set<unknown>([2, 'SPAN_KIND_SERVER']);
 const ERROR = new Set<unknown>([2, 'STATUS_CODE_ERROR', 'ERROR']);
 
-/** The spans of a document; undefined: it is no OTLP. */
+/** The spans of a document, also as Tempo (`trace`) and Jaeger (`result`) wrap it; undefined: it is no OTLP. */
 export function parseOtlp(document: unknown): readonly Span[] | undefined {
-  const inner = memberOf(document, 'trace') ?? document;
+  const wrapped = memberOf(document, 'trace') ?? memberOf(document, 'result');
+  const inner = wrapped ?? document;
   const resources = memberOf(inner, 'resourceSpans') ?? memberOf(inner, 'batches');
+  // A list without members is left out of protobuf's JSON.
+  if (resources === undefined && typeof wrapped === 'object') return [];
   if (!Array.isArray(resources)) return undefined;
   return resources.flatMap((resource) => {
     const service = attributesOf(memberOf(memberOf(resource, 'resource'), 'attributes'))[

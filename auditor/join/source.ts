@@ -23,11 +23,17 @@ export interface FoundSpans {
   readonly notes: readonly string[];
 }
 
+/** Milliseconds since 1970, [from, to). */
+export interface TimeRange {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 export interface TraceSource {
   readonly name: string;
   find(traceIds: ReadonlySet<string>): Promise<Result<FoundSpans, string>>;
-  /** Spans that say they are of this user, any trace; the error says what is missing to ask so. */
-  findByUser(user: string): Promise<Result<FoundSpans, string>>;
+  /** Spans that say they are of this user, any trace, of this time (null: files whole, servers a week); the error says what is missing to ask so. */
+  findByUser(user: string, range: TimeRange | null): Promise<Result<FoundSpans, string>>;
 }
 
 /** Lines of one source that are kept. */

@@ -9,7 +9,7 @@ import { traceSpellings } from './ids.ts';
 import { parseJaeger } from './jaeger-json.ts';
 import { findLines } from './lines.ts';
 import { parseOtlp } from './otlp-json.ts';
-import { SPANS_MAX, type FoundSpans, type TraceSource } from './source.ts';
+import { SPANS_MAX, type FoundSpans, type TimeRange, type TraceSource } from './source.ts';
 import { isOfUser, type Span } from './span.ts';
 
 const LINE_BYTES_MAX = 64 * 1024 * 1024;
@@ -31,8 +31,17 @@ export function openTraceFile(path: string): TraceSource {
   return {
     name: path,
     find: (ids) => find([...ids].flatMap(traceSpellings), (span) => ids.has(span.traceId)),
-    findByUser: (user) => find([JSON.stringify(user)], (span) => isOfUser(span, user)),
+    findByUser: (user, range) =>
+      find(
+        [JSON.stringify(user)],
+        (span) => isOfUser(span, user) && (range === null || isWithin(span, range)),
+      ),
   };
+}
+
+function isWithin({ startNs }: Span, { fromMs, toMs }: TimeRange): boolean {
+  const ms = startNs / 1_000_000n;
+  return ms >= BigInt(fromMs) && ms < BigInt(toMs);
 }
 
 async function read(

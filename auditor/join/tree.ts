@@ -98,7 +98,7 @@ function link(placed: ReadonlyMap<string, Placed>): readonly Placed[] {
     for (let one = stack.pop(); one !== undefined; one = stack.pop()) {
       if (reached.has(one)) continue;
       reached.add(one);
-      stack.push(...one.children);
+      for (const child of one.children) stack.push(child);
     }
   };
   for (const root of roots) reach(root);
@@ -176,12 +176,13 @@ function flatten(
 
 function markBelow(from: Placed, seen: Set<Placed>): number {
   let count = 1;
+  // One by one, here and above: a call takes no hundred thousand arguments.
   const stack = [...from.children];
   for (let one = stack.pop(); one !== undefined; one = stack.pop()) {
     if (seen.has(one)) continue;
     seen.add(one);
     count += 1;
-    stack.push(...one.children);
+    for (const child of one.children) stack.push(child);
   }
   return count;
 }

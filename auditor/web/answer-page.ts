@@ -15,7 +15,8 @@ export interface AnswerView {
   /** From 0. */
   readonly number: number;
   readonly rowsBefore: number;
-  readonly hasBundle: boolean;
+  /** Null: there are none. `key` is the public half of what signs them; null: nothing does. */
+  readonly bundle: { readonly key: string | null } | null;
 }
 
 /** Draws a page of it. */
@@ -40,8 +41,9 @@ export function answerPage(view: AnswerView): Page {
           download
           >CSV</a
         ><a class="button quiet" href="/answers/${id}/export.ndjson" download>NDJSON</a
-        >${view.hasBundle && html`<a class="button quiet" href="/answers/${id}/bundle.zip" download>Evidence bundle</a>`}
+        >${view.bundle !== null && html`<a class="button quiet" href="/answers/${id}/bundle.zip" download>Evidence bundle</a>`}
       </div>
+      ${view.bundle !== null && drawSignature(view.bundle.key)}
       <section
         class="verification"
         aria-label="Check in this browser"
@@ -84,6 +86,24 @@ function drawVerify(id: string): Html {
   return html`<button type="button" data-verify="/answers/${id}/records" hidden>
     Verify in this browser
   </button>`;
+}
+
+/** Whose words a bundle's certificate is. */
+function drawSignature(key: string | null): Html {
+  if (key === null)
+    return html`<p class="hint signature">
+      <strong>Evidence bundles are not signed here.</strong> They can be checked all the same, but
+      that their words are of this page rests on how you hand them on. Ask your administrator for a
+      key: <code>sealtrail web --certificate-key</code>.
+    </p>`;
+  return html`<details class="hint signature">
+    <summary>Evidence bundles are signed by this page</summary>
+    <p>
+      Its public key is below. Whoever checks a bundle needs it beside the agent’s: give it to them
+      by another way than the bundle.
+    </p>
+    <code>${key}</code>
+  </details>`;
 }
 
 function drawRows({ id, asked, page, number, rowsBefore }: AnswerView): Html {

@@ -10,7 +10,7 @@ const WORDS: Readonly<Record<Certificate['verdict'], readonly [sign: string, wor
 
 const FINDINGS_SHOWN = 20;
 
-/** The banner; its details open. */
+/** The banner: the verdict and what was found; what they rest on opens. */
 export function drawCertificate(certificate: Certificate): Html {
   const { verdict, finding, findings, proven, not_proven: notProven, notes } = certificate;
   const [sign, word] = WORDS[verdict];
@@ -31,8 +31,18 @@ export function drawCertificate(certificate: Certificate): Html {
         <dd>${shown(value, 500)}</dd>
       </div>`,
   );
-  return html`<div class="banner ${verdict}"><p class="verdict"><span class="sign" aria-hidden="true">${sign}</span><span><strong>${word}.</strong> ${shown(restOf(finding), 2000)}</span></p>
-<details${verdict === 'broken' && OPEN}><summary>What this rests on</summary>${list('What was found', found)}${list('What is shown', proven)}${list('What is not', notProven)}${list('Notes', notes)}<dl class="facts">${facts}</dl></details></div>`;
+  return html`<div class="banner ${verdict}">
+    <p class="verdict">
+      <span class="sign" aria-hidden="true">${sign}</span
+      ><span><strong>${word}.</strong> ${shown(restOf(finding), 2000)}</span>
+    </p>
+    ${list('What was found', found)}
+    <details>
+      <summary>What this rests on</summary>
+      ${list('What is shown', proven)}${list('What is not shown', notProven)}${list('Notes', notes)}
+      <dl class="facts">${facts}</dl>
+    </details>
+  </div>`;
 }
 
 /** The sentence behind its verdict, which the banner says in its own type. */
@@ -72,8 +82,6 @@ export function drawNoCertificate(reason: string): Html {
     </p>
   </div>`;
 }
-
-const OPEN = { markup: ' open' };
 
 /** Before it is made. */
 export function certificatePlace(id: string): Html {

@@ -68,6 +68,11 @@ export function drawTimeline(timeline: Timeline | null, zone: string): Html {
   </figure>`;
 }
 
+/** When it could not be made. */
+export function drawNoTimeline(reason: string): Html {
+  return html`<p class="hint">There is no timeline: ${shown(reason, 1000)}.</p>`;
+}
+
 function drawBar(
   counts: readonly number[],
   series: readonly string[],

@@ -3,8 +3,7 @@ import type { Asked, RecordOfRow } from '../answer.ts';
 import { memberOf, readJson } from '../../schemas/untrusted-json.ts';
 import { html, shown, type Html } from './html.ts';
 import type { Page } from './page.ts';
-import type { ProofView } from './proof-path.ts';
-import { drawProof } from './proof-view.ts';
+import { drawNoProof } from './proof-view.ts';
 import { formatTime } from './times.ts';
 import { drawOutcome } from './values.ts';
 
@@ -15,7 +14,8 @@ export interface EventView {
   readonly record: RecordOfRow;
   /** Whether the record has the hash that it states. */
   readonly isWhole: boolean;
-  readonly proof: ProofView;
+  /** Whether this server can show its way to a signed checkpoint. */
+  readonly hasProofs: boolean;
 }
 
 const SECTIONS: readonly (readonly [name: string, title: string])[] = [
@@ -26,10 +26,14 @@ const SECTIONS: readonly (readonly [name: string, title: string])[] = [
   ['metadata', 'More'],
 ];
 const FACTS_MAX = 200;
+const NO_FILES =
+  'This server has no access to the files of the agent that sealed it. With them, `sealtrail prove` shows its way to a signed checkpoint.';
 
 /** Draws it. The event may have any form: it may be forged. */
 export function eventPage(view: EventView): Page {
-  const { answerId, pageNumber, asked, record, isWhole, proof } = view;
+  const { answerId, pageNumber, asked, record, isWhole, hasProofs } = view;
+  const page = `/answers/${answerId}/pages/${pageNumber}`;
+  const proof = `${page}/events/${encodeURIComponent(record.event_id)}/proof`;
   const event = readJson(record.event_bytes);
   const head = memberOf(event, 'event');
   const action = textOf(memberOf(head, 'action'));
@@ -40,7 +44,7 @@ export function eventPage(view: EventView): Page {
     at: 'questions',
     body: html`<nav class="crumbs" aria-label="Where you are">
         <a href="/">Questions</a>
-        <a href="/answers/${answerId}/pages/${pageNumber}">Back to the answer</a>
+        <a href="${page}">Back to the answer</a>
       </nav>
       <h1 class="event">
         ${shown(action === '' ? 'Event' : action, 120)}
@@ -57,11 +61,17 @@ export function eventPage(view: EventView): Page {
       </section>
       <section class="sheet">
         <h2>Its way to a signed checkpoint</h2>
-        ${drawProof(proof)}
+        ${
+          hasProofs
+            ? html`<div data-part="${proof}" aria-live="polite">
+                <p data-part-says><a href="${proof}">Show the way</a></p>
+              </div>`
+            : drawNoProof(NO_FILES)
+        }
       </section>
       <details class="sheet">
-        <summary>The sealed event, as it was hashed</summary>
-        <pre tabindex="0" role="region" aria-label="The sealed event">
+        <summary>The bytes of the event, as the store has them</summary>
+        <pre tabindex="0" role="region" aria-label="The bytes of the event">
 ${shown(record.event_bytes, 200_000)}</pre>
       </details>`,
   };

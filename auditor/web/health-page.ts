@@ -15,6 +15,8 @@ const LATE_MS = 5 * 60_000;
 const BEHIND_S = 60;
 const DISK_WARN = 0.8;
 const DISK_BAD = 0.95;
+const HOUR_S = 3_600;
+const DAY_S = 24 * HOUR_S;
 
 /** Draws the page of an agent that answered. */
 export function healthPage(health: Health, nowMs: number): Page {
@@ -114,7 +116,13 @@ function drawIntake({ append, rollback }: Health): Html {
 function drawDisk({ disk, append }: Health): Html {
   if (disk === null) return drawCard('Disk', 'warn', [['Used', 'not measured yet']], null);
   const { used_ratio: used, bytes_left: left, seconds_left: seconds } = disk;
-  const state = used >= DISK_BAD ? 'bad' : used >= DISK_WARN ? 'warn' : 'good';
+  const isSoon = (within: number): boolean => seconds !== null && seconds < within;
+  const state =
+    used >= DISK_BAD || isSoon(HOUR_S)
+      ? 'bad'
+      : used >= DISK_WARN || isSoon(DAY_S)
+        ? 'warn'
+        : 'good';
   return drawCard(
     'Disk',
     state,
@@ -122,10 +130,7 @@ function drawDisk({ disk, append }: Health): Html {
       ['Used', `${(used * 100).toFixed(1)} %`],
       ['Ledger', bytes(append.ledger_bytes)],
       ['Left', bytes(left)],
-      [
-        'Full in',
-        seconds === null ? 'not at this rate' : `${number(Math.floor(seconds / 3600))} hours`,
-      ],
+      ['Full in', seconds === null ? 'not at this rate' : duration(seconds)],
     ],
     null,
   );
@@ -203,13 +208,25 @@ function drawSink(sink: Health['sinks'][number]): Html {
     </th>
     <td data-title="State">${drawState(is, state)}</td>
     <td data-title="Waiting" class="number">${number(lag)}</td>
-    <td data-title="Behind" class="number">${seconds.toFixed(1)} s</td>
+    <td data-title="Behind" class="number">${duration(seconds)}</td>
     <td data-title="Delivered" class="number">${number(sink.delivered_total)}</td>
     <td data-title="Dead letters" class="number">${number(dead)}</td>
     <td data-title="Last error">
       ${sink.last_error === null ? html`<span class="none">–</span>` : shown(sink.last_error, 200)}
     </td>
   </tr>`;
+}
+
+/** In the largest unit of which there are two or more. */
+function duration(seconds: number): string {
+  if (seconds < 120) return `${seconds.toFixed(1)} s`;
+  const [length, unit] =
+    seconds >= 2 * DAY_S
+      ? [DAY_S, 'days']
+      : seconds >= 2 * HOUR_S
+        ? [HOUR_S, 'hours']
+        : [60, 'min'];
+  return `${number(Math.floor(seconds / length))} ${unit}`;
 }
 
 function time(utc: string | null): string {

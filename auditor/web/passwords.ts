@@ -22,9 +22,11 @@ export async function hashPassword(password: string): Promise<string> {
   return ['scrypt', N, r, p, salt.toString('base64url'), hash.toString('base64url')].join('$');
 }
 
-/** Whether a text has the form of a hash. */
+/** Whether a text is a hash with a cost that can be paid: where it cannot, signing in under that name fails in another way. */
 export function isPasswordHash(text: string): boolean {
-  return FORM.test(text);
+  const { N, r, p } = costOf(text);
+  const isPower = N > 1 && (N & (N - 1)) === 0;
+  return isPower && r > 0 && p > 0 && 128 * r * (N + p + 2) <= MEMORY_MAX;
 }
 
 export interface PasswordCheck {
@@ -46,10 +48,15 @@ export function createPasswordCheck(): PasswordCheck {
 }
 
 async function compare(password: string, line: string): Promise<boolean> {
-  const [, N, r, p, salt = '', hash = ''] = FORM.exec(line) ?? [];
-  const cost = { N: Number(N), r: Number(r), p: Number(p) };
-  const derived = await derive(password, Buffer.from(salt, 'base64url'), cost);
+  const [, , , , salt = '', hash = ''] = FORM.exec(line) ?? [];
+  const derived = await derive(password, Buffer.from(salt, 'base64url'), costOf(line));
   return timingSafeEqual(derived, Buffer.from(hash, 'base64url'));
+}
+
+/** Of what is no hash: zeros. */
+function costOf(line: string): Cost {
+  const [, N = 0, r = 0, p = 0] = FORM.exec(line) ?? [];
+  return { N: Number(N), r: Number(r), p: Number(p) };
 }
 
 function derive(password: string, salt: Buffer, cost: Cost): Promise<Buffer> {

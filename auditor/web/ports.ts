@@ -124,6 +124,8 @@ export interface WebPorts {
   readonly trust: Trust | null;
   /** As a .zip; whoever reads it to its end, or destroys it, leaves nothing behind. */
   readonly bundleOf: ((login: Login, asked: Asked) => Promise<Result<Readable, string>>) | null;
+  /** Public half of the key that signs the bundles; null: they are not signed. */
+  readonly bundleKey: string | null;
   /** Null: no agent was named. */
   readonly health: (() => Promise<Result<Health, string>>) | null;
 }

@@ -10,6 +10,7 @@ import { verifyInclusion } from '../../ledger/merkle/verify-proof.ts';
 import { parseNote } from '../../ledger/note.ts';
 import { parseProof, verifyProof } from '../../ledger/proof-file.ts';
 import type { Trust } from '../../ledger/trust.ts';
+import { memberOf, readJson } from '../../schemas/untrusted-json.ts';
 
 export interface Step {
   /** On which side of ours the other hash stands. */
@@ -28,11 +29,16 @@ export interface ProofPath {
   readonly size: string;
   readonly index: number;
   /** proven: a trusted key has signed the root that the steps lead to; reached: nobody was named to trust. */
+  /** What was sealed, by the ledger, where the store has something else; else null. */
+  readonly sealed: string | null;
   readonly verdict: 'proven' | 'reached' | 'broken' | 'cannot_tell';
   readonly sentence: string;
 }
 
 export type ProofView = ProofPath | { readonly kind: 'none'; readonly sentence: string };
+
+const ELSEWHERE =
+  'The agent’s files prove this event at another place than the store has it: it was recorded twice, or moved. Ask the operator of the agent.';
 
 /** Reads a proof for a record of the store; `trust` null: signatures are not judged. */
 export function readProofPath(text: string, record: RecordOfRow, trust: Trust | null): ProofView {
@@ -53,18 +59,23 @@ export function readProofPath(text: string, record: RecordOfRow, trust: Trust | 
     root: hex(root),
     ...{ origin, size: String(size), index: record.seq },
   } as const;
+  const isSame = proved.eventText === record.event_bytes && proved.this_hash === record.this_hash;
   const says = (verdict: ProofPath['verdict'], sentence: string): ProofPath => ({
     ...path,
+    sealed: isSame ? null : proved.eventText,
     verdict,
     sentence,
   });
-  if (proved.this_hash !== record.this_hash)
-    return says(
-      'broken',
-      'The ledger of the agent holds another record for this event than the store.',
-    );
+  const chain = memberOf(readJson(proved.eventText), 'chain');
+  if (memberOf(chain, 'stream') !== record.stream || memberOf(chain, 'seq') !== record.seq)
+    return { kind: 'none', sentence: ELSEWHERE };
   if (!verifyInclusion({ index, size, root, leaf, proof: inclusion }))
     return says('broken', 'The steps do not lead to the root of the checkpoint.');
+  if (!isSame)
+    return says(
+      'broken',
+      'What stands above is not what was sealed: the agent’s ledger has another text for this record, and it is that one which the steps lead from.',
+    );
   if (trust === null)
     return says(
       'reached',

@@ -1,5 +1,5 @@
 /** The way to a signed checkpoint, drawn as steps that a script in the browser takes once more. Pure. */
-import { html, type Html } from './html.ts';
+import { html, shown, type Html } from './html.ts';
 import type { ProofPath, ProofView, Step } from './proof-path.ts';
 
 const SIGNS: Readonly<Record<ProofPath['verdict'], readonly [kind: string, sign: string]>> = {
@@ -11,11 +11,12 @@ const SIGNS: Readonly<Record<ProofPath['verdict'], readonly [kind: string, sign:
 
 /** Draws it. */
 export function drawProof(proof: ProofView): Html {
-  if (proof.kind === 'none') return html`<p>${proof.sentence}</p>`;
-  const { leaf, steps, root, origin, size, index, verdict, sentence } = proof;
+  if (proof.kind === 'none') return drawNoProof(proof.sentence);
+  const { leaf, steps, root, origin, size, index, verdict, sentence, sealed } = proof;
   const [kind, sign] = SIGNS[verdict];
   const isOne = steps.length === 1;
   return html`<p class="says ${kind}"><span aria-hidden="true">${sign}</span> ${sentence}</p>
+    ${sealed !== null && drawSealed(sealed)}
     <p>
       Record ${index} of a tree of ${size}. ${isOne ? 'One hash is' : `${steps.length} hashes are`}
       enough to get from it to the root, whatever the number of records.
@@ -32,6 +33,20 @@ export function drawProof(proof: ProofView): Html {
       <button type="button" class="quiet" data-walk hidden>Take these steps in this browser</button>
       <span data-walked role="status"></span>
     </p>`;
+}
+
+/** The record as the ledger has it. */
+function drawSealed(text: string): Html {
+  return html`<details open>
+    <summary>What the ledger says was sealed</summary>
+    <pre tabindex="0" role="region" aria-label="The event as the ledger has it">
+${shown(text, 200_000)}</pre>
+  </details>`;
+}
+
+/** When there is none. */
+export function drawNoProof(sentence: string): Html {
+  return html`<p>${shown(sentence, 1000)}</p>`;
 }
 
 function drawStep({ side, sibling, hash }: Step, index: number): Html {

@@ -3,7 +3,7 @@ import type { Parameter } from '../answer.ts';
 import { html, type Html } from './html.ts';
 import { csrfField, type Page, type PageContext } from './page.ts';
 import type { Question } from '../questions/question.ts';
-import { PRESETS } from './times.ts';
+import { PRESETS, ZONES } from './times.ts';
 
 /** What stands in a form: as it was typed, or as it was asked. */
 export interface Typed {
@@ -159,13 +159,12 @@ function drawRange(typed: Typed, faultOf: (field: string) => string | null): Htm
       />`,
       faultOf(name),
     );
-  const zones = ['UTC', ...Intl.supportedValuesOf('timeZone').filter((name) => name !== 'UTC')];
   const zone = drawField(
     'zone',
     'Time zone',
     'In which times are read and shown.',
     html`<select id="f-zone" name="zone" aria-describedby="h-zone" ${typed.isFresh && FRESH}>
-      ${zones.map((name) => drawOption(name, name, typed.zone))}
+      ${[...ZONES].map((name) => drawOption(name, name, typed.zone))}
     </select>`,
     faultOf('zone'),
   );

@@ -12,7 +12,7 @@ import type { Question } from '../questions/question.ts';
 import type { WebPorts } from './ports.ts';
 import { cataloguePage, formPage, type Fault, type Typed } from './question-pages.ts';
 import { keepAnswer, type Session } from './sessions.ts';
-import { formatLocal, isTimeZone, parseLocal, rangeOf, type Range } from './times.ts';
+import { formatLocal, parseLocal, rangeOf, ZONES, type Range } from './times.ts';
 
 /** Adds the routes. */
 export function addQuestionRoutes(app: FastifyInstance, door: Door, { nowMs }: WebPorts): void {
@@ -118,7 +118,7 @@ function readForm(fields: URLSearchParams, { parameters }: Question): Typed {
 
 function askedOf(question: Question, typed: Typed, nowMs: number): Result<Asked, Fault> {
   const { tenant, preset, zone } = typed;
-  if (!isTimeZone(zone)) return err({ field: 'zone', message: 'There is no such time zone' });
+  if (!ZONES.has(zone)) return err({ field: 'zone', message: 'There is no such time zone' });
   for (const { name, title, ...parameter } of question.parameters)
     if (parameter.default === undefined && typed.parameters[name] === '')
       return err({ field: name, message: `${title} is missing` });

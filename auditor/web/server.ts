@@ -8,17 +8,20 @@ import cookie from '@fastify/cookie';
 import rateLimit from '@fastify/rate-limit';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { codeOf } from '../../schemas/result.ts';
+import { addAnswerRoutes } from './answer-routes.ts';
+import { createAnswerGet } from './answers.ts';
 import { loadAssets, type Asset } from './assets.ts';
 import { createDoor, sendPage } from './door.ts';
+import { addDownloadRoutes } from './download-routes.ts';
 import { addHeaders, HEADERS, pickEncoding } from './headers.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { messagePage } from './message-page.ts';
 import { createOrigins } from './origins.ts';
 import type { WebPorts } from './ports.ts';
-import { addAnswerRoutes } from './answer-routes.ts';
 import { addQuestionRoutes } from './question-routes.ts';
 import { createSessions } from './sessions.ts';
 import { addSignInRoutes } from './sign-in-routes.ts';
+import { createTurns } from './turns.ts';
 
 export interface WebServer {
   readonly app: FastifyInstance;
@@ -74,6 +77,7 @@ export async function createWebServer(ports: WebPorts): Promise<WebServer> {
     })(request, reply),
   );
   app.setNotFoundHandler(
+    { preHandler: app.rateLimit() },
     door.anybody(async (visit, _request, reply) => {
       const [title, sentence] = WORDS[404];
       return sendPage(reply, visit, messagePage(title, sentence), 404);
@@ -83,7 +87,9 @@ export async function createWebServer(ports: WebPorts): Promise<WebServer> {
   for (const asset of [assets.style, assets.script]) serveAsset(app, asset);
   addSignInRoutes(app, door, sessions, origins, ports);
   addQuestionRoutes(app, door, ports);
-  addAnswerRoutes(app, door, ports);
+  const [get, turns] = [createAnswerGet(app, door), createTurns()];
+  addAnswerRoutes(get, turns, ports);
+  addDownloadRoutes(get, sessions, turns, ports);
   addHealthRoutes(app, door, ports);
 
   const sweeping = setInterval(sessions.sweep, SWEEP_MS).unref();

@@ -17,15 +17,20 @@ export interface Person {
   readonly isOperator: boolean;
 }
 
+/** What is made once of an answer; what could not be made is tried again when somebody asks again. */
+export interface Kept<T> {
+  made: Promise<Result<T, string>> | null;
+}
+
 /** A question that was asked, under an id that says nothing. */
 export interface Answer {
   readonly id: string;
   readonly asked: Asked;
   /** Where each page begins; null: at the start. Grows as they are looked at. */
   readonly cursors: (string | null)[];
-  /** Kept once they are made. */
-  certificate: Promise<Result<Certificate, string>> | null;
-  timeline: Promise<Timeline | null> | null;
+  readonly certificate: Kept<Certificate>;
+  /** Null: its rows have no time. */
+  readonly timeline: Kept<Timeline | null>;
 }
 
 export interface Session {
@@ -37,6 +42,8 @@ export interface Session {
   readonly answers: Map<string, Answer>;
   readonly startedMs: number;
   usedMs: number;
+  /** Aborted when it ends: nothing is read in it any longer. */
+  readonly ending: AbortController;
 }
 
 export interface Sessions {
@@ -44,31 +51,44 @@ export interface Sessions {
   begin(of: Pick<Session, 'person' | 'login' | 'auditor' | 'tenants'>): Session;
   /** The session of an id, if it has not ended; it counts as used. */
   find(id: string | undefined): Session | null;
+  /** It counts as used, also without a request: something is read in it. */
+  use(session: Session): void;
   end(session: Session): void;
-  /** Ends those whose time is over. */
+  /** Ends those whose time is over, and hangs up the store's connections that nobody has used of late. */
   sweep(): void;
   endAll(): void;
 }
 
 const OF_ONE_PERSON_MAX = 5;
 const ANSWERS_MAX = 100;
+/** Longer than a page's statement may take: the next question connects anew. */
+const CONNECTED_MS = 2 * 60_000;
 
 /** Creates an empty set. */
 export function createSessions(limits: SessionLimits, nowMs: () => number): Sessions {
   const byHash = new Map<string, Session>();
 
   function end(session: Session): void {
-    if (byHash.delete(hashOf(session.id))) session.auditor.close();
+    if (!byHash.delete(hashOf(session.id))) return;
+    session.ending.abort();
+    session.auditor.close();
+  }
+
+  function use(session: Session): void {
+    session.usedMs = nowMs();
   }
 
   const isOver = ({ startedMs, usedMs }: Session): boolean =>
     nowMs() - usedMs >= limits.idleMs || nowMs() - startedMs >= limits.lifeMs;
 
   function sweep(): void {
-    for (const session of [...byHash.values()]) if (isOver(session)) end(session);
+    for (const session of [...byHash.values()])
+      if (isOver(session)) end(session);
+      else if (nowMs() - session.usedMs >= CONNECTED_MS) session.auditor.close();
   }
 
   return {
+    use,
     end,
     sweep,
     begin(of) {
@@ -78,7 +98,10 @@ export function createSessions(limits: SessionLimits, nowMs: () => number): Sess
         end(oldest);
       const id = randomId();
       const at = nowMs();
-      const session = { ...of, id, answers: new Map(), startedMs: at, usedMs: at };
+      const session: Session = {
+        ...of,
+        ...{ id, answers: new Map(), startedMs: at, usedMs: at, ending: new AbortController() },
+      };
       byHash.set(hashOf(id), session);
       return session;
     },
@@ -89,7 +112,7 @@ export function createSessions(limits: SessionLimits, nowMs: () => number): Sess
         end(session);
         return null;
       }
-      session.usedMs = nowMs();
+      use(session);
       return session;
     },
     endAll() {
@@ -103,7 +126,8 @@ export function keepAnswer(session: Session, asked: Asked): Answer {
   const [oldest] = session.answers.keys();
   if (session.answers.size >= ANSWERS_MAX && oldest !== undefined) session.answers.delete(oldest);
   const id = randomBytes(12).toString('base64url');
-  const answer = { id, asked, cursors: [null], certificate: null, timeline: null };
+  const [certificate, timeline] = [{ made: null }, { made: null }];
+  const answer = { id, asked, cursors: [null], certificate, timeline };
   session.answers.set(id, answer);
   return answer;
 }

@@ -3,6 +3,7 @@
  * The log hears of every attempt: with the name where it went well, else with the address alone, for what was typed as
  * a name may be a password.
  */
+import { normalizeIP } from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { err, ok, type Result } from '../../schemas/result.ts';
 import { fieldsOf, sendPage, type Door, type Visit } from './door.ts';
@@ -16,6 +17,8 @@ import { signInPage } from './sign-in-page.ts';
 import { createThrottle } from './throttle.ts';
 
 const NAME_MAX = 200;
+/** What PostgreSQL keeps of a name: behind that each longer one would be the same login, and another one to the wait. */
+const LOGIN_BYTES_MAX = 63;
 const PASSWORD_MAX = 1024;
 const ATTEMPTS_A_MINUTE = 60;
 const WRONG = 'This name and password do not go together, or they belong to no auditor.';
@@ -40,6 +43,8 @@ export function addSignInRoutes(
   const byPassword =
     people === null || [...people.values()].some(({ passwordHash }) => passwordHash !== undefined);
   const flowCookie = origins.isSecure ? '__Host-sealtrail-flow' : 'sealtrail-flow';
+  // Lax: it has to come along when the issuer sends the browser back.
+  const ofFlow = { path: '/', httpOnly: true, sameSite: 'lax', secure: origins.isSecure } as const;
   const rateLimit = { max: ATTEMPTS_A_MINUTE, timeWindow: 60_000 };
 
   const show = (
@@ -62,7 +67,8 @@ export function addSignInRoutes(
 
   /** The login of a name and a password; null when they are wrong. */
   async function loginOf(name: string, password: string): Promise<Login | null> {
-    if (people === null) return { user: name, password };
+    if (people === null)
+      return Buffer.byteLength(name) > LOGIN_BYTES_MAX ? null : { user: name, password };
     const person = people.get(name);
     const isRight = await passwords.isRight(password, person?.passwordHash);
     return isRight && person !== undefined ? person.login : null;
@@ -113,7 +119,9 @@ export function addSignInRoutes(
       if (!byPassword) return show(reply, visit, ELSEWHERE, 403);
       const name = fieldsOf(request).get('name')?.trim() ?? '';
       const password = fieldsOf(request).get('password') ?? '';
-      const [ofName, ofAddress] = [`name ${name}`, `address ${request.ip}`];
+      // Whoever has a network of version 6 has any number of addresses in it.
+      const ofAddress = `address ${normalizeIP(request.ip)}`;
+      const ofName = `name ${name.slice(0, NAME_MAX)}`;
       const waitMs = throttle.waitMs([ofName, ofAddress]);
       if (waitMs > 0) {
         const seconds = Math.ceil(waitMs / 1000);
@@ -162,11 +170,7 @@ export function addSignInRoutes(
         refuse(request, { kind: 'unavailable', reason: flow.error });
         return show(reply, visit, 'Your organisation’s sign-in does not answer.', 503);
       }
-      // Lax: it has to come along when the issuer sends the browser back.
-      void reply.setCookie(flowCookie, flow.value.id, {
-        ...{ path: '/', httpOnly: true, sameSite: 'lax', maxAge: FLOW_MS / 1000 },
-        secure: origins.isSecure,
-      });
+      void reply.setCookie(flowCookie, flow.value.id, { ...ofFlow, maxAge: FLOW_MS / 1000 });
       return reply.redirect(flow.value.url.href, 303);
     }),
   );
@@ -176,7 +180,8 @@ export function addSignInRoutes(
     { config: { rateLimit } },
     door.anybody(async (visit, request, reply) => {
       const id = request.cookies[flowCookie] ?? '';
-      void reply.clearCookie(flowCookie, { path: '/' });
+      // With all that it was set with, or a browser keeps what begins with __Host-.
+      void reply.clearCookie(flowCookie, ofFlow);
       const name = await elsewhere.finish(id, new URL(request.url, origins.own()));
       const login = name.ok ? people?.get(name.value)?.login : undefined;
       if (!name.ok || login === undefined) {

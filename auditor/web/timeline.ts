@@ -33,6 +33,9 @@ const BUCKETS_MAX = 400;
 const OUTCOMES = ['success', 'denied', 'failure'];
 /** Of rows without an outcome. */
 export const EVENTS = 'rows';
+/** A forged row may say anything: it opens no series of its own. */
+const OTHER = 'other';
+const SERIES = [...OUTCOMES, OTHER, EVENTS];
 
 /** Counts; null where no column is a time. */
 export async function countRows(
@@ -56,18 +59,21 @@ export async function countRows(
     if (Number.isNaN(ms)) continue;
     total += 1;
     const start = startOf(ms, unit, timeZone);
-    const series = outcome === -1 ? EVENTS : String(values[outcome] ?? '');
+    const series = outcome === -1 ? EVENTS : seriesOf(values[outcome]);
     const bucket = counted.get(start) ?? new Map<string, number>();
     counted.set(start, bucket.set(series, (bucket.get(series) ?? 0) + 1));
   }
   const found = new Set([...counted.values()].flatMap((bucket) => [...bucket.keys()]));
-  const known = OUTCOMES.filter((name) => found.delete(name));
-  const series = [...known, ...found];
+  const series = SERIES.filter((name) => found.has(name));
   const buckets = startsOf(since, until, unit, timeZone, counted).map((start) => ({
     start: new Date(start).toISOString(),
     counts: series.map((name) => counted.get(start)?.get(name) ?? 0),
   }));
   return { unit, series, buckets, rows: total, isWhole };
+}
+
+function seriesOf(outcome: string | number | null | undefined): string {
+  return OUTCOMES.find((name) => name === outcome) ?? OTHER;
 }
 
 function unitOf(lengthMs: number): Timeline['unit'] {

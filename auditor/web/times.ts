@@ -57,15 +57,11 @@ export function formatMinute(utc: string, zone: string): string {
   return formatLocal(utc, zone).replace('T', ' ');
 }
 
-/** Whether there is a time zone of this name. */
-export function isTimeZone(name: string): boolean {
-  try {
-    return formatterOf(name) !== null;
-  } catch (error) {
-    if (error instanceof RangeError) return false;
-    throw error;
-  }
-}
+/**
+ * The zones that a form offers, and no other spelling of them: what is known of a zone is kept, and whoever may make up
+ * names, each of them another, fills the memory.
+ */
+export const ZONES: ReadonlySet<string> = new Set(['UTC', ...Intl.supportedValuesOf('timeZone')]);
 
 /** How far the clocks of a zone are ahead of UTC. */
 export function offsetMs(ms: number, zone: string): number {

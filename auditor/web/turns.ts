@@ -1,11 +1,12 @@
 /**
- * Work that reads whole ranges of the store: certificates and bundles. A person gets one after the other, and a few may
- * wait; more are refused, so that nobody keeps the store, or this server, busy for the others. Pure.
+ * Work that takes its time: certificates and bundles, which read whole ranges of the store; timelines and proofs. A
+ * person gets one after the other, and a few may wait; more are refused, so that nobody keeps the store, or this server,
+ * busy for the others. Pure.
  */
 import { err, type Result } from '../../schemas/result.ts';
 
 const WAITING_MAX = 10;
-const BUSY = `${WAITING_MAX} of your certificates and bundles are being made already: wait for one of them`;
+const BUSY = `${WAITING_MAX} of these are being made for you already: wait for one of them`;
 
 export interface Turns {
   /** Does the work when it is the person's turn; the error says that too much is waiting. Rejects as the work does. */

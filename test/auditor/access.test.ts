@@ -69,8 +69,8 @@ test('an investigation is on record with what it found, and when it found nothin
   };
   const events = openAuditEvents(boundary.url('alice'));
   const found = await events.find(await idOf('acme'));
-  expect(found).toMatchObject({ ok: true, value: [{ isHashRight: true }] });
-  expect(await events.find(await idOf('zeta'))).toEqual({ ok: true, value: [] });
+  expect(found).toMatchObject({ ok: true, value: { events: [{ isHashRight: true }] } });
+  expect(await events.find(await idOf('zeta'))).toMatchObject({ ok: true, value: { events: [] } });
   events.close();
   const investigated = { application: 'sealtrail investigate', question: 'investigate' };
   expect((await filed()).slice(before)).toEqual([
@@ -82,6 +82,9 @@ test('an investigation is on record with what it found, and when it found nothin
 test('where it cannot be put on record, nothing is answered', async () => {
   await boundary.admin.query('REVOKE EXECUTE ON FUNCTION audit.note_access FROM sealtrail_auditor');
   expect(await alice.ask(asked('acme'))).toMatchObject({ ok: false });
+  const events = openAuditEvents(boundary.url('alice'));
+  expect(await events.find('req-1')).toMatchObject({ ok: false });
+  events.close();
   await boundary.admin.query('GRANT EXECUTE ON FUNCTION audit.note_access TO sealtrail_auditor');
   expect(await alice.ask(asked('acme'))).toMatchObject({ ok: true });
 });

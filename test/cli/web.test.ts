@@ -91,6 +91,7 @@ test('with TLS cookies are of this host and of TLS alone, and browsers are told 
       trust: null,
       proofOf: null,
       bundleOf: null,
+      bundleKey: null,
       health: null,
     },
     log: { info: () => undefined, warn: () => undefined, error: () => undefined },

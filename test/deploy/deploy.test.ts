@@ -183,23 +183,37 @@ describe('systemd', () => {
     expect(unit, 'a JIT needs it').not.toMatch(/^MemoryDenyWriteExecute=/m);
   });
 
+  test('starts the verifier every night over the same folder, as the same user, and lets a failure stand', async () => {
+    const verifier = repositoryText('deploy/systemd/sealtrail-verify.service');
+    const [, ...words] = /^ExecStart=(.*)$/m.exec(verifier)?.[1]?.split(' ') ?? [];
+    await expectCommand(words);
+    expect(words).toContain(`/var/lib/${valueOf('StateDirectory')}`);
+    for (const name of ['DynamicUser', 'StateDirectory', 'StateDirectoryMode'])
+      expect(verifier.split('\n')).toContain(`${name}=${valueOf(name)}`);
+    // The name that systemd gives the user of sealtrail.service.
+    expect(verifier.split('\n')).toContain('User=sealtrail');
+    expect(verifier).not.toMatch(/^(SuccessExitStatus|Restart)=/m);
+    expect(repositoryText('deploy/systemd/sealtrail-verify.timer')).toMatch(/^OnCalendar=daily$/m);
+  });
+
   const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0;
-  testWhere(hasSystemd, 'systemd-analyze is not here')(
-    'systemd takes the unit, and calls it well protected',
-    async () => {
+  testWhere(hasSystemd, 'systemd-analyze is not here').each(['sealtrail', 'sealtrail-verify'])(
+    'systemd takes the unit %s, and calls it well protected',
+    async (name) => {
       await using dir = await makeTempDir();
-      const path = join(dir.path, 'sealtrail.service');
+      const path = join(dir.path, `${name}.service`);
+      const text = repositoryText(`deploy/systemd/${name}.service`);
       // The program is not installed on the machine of a test.
-      writeFileSync(path, unit.replaceAll('/usr/bin/sealtrail', process.execPath));
+      writeFileSync(path, text.replaceAll('/usr/bin/sealtrail', process.execPath));
       const verified = spawnSync('systemd-analyze', ['verify', path], { encoding: 'utf8' });
-      expect(verified.stderr).not.toContain('sealtrail.service');
+      expect(verified.stderr).not.toContain(`${name}.service`);
       const judged = spawnSync(
         'systemd-analyze',
         ['security', '--offline=true', '--no-pager', path],
         { encoding: 'utf8' },
       );
       const exposure = Number(
-        /exposure level for sealtrail\.service: ([0-9.]+)/.exec(judged.stdout)?.[1],
+        /exposure level for sealtrail(?:-verify)?\.service: ([0-9.]+)/.exec(judged.stdout)?.[1],
       );
       expect(exposure).toBeLessThan(3);
     },

@@ -1,6 +1,7 @@
 /** What deploy/kibana asks for is in the documents that the agent delivers: every field, by the mapping and by ECS. */
 import { expect, test } from 'vitest';
 import { MAPPING_TABLE } from '../../schemas/mapping-table.ts';
+import { AGENT_ACTION_NAMES } from '../../schemas/vocabulary.ts';
 import { repositoryText } from '../support/config.ts';
 import { readEcsStandard } from '../support/ecs-check.ts';
 
@@ -102,4 +103,28 @@ test('ids are unique, every reference leads to one of them, and the dashboard sh
     dashboard?.references.map(({ name }) => name),
   );
   expect(new Set(panels.map(({ gridData: { x, y } }) => `${x},${y}`)).size).toBe(6);
+});
+
+test('every action that is asked for is recorded by somebody, and who read the trail is asked for', () => {
+  const vocabulary = JSON.parse(repositoryText('config/vocabulary.json')) as {
+    readonly actions: readonly { readonly action: string }[];
+  };
+  const actions = [...AGENT_ACTION_NAMES, ...vocabulary.actions.map(({ action }) => action)];
+  const texts = OBJECTS.map(
+    ({ attributes }) =>
+      attributes.kibanaSavedObjectMeta?.searchSourceJSON.replaceAll('\\"', '"') ?? '',
+  );
+  const asked = [...texts, ...QUERIES].flatMap((text) =>
+    [...text.matchAll(/event\.action (?::|==) (?:\(([^)]*)\)|"([^"]*)")/g)].flatMap(
+      ([, many, one]) => one ?? many?.replaceAll('"', '').split(' or ') ?? [],
+    ),
+  );
+  expect(asked).toEqual(expect.arrayContaining(['trail.read', 'trail.read_refused', 'user.login']));
+  for (const name of asked)
+    expect(
+      actions.some((action) =>
+        name.endsWith('*') ? action.startsWith(name.slice(0, -1)) : action === name,
+      ),
+      name,
+    ).toBe(true);
 });

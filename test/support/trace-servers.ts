@@ -11,8 +11,14 @@ const json = (status: number, value: unknown): PeerAnswer => ({
   body: JSON.stringify(value),
 });
 
-/** Jaeger with these spans. Ids lose their leading zeros, as there. */
-export function startJaeger(spans: readonly Span[]): Promise<HttpPeer> {
+/** What a server with a page of its own answers where it has no API. */
+const PAGE: PeerAnswer = { status: 200, type: 'text/html', body: '<!doctype html><title>UI' };
+
+/** Jaeger with these spans, and one of its two APIs. Ids lose their leading zeros in the older one, as there. */
+export function startJaeger(
+  spans: readonly Span[],
+  api: 'internal' | 'v3' = 'internal',
+): Promise<HttpPeer> {
   const bare = (id: string): string => id.replace(/^0+/, '');
   const traceOf = (traceID: string, own: readonly Span[]): object => ({
     traceID: bare(traceID),
@@ -56,7 +62,15 @@ export function startJaeger(spans: readonly Span[]): Promise<HttpPeer> {
   return startHttpPeer({
     handle: ({ method, url }) => {
       if (method !== 'GET') return `${method} is no request of Jaeger's`;
-      const id = /^\/api\/traces\/([0-9a-f]{1,32})$/.exec(url.pathname)?.[1]?.padStart(32, '0');
+      const [, version, asked] =
+        /^\/api(\/v3)?\/traces\/([0-9a-f]{1,32})$/.exec(url.pathname) ?? [];
+      if (asked !== undefined && (version !== undefined) !== (api === 'v3')) return PAGE;
+      const id = asked?.padStart(32, '0');
+      if (id !== undefined && api === 'v3') {
+        const resourceSpans = resourcesOf(spans, id);
+        if (resourceSpans.length > 0) return json(200, { result: { resourceSpans } });
+        return json(404, { error: { httpCode: 404, message: 'No traces found' } });
+      }
       if (id !== undefined) {
         if (spans.some(({ traceId }) => traceId === id)) return answer([id]);
         const errors = [{ code: 404, msg: 'trace not found' }];
@@ -65,10 +79,14 @@ export function startJaeger(spans: readonly Span[]): Promise<HttpPeer> {
       if (url.pathname !== '/api/traces') return `there is no ${url.pathname}`;
       const service = url.searchParams.get('service');
       if (service === null) return "parameter 'service' is required";
+      const [start, end] = [url.searchParams.get('start'), url.searchParams.get('end')];
+      if (start === null || end === null) return 'without a time two days are searched';
       const tags = JSON.parse(url.searchParams.get('tags') ?? '{}') as Record<string, string>;
       const found = spans.filter(
         (one) =>
           one.service === service &&
+          one.startNs / 1_000n >= BigInt(start) &&
+          one.startNs / 1_000n < BigInt(end) &&
           Object.entries(tags).every(([name, value]) => one.attributes[name] === value),
       );
       return answer([...new Set(found.map(({ traceId }) => traceId))]);
@@ -76,8 +94,19 @@ export function startJaeger(spans: readonly Span[]): Promise<HttpPeer> {
   });
 }
 
-/** Tempo with these spans: one batch a span, ids in base64. */
-export function startTempo(spans: readonly Span[]): Promise<HttpPeer> {
+function resourcesOf(spans: readonly Span[], id: string): readonly object[] {
+  return spans
+    .filter(({ traceId }) => traceId === id)
+    .flatMap((one) => (toOtlp(one) as { resourceSpans: object[] }).resourceSpans);
+}
+
+const WEEK_S = 7 * 86_400;
+
+/** Tempo with these spans: one batch a span, ids in base64. Before `v2` there was only the first version of its API. */
+export function startTempo(
+  spans: readonly Span[],
+  { api = 'v1', status }: { readonly api?: 'v1' | 'v2'; readonly status?: string } = {},
+): Promise<HttpPeer> {
   const toBase64 = (_key: string, value: unknown): unknown =>
     typeof value === 'string' && /^([0-9a-f]{16}|[0-9a-f]{32})$/.test(value)
       ? Buffer.from(value, 'hex').toString('base64')
@@ -85,18 +114,27 @@ export function startTempo(spans: readonly Span[]): Promise<HttpPeer> {
   return startHttpPeer({
     handle: ({ method, url }) => {
       if (method !== 'GET') return `${method} is no request of Tempo's`;
-      const id = /^\/api\/traces\/([0-9a-f]{32})$/.exec(url.pathname)?.[1];
+      const [, version, id] = /^\/api(\/v2)?\/traces\/([0-9a-f]{32})$/.exec(url.pathname) ?? [];
       if (id !== undefined) {
-        const own = spans.filter(({ traceId }) => traceId === id);
-        if (own.length === 0) return { status: 404, type: 'text/plain', body: '' };
-        const batches = own.flatMap(
-          (one) => (toOtlp(one) as { resourceSpans: object[] }).resourceSpans,
-        );
-        return { status: 200, body: JSON.stringify({ batches }, toBase64) };
+        const batches = resourcesOf(spans, id);
+        const isThere = version === undefined || api === 'v2';
+        if (!isThere || batches.length === 0)
+          return { status: 404, type: 'text/plain', body: '404 page not found' };
+        const body =
+          version === undefined ? { batches } : { trace: { resourceSpans: batches }, status };
+        return { status: 200, body: JSON.stringify(body, toBase64) };
       }
       if (url.pathname !== '/api/search') return `there is no ${url.pathname}`;
       const [name = '', value = ''] = (url.searchParams.get('tags') ?? '').split('=');
-      const found = spans.filter(({ attributes }) => attributes[name] === value);
+      const [start, end] = ['start', 'end'].map((at) => Number(url.searchParams.get(at)));
+      if (!start || !end) return 'without a time only what came in last is searched';
+      if (end - start > WEEK_S) return json(400, 'range exceeds 168h0m0s');
+      const found = spans.filter(
+        ({ attributes, startNs }) =>
+          attributes[name] === value &&
+          startNs / 1_000_000_000n >= BigInt(start) &&
+          startNs / 1_000_000_000n < BigInt(end),
+      );
       const ids = [...new Set(found.map(({ traceId }) => traceId))];
       return json(200, {
         traces: ids.map((traceID) => ({
@@ -112,10 +150,10 @@ export function startTempo(spans: readonly Span[]): Promise<HttpPeer> {
   });
 }
 
-/** An index with these documents. A term on a text field finds nothing: `texts` are such fields. */
+/** An index with these documents. Fields are keywords, but for `texts`, which are split into words, and `numbers`. */
 export function startLogIndex(
   documents: readonly Readonly<Record<string, unknown>>[],
-  texts: readonly string[] = [],
+  { texts = [], numbers = [] }: Readonly<Record<'texts' | 'numbers', readonly string[]>>,
 ): Promise<HttpPeer> {
   const PIT = 'pit-1';
   let isOpen = false;
@@ -127,17 +165,27 @@ export function startLogIndex(
         (value, name) => (value as Record<string, unknown> | undefined)?.[name],
         source,
       );
-  const matches = (source: object, clause: Record<string, Record<string, unknown>>): boolean => {
-    const [[field = '', value] = []] = Object.entries(
-      clause['terms'] ?? clause['match_phrase'] ?? {},
-    );
-    if (clause['match_phrase'] !== undefined)
-      return String(valueAt(source, field)).includes(String(value));
-    const isKeyword = field.endsWith('.keyword');
-    const name = field.replace(/\.keyword$/, '');
-    if (texts.includes(name) !== isKeyword) return false;
-    return (value as unknown[]).includes(valueAt(source, name));
+  type Match = Readonly<Record<'query' | 'operator', string>> & { readonly lenient: boolean };
+  interface Clause {
+    readonly match?: Readonly<Record<string, Match>>;
+    readonly match_phrase?: Readonly<Record<string, string>>;
+  }
+  const wordsOf = (text: string): string[] => text.toLowerCase().match(/\w+/g) ?? [];
+  const matches = (source: object, { match, match_phrase: phrase }: Clause): boolean => {
+    const [[inText = '', words] = []] = Object.entries(phrase ?? {});
+    if (words !== undefined) return String(valueAt(source, inText)).includes(words);
+    const [[field = '', asked] = []] = Object.entries(match ?? {});
+    if (asked === undefined || asked.operator !== 'and') throw new Error('no such clause');
+    const value = valueAt(source, field);
+    if (!texts.includes(field)) return value === asked.query;
+    const had = wordsOf(String(value));
+    return wordsOf(asked.query).every((word) => had.includes(word));
   };
+  /** As Elasticsearch does with text for a number, unless it is asked to be lenient. */
+  const isRefused = ({ match = {} }: Clause): boolean =>
+    Object.entries(match).some(
+      ([field, { query, lenient }]) => numbers.includes(field) && !lenient && !/^\d+$/.test(query),
+    );
   return startHttpPeer({
     handle: ({ method, url, body }) => {
       const asked = body.length === 0 ? {} : (JSON.parse(body.toString()) as Record<string, never>);
@@ -162,12 +210,14 @@ export function startLogIndex(
       } = asked as unknown as {
         pit: { id: string };
         size: number;
-        query: { bool: { should: Record<string, Record<string, unknown>>[] } };
+        query: { bool: { should: Clause[] } };
         sort: object[];
         search_after?: [number];
       };
       if (!isOpen || pit.id !== PIT) return 'the point in time is not open';
       if (JSON.stringify(sort) !== '[{"_shard_doc":"asc"}]') return 'pages need an order';
+      if (query.bool.should.some(isRefused))
+        return json(400, { error: { type: 'search_phase_execution_exception' }, status: 400 });
       const found = documents
         .map((source, n) => ({ _index: 'logs-1', _id: String(n), _source: source, sort: [n] }))
         .filter(({ _source }) => query.bool.should.some((clause) => matches(_source, clause)))

@@ -199,6 +199,7 @@ export async function startWeb(
       return made.ok ? made : err(made.error.message);
     },
     bundleOf: null,
+    bundleKey: null,
     proofOf: store.proofOf,
     trust: TRUST,
     health: async () => ok(HEALTH),

@@ -5,6 +5,8 @@
 import { walkProof } from './proof.ts';
 import { checkRecords, type Checked } from './records.ts';
 
+const SIGNED_OUT = 401;
+
 /** Parts come from the server that the page comes from, escaped there. */
 const policy = globalThis.trustedTypes?.createPolicy('sealtrail', {
   createHTML: (markup) => markup,
@@ -17,19 +19,29 @@ function put(place: Element, markup: string): void {
 async function loadPart(place: HTMLElement): Promise<void> {
   const says = place.querySelector('[data-part-says]');
   const path = place.dataset['part'] ?? '';
-  const before = says?.textContent ?? '';
+  const before = says?.querySelector('a')?.textContent ?? '';
   if (says !== null) says.textContent = 'One moment …';
   try {
     const answer = await fetch(path, { headers: { accept: 'text/html' } });
+    if (answer.status === SIGNED_OUT) {
+      says?.replaceChildren('Your session has ended. ', linkTo('/sign-in', 'Sign in again'));
+      return;
+    }
     if (!answer.ok) throw new Error(String(answer.status));
     put(place, await answer.text());
     place.classList.remove('pending', 'banner');
+    enliven(place);
   } catch (error) {
-    const link = document.createElement('a');
-    link.href = path;
-    link.textContent = before;
-    says?.replaceChildren(`It could not be loaded (${messageOf(error)}). `, link);
+    const message = `It could not be loaded (${messageOf(error)}). `;
+    says?.replaceChildren(message, linkTo(path, before));
   }
+}
+
+function linkTo(path: string, title: string): HTMLAnchorElement {
+  const link = document.createElement('a');
+  link.href = path;
+  link.textContent = title;
+  return link;
 }
 
 async function verify(button: HTMLButtonElement, report: HTMLElement): Promise<void> {
@@ -40,6 +52,7 @@ async function verify(button: HTMLButtonElement, report: HTMLElement): Promise<v
   report.className = 'verification banner pending';
   try {
     const answer = await fetch(button.dataset['verify'] ?? '');
+    if (answer.status === SIGNED_OUT) throw new Error('your session has ended');
     if (!answer.ok || answer.body === null) throw new Error(`the server answered ${answer.status}`);
     const began = performance.now();
     const checked = await checkRecords(answer.body, (count) => {
@@ -113,16 +126,21 @@ function takeOwnZone(select: HTMLSelectElement): void {
   if ([...select.options].some(({ value }) => value === own)) select.value = own;
 }
 
-for (const place of document.querySelectorAll<HTMLElement>('[data-part]')) void loadPart(place);
 for (const select of document.querySelectorAll<HTMLSelectElement>('select[data-fresh]'))
   takeOwnZone(select);
 
-const report = document.querySelector<HTMLElement>('[data-verification]');
-for (const button of document.querySelectorAll<HTMLButtonElement>('button[data-verify]')) {
-  button.hidden = false;
-  if (report !== null) button.addEventListener('click', () => void verify(button, report));
+/** What works with a script alone is shown by it: on the page, and in each part that comes later. */
+function enliven(root: ParentNode): void {
+  const report = document.querySelector<HTMLElement>('[data-verification]');
+  for (const button of root.querySelectorAll<HTMLButtonElement>('button[data-verify]')) {
+    button.hidden = false;
+    if (report !== null) button.addEventListener('click', () => void verify(button, report));
+  }
+  for (const button of root.querySelectorAll<HTMLButtonElement>('button[data-walk]')) {
+    button.hidden = false;
+    button.addEventListener('click', walkProof);
+  }
 }
-for (const button of document.querySelectorAll<HTMLButtonElement>('button[data-walk]')) {
-  button.hidden = false;
-  button.addEventListener('click', walkProof);
-}
+
+enliven(document);
+for (const place of document.querySelectorAll<HTMLElement>('[data-part]')) void loadPart(place);

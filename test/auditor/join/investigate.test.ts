@@ -1,6 +1,7 @@
 /** An investigation as a whole: what is joined, what is said to be missing, and what a terminal is shown. */
 import { expect, test } from 'vitest';
-import type { AuditEvents, FoundEvent } from '../../../auditor/join/audit-events.ts';
+import type { AuditEvents } from '../../../auditor/join/audit-events.ts';
+import type { FoundEvent } from '../../../auditor/join/found-event.ts';
 import { investigate } from '../../../auditor/join/investigate.ts';
 import type { LogLine } from '../../../auditor/join/log-line.ts';
 import type { LogSource, TraceSource } from '../../../auditor/join/source.ts';
@@ -15,23 +16,25 @@ const found = (fields: EventFields): FoundEvent => {
   return { event, this_hash, isHashRight: true };
 };
 /** A store with these events. */
-const storeOf = (...events: readonly FoundEvent[]): AuditEvents => ({
-  find: async (id) =>
-    ok(
-      events.filter(({ event }) =>
-        [event.event_id, event.correlation.request_id, event.correlation.trace_id].includes(id),
+const storeOf = (...events: readonly FoundEvent[]): AuditEvents => {
+  const those = (is: (event: FoundEvent['event']) => boolean): ReturnType<AuditEvents['find']> =>
+    Promise.resolve(
+      ok({ events: events.filter(({ event }) => is(event)), unreadable: [], isCut: false }),
+    );
+  return {
+    find: (id) =>
+      those(({ event_id, correlation: { request_id, trace_id } }) =>
+        [event_id, request_id, trace_id].includes(id),
       ),
-    ),
-  findRelated: async (tenant, { request, trace }) =>
-    ok(
-      events.filter(
-        ({ event: { resource, correlation } }) =>
+    findRelated: (tenant, { request, trace }) =>
+      those(
+        ({ resource, correlation }) =>
           resource.tenant_id === tenant &&
           (correlation.request_id === request || correlation.trace_id === trace),
       ),
-    ),
-  close: () => undefined,
-});
+    close: () => undefined,
+  };
+};
 const line = (message: string): LogLine => ({
   ...{ where: 'app.log:1', joined_by: 'request_id', time: null, level: null, service: null },
   ...{ message, text: message },
@@ -110,4 +113,45 @@ test('a trace that names another user than the record does is pointed at', async
   expect(formatInvestigation(answer)).toContain(
     'u_admin_alice, as the spans say: NOT WHO THE RECORD NAMES (u_admin_bob)',
   );
+});
+
+test('an event recorded again word for word is one; another act under its id is shown, and nothing is certain', async () => {
+  const metadata = { row_count: 7 };
+  const first = found({ event_id: '01KAVV6B3QK7Q0XXXXXXXXXXXX', actor: 'u-1', metadata });
+  const { event_id } = first.event;
+  const again = { ...first, event: { ...first.event, chain: { ...first.event.chain, seq: 99 } } };
+  const ask = (...events: readonly FoundEvent[]): ReturnType<typeof investigate> =>
+    investigate(event_id, {
+      ...{ events: storeOf(...events), store: 'store', logs: [logs(line('x'))], traces: [traces] },
+    });
+  expect(await ask(first, again)).toMatchObject({ isWhole: true, events: [first] });
+  const other = found({ event_id, actor: 'u-2', requestId: 'req-4713', metadata });
+  const answer = await ask(first, again, other);
+  expect(answer.events).toEqual([first, other]);
+  expect(answer.isWhole).toBe(false);
+  expect(answer.requests).toEqual(['req-4711', 'req-4713']);
+  expect(formatInvestigation(answer)).toMatch(/MISSING\n.*recorded 2 times, and each tells of/);
+});
+
+test('a record that was changed after it was sealed is shown, and the whole is not whole', async () => {
+  const changed = { ...found({ metadata: { row_count: 7 } }), isHashRight: false };
+  const answer = await investigate(changed.event.event_id, {
+    ...{ events: storeOf(changed), store: 'store', logs: [logs(line('x'))], traces: [traces] },
+  });
+  expect(answer).toMatchObject({ isWhole: false, events: [changed] });
+  expect(formatInvestigation(answer)).toMatch(/MISSING\n.*does not have the hash that it states/);
+});
+
+test('a hundred thousand spans below one are a tree like any other', async () => {
+  const many = Array.from({ length: 130_000 }, (_, n) =>
+    span('step', 1, 2, { id: n.toString(16).padStart(8, '0'), parent: 'handler' }),
+  );
+  const event = found({});
+  const answer = await investigate(event.event.event_id, {
+    ...{ events: storeOf(event), store: 'store', logs: [logs(line('x'))] },
+    traces: [
+      { ...traces, find: async () => ok({ spans: [span('handler', 0, 50), ...many], notes: [] }) },
+    ],
+  });
+  expect(answer.tree.nodes).toHaveLength(130_001);
 });

@@ -2,7 +2,8 @@
 import type { Span } from '../../../auditor/join/span.ts';
 
 export const TRACE: string = 'a'.repeat(32);
-const BEGIN_NS = 1_790_000_000_000_000_000n;
+export const BEGIN_MS = 1_790_000_000_000;
+const BEGIN_NS = BigInt(BEGIN_MS) * 1_000_000n;
 
 /** A span from `from` to `to` milliseconds; its id is its name unless `id` says another. */
 export function span(

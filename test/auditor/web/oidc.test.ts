@@ -180,6 +180,10 @@ test('whom the issuer names is let in as their own database login, under a new s
   expect(web.logged.join()).toContain(
     'signed in {"address":"127.0.0.1","login":"ada@example.com"}',
   );
+  // A browser takes a cookie away only by the attributes that it was set with.
+  expect(came.headers.getSetCookie().join('\n')).toMatch(
+    /sealtrail-flow=; (?=.*HttpOnly)(?=.*SameSite=Lax)(?=.*Expires=Thu, 01 Jan 1970)/,
+  );
   // The same address once more: the code and the flow are used up.
   expect((await visitor.get(back.pathname + back.search)).status).toBe(403);
 });

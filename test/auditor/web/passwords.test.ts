@@ -19,6 +19,16 @@ describe('a password', () => {
     expect(await check.isRight('correct horsf', one)).toBe(false);
   });
 
+  test.each([
+    ['scrypt$32767$8$3', 'no power of two'],
+    ['scrypt$131072$8$1', 'more memory than there is for it'],
+    ['scrypt$0$8$1', 'nothing'],
+  ])('with the cost %s is no hash: %s', (head) => {
+    const rest = `$${'A'.repeat(22)}$${'A'.repeat(43)}`;
+    expect(isPasswordHash(head + rest)).toBe(false);
+    expect(isPasswordHash(`scrypt$16384$8$1${rest}`)).toBe(true);
+  });
+
   test('of a name that there is not costs the same work, and is never right', async () => {
     const check = createPasswordCheck();
     const hash = await hashPassword('correct horse');
@@ -54,6 +64,24 @@ describe('times', () => {
       '2026-03-29T00:30:00.000Z',
     );
     expect(parseLocal('yesterday', 'UTC')).toBeNull();
+  });
+
+  test('of rows with outcomes that there are not open one series, not one each', async () => {
+    const asked = {
+      ...{ question: 'q', tenant: 't', parameters: {}, timeZone: 'UTC' },
+      ...{ since: '2026-10-20T00:00:00.000Z', until: '2026-10-21T00:00:00.000Z' },
+    };
+    const columns = [
+      { name: 'time', title: 'Time', kind: 'time' },
+      { name: 'outcome', title: 'Outcome', kind: 'text' },
+    ] as const;
+    async function* rows(): AsyncGenerator<{ values: string[]; record: null }> {
+      for (let n = 0; n < 50; n += 1)
+        yield { values: [asked.since, n === 0 ? 'denied' : `forged-${n}`], record: null };
+    }
+    const timeline = await countRows(asked, columns, rows());
+    expect(timeline?.series).toEqual(['denied', 'other']);
+    expect(timeline?.buckets[0]?.counts).toEqual([1, 49]);
   });
 
   test('fall into every day of the range once, also those of 23 and 25 hours', async () => {
