@@ -10,6 +10,9 @@ import type { S3ExporterConfig } from '../schemas/archive-config.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import { formatFault } from './config-check.ts';
 
+/** Longest wait for one object of an archive that is read whole, at least. */
+export const ARCHIVE_TIMEOUT_MS = 60_000;
+
 export interface ArchiveFlags {
   readonly config: string;
   readonly exporter?: string;
