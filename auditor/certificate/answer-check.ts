@@ -9,7 +9,7 @@
 import type { Asked } from '../answer.ts';
 import { resolveAsked } from '../resolve.ts';
 import { factsOf } from '../rules/facts.ts';
-import type { Wanted } from '../rules/firsts.ts';
+import type { Beyond } from '../rules/excuse.ts';
 import { ruleOf, type Rule } from '../rules/rule.ts';
 import type { CertificateFinding, JudgedAnswer } from './certificate.ts';
 import type { GatheredRows } from './rows.ts';
@@ -33,12 +33,10 @@ export interface AnswerCheck {
   conclude(rows: GatheredRows, store: AnswerStore): Promise<CheckedAnswer>;
 }
 
-/** What is looked for beyond the range: sealed records that the database shows. */
-export interface AnswerStore {
+/** What is looked for beyond what was verified: sealed records that the database shows. */
+export interface AnswerStore extends Beyond {
   /** Those of some ids of which a record that is shown is there. */
   findShown(ids: readonly string[]): Promise<ReadonlySet<string>>;
-  /** Whether there is such a record. */
-  isThere(wanted: Wanted): Promise<boolean>;
 }
 
 export interface CheckedAnswer {
@@ -50,8 +48,6 @@ export interface CheckedAnswer {
 
 const FINDINGS_MAX = 1_000;
 const REPETITIONS_MAX = 1_000_000;
-/** So many events of before the range are looked for. */
-const LOOKS_MAX = 10_000;
 
 /** Begins the check of an answer. */
 export function createAnswerCheck(asked: Asked): AnswerCheck {
@@ -66,7 +62,7 @@ const NOTHING: AnswerCheck = {
 };
 
 function checkBy(rule: Rule): AnswerCheck {
-  const { kind, figures, firsts } = rule;
+  const { kind, figures, excuses } = rule;
   const findings: CertificateFinding[] = [];
   /** By event, the last record that is said to repeat it. */
   const repetitions = new Map<string, Pick<JudgedRecord, 'stream' | 'seq'>>();
@@ -91,10 +87,12 @@ function checkBy(rule: Rule): AnswerCheck {
     take: (record) => {
       const facts = factsOf(record.event, record.text);
       const isMatch = rule.matches(facts, record.stream);
-      if (record.rows.length > 0) judgeRow(record, isMatch);
+      const { stream, streamId, seq, rows, isRepetition } = record;
+      if (rows.length > 0) judgeRow(record, isMatch);
+      if (!isRepetition || rows.length > 0)
+        excuses?.take(facts, { stream, streamId, seq, row: rows[0] }, isMatch);
       if (!isMatch) return;
       matching += 1;
-      const { stream, streamId, seq, rows, isRepetition } = record;
       if (isRepetition && rows.length === 0) {
         repeated += 1;
         if (repetitions.size >= REPETITIONS_MAX) isTooMuch = true;
@@ -102,7 +100,6 @@ function checkBy(rule: Rule): AnswerCheck {
         return;
       }
       figures?.take(facts);
-      firsts?.take(facts, { stream, streamId, seq, row: rows[0] });
       if (kind === 'rows' && rows.length === 0)
         report({ kind: 'hidden', rows: [], stream, seq, message: HIDDEN });
     },
@@ -115,7 +112,7 @@ function checkBy(rule: Rule): AnswerCheck {
           if (!there.has(id)) report({ kind: 'hidden', rows: [], ...place, message: UNREPEATED });
       }
       const isComputed = figures === null || compareFigures(figures, rows, report);
-      const isLooked = firsts === null || (await lookForEarlier(firsts, store, report));
+      const isLooked = excuses === null || (await lookForExcuses(excuses, store, report));
       const by = isLooked ? kind : 'candidates';
       const judged = isTooMuch || !isComputed ? null : { by, matching, repeated };
       return { judged, findings, findings_total: total };
@@ -127,25 +124,19 @@ const HIDDEN = 'the record answers the question, and the database kept it out of
 const UNREPEATED =
   'the record is marked as the repetition of an event that no other record carries, and so no query shows it';
 
-/** False: there are more than are looked for. */
-async function lookForEarlier(
-  firsts: NonNullable<Rule['firsts']>,
-  { isThere }: AnswerStore,
+/** False: there are more than are kept. */
+async function lookForExcuses(
+  excuses: NonNullable<Rule['excuses']>,
+  store: AnswerStore,
   report: (finding: CertificateFinding) => void,
 ): Promise<boolean> {
-  const said = firsts.conclude();
-  if (said === null || said.missing.length > LOOKS_MAX) return false;
-  for (const { stream, seq, row = 0 } of said.wrong)
-    report({ kind: 'row_differs', rows: [row], stream, seq, message: NOT_FIRST });
-  for (const { place, wanted } of said.missing) {
-    if (wanted !== null && (await isThere(wanted))) continue;
-    const { stream, seq } = place;
+  const said = await excuses.conclude(store);
+  for (const { stream, seq, row = 0 } of said?.wrong ?? [])
+    report({ kind: 'row_differs', rows: [row], stream, seq, message: excuses.why });
+  for (const { stream, seq } of said?.hidden ?? [])
     report({ kind: 'hidden', rows: [], stream, seq, message: HIDDEN });
-  }
-  return true;
+  return said !== null;
 }
-
-const NOT_FIRST = 'an earlier record of the range shows that it is not the first';
 
 /** False: there are more than are kept. */
 function compareFigures(

@@ -61,10 +61,10 @@ export interface StreamProof {
 export interface JudgedAnswer {
   /**
    * `rows`: each record that answers is a row. `figures`: each row was computed again. `candidates`: each row is one of
-   * the records that could be, and which of them are the database alone has said. `firsts`: each record that could be is a
-   * row, or an earlier one was shown.
+   * the records that could be, and which of them are the database alone has said. `excused`: each record that could be is a
+   * row, or what keeps it out was shown.
    */
-  readonly by: 'rows' | 'figures' | 'candidates' | 'firsts';
+  readonly by: 'rows' | 'figures' | 'candidates' | 'excused';
   /** Records that answer, count, or could be a row. */
   readonly matching: number;
   /** Of them, repetitions of an event. */

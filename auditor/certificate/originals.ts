@@ -12,13 +12,22 @@ const SPANS = [
   'r.occurred_at >= $3 AND r.occurred_at < $4',
   '(r.occurred_at < $3 OR r.occurred_at >= $4)',
 ];
-const SELECT = `SELECT r.event_id, r.event_bytes, encode(r.prev_hash, 'hex') AS prev_hash, encode(r.this_hash, 'hex') AS this_hash
+const SELECT = `SELECT r.stream_id, r.seq, r.event_id, r.event_bytes, encode(r.prev_hash, 'hex') AS prev_hash,
+  encode(r.this_hash, 'hex') AS this_hash
 FROM audit.records r WHERE r.tenant_id = $1 AND NOT r.duplicate`;
 
 /** Year 1: what lies before, the database writes in another way. */
 const EARLIEST_MS = Date.parse('0001-01-01T00:00:00.000Z');
 
-type Row = Readonly<Record<'event_id' | 'event_bytes' | 'prev_hash' | 'this_hash', string>>;
+interface Row extends Readonly<
+  Record<'event_id' | 'event_bytes' | 'prev_hash' | 'this_hash', string>
+> {
+  readonly stream_id: number;
+  readonly seq: string;
+}
+
+/** So much that was done about tickets is held in memory. */
+const TICKET_EVENTS_MAX = 100_000;
 
 /** Looks in a snapshot of the store. A record counts where it has its hash and is of the tenant. */
 export function answerStore(client: ClientBase, { tenant, since, until }: Asked): AnswerStore {
@@ -60,6 +69,27 @@ export function answerStore(client: ClientBase, { tenant, since, until }: Asked)
         ],
       );
       return rows.some((row) => isWanted(read(row)));
+    },
+    ticketEvents: async (actor) => {
+      const about = `${SELECT} AND r.resource_type = 'ticket' AND r.outcome = 'success' AND r.occurred_at < $2`;
+      // Canonical JSON has but this one form of it.
+      const { rows: assigned } = await client.query<Row>(
+        `${about} AND r.action = 'ticket.assign' AND strpos(r.event_bytes, $3) > 0 LIMIT $4`,
+        [tenant, since, `"assignee":${JSON.stringify(actor)}`, TICKET_EVENTS_MAX],
+      );
+      const tickets = new Set(
+        assigned.map((row) => indexableResourceId(read(row)?.resourceId ?? '')),
+      );
+      const { rows } = await client.query<Row>(
+        `${about} AND r.action IN ('ticket.assign', 'ticket.close') AND r.resource_id = ANY ($3::text[]) LIMIT $4`,
+        [tenant, since, [...tickets], TICKET_EVENTS_MAX],
+      );
+      if (Math.max(rows.length, assigned.length) === TICKET_EVENTS_MAX) return null;
+      return rows.flatMap((row) => {
+        const facts = read(row);
+        const place = { stream: '', streamId: row.stream_id, seq: Number(row.seq) };
+        return facts === null ? [] : [{ ...facts, ...place }];
+      });
     },
   };
 }

@@ -95,8 +95,8 @@ function tellJudged(
     return `The answer is complete: ${matching.toLocaleString('en-US')} ${read} answer the question, by a rule that shares nothing with the statement, and ${rows.count === 1 ? 'the one row is what they are' : `the ${count(rows.count, 'row')} are what they are`}: the database kept none back.${again}`;
   if (by === 'figures')
     return `The figures are right, and no row is missing: they were computed again, by a rule that shares nothing with the statement, from the ${count(matching, 'record')} that count, ${read}.${again}`;
-  if (by === 'firsts')
-    return `No row is missing: of the ${count(matching, 'record')} that could be one, ${read}, each is a row, or comes after an earlier one that was shown, by a rule that shares nothing with the statement.${again}`;
+  if (by === 'excused')
+    return `No row is missing: of the ${count(matching, 'record')} that could be one, ${read}, each is a row, or what keeps it out of the answer was shown, by a rule that shares nothing with the statement.${again}`;
   return `Each row is one of the ${count(matching, 'record')} that could be one, ${read}, by a rule that shares nothing with the statement.${again}`;
 }
 
@@ -149,11 +149,11 @@ export function tellNotProven({
     );
   if (judged?.by === 'candidates')
     said.push(
-      'Which of the records that could be rows are rows: that rests on records of another time as well, and on the database, which picked. Whoever has full power over it can have it keep some back.',
+      'Which of the records that could be rows are rows: that rests on other records as well, and on the database, which picked. Whoever has full power over it can have it keep some back.',
     );
-  if (judged?.by === 'firsts')
+  if (judged?.by === 'excused')
     said.push(
-      'That nothing came before the rows: what the actor did before the range is looked for in the database, and whoever has full power over it can have it keep an earlier record back, or make one up that was never sealed.',
+      'That what came before the range is as the database shows it: there lies some of what makes a record a row, or keeps it out (an earlier access, the assignment of a ticket and its end). Whoever has full power over the database can have it keep some of that back, or make up what was never sealed.',
     );
   if (judged === null && !isFigures)
     said.push(

@@ -1,23 +1,25 @@
 /** What answers a question, for whoever holds an answer against records: one rule a question. Pure. */
 import type { Resolved } from '../questions/question.ts';
+import { createAssignments } from './assignments.ts';
+import type { Excuses } from './excuse.ts';
 import type { Facts } from './facts.ts';
 import { FIGURES, type Figures } from './figures.ts';
-import { createFirsts, type Firsts } from './firsts.ts';
+import { createFirsts } from './firsts.ts';
 import { hasAction, RECORD_RULES } from './records.ts';
 
 export interface Rule {
   /**
    * `rows`: a record that answers is a row. `figures`: rows are computed out of the records that count. `candidates`: a
-   * row is one of these, and which of them are, records of another time say as well. `firsts`: the same, and those of
-   * before the range are looked for.
+   * row is one of these, and which of them are, others say. `excused`: the same, and what keeps one out of the answer is
+   * looked for, within the range and before it.
    */
-  readonly kind: 'rows' | 'figures' | 'candidates' | 'firsts';
+  readonly kind: 'rows' | 'figures' | 'candidates' | 'excused';
   /** Whether a record answers, counts, or could be a row; `stream` is where it stands. */
   matches(facts: Facts, stream: string): boolean;
   /** Of kind `figures`. */
   readonly figures: Figures | null;
-  /** Of kind `firsts`. */
-  readonly firsts: Firsts | null;
+  /** Of kind `excused`. */
+  readonly excuses: Excuses | null;
 }
 
 type Candidates = (question: Resolved) => (facts: Facts) => boolean;
@@ -34,6 +36,11 @@ const CANDIDATES: Readonly<Record<string, Candidates>> = {
   'producer-gaps': () => (facts) => facts.category !== 'audit_trail',
 };
 
+const EXCUSES: Readonly<Record<string, (question: Resolved) => Excuses>> = {
+  'first-time-access': createFirsts,
+  'access-outside-tickets': createAssignments,
+};
+
 /** The rule of a question; null: it has none. */
 export function ruleOf(question: Resolved): Rule | null {
   const named = <T>(of: Readonly<Record<string, T>>): T | null =>
@@ -41,8 +48,8 @@ export function ruleOf(question: Resolved): Rule | null {
   const figures = named(FIGURES)?.(question) ?? null;
   const found = named(RECORD_RULES)?.(question) ?? null;
   const candidates = named(CANDIDATES)?.(question) ?? null;
-  const firsts = question.question === 'first-time-access' ? createFirsts(question) : null;
-  const others = firsts === null ? 'candidates' : 'firsts';
+  const excuses = named(EXCUSES)?.(question) ?? null;
+  const others = excuses === null ? 'candidates' : 'excused';
   const kind = figures !== null ? 'figures' : found !== null ? 'rows' : others;
   const matches = figures?.matches ?? found ?? candidates;
   if (matches === null) return null;
@@ -51,7 +58,7 @@ export function ruleOf(question: Resolved): Rule | null {
   return {
     kind,
     figures,
-    firsts,
+    excuses,
     matches: (facts, stream) =>
       facts.tenant === tenant && facts.ms >= since && facts.ms < until && matches(facts, stream),
   };

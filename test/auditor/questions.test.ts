@@ -8,6 +8,7 @@ import { CATALOGUE } from '../../auditor/catalogue.ts';
 import { SENSITIVE_ACTIONS } from '../../auditor/questions/parameters.ts';
 import { createAnswerCheck } from '../../auditor/certificate/answer-check.ts';
 import { gatherRows } from '../../auditor/certificate/rows.ts';
+import { factsOf } from '../../auditor/rules/facts.ts';
 import { CASES, openCatalogueStore, RANGES, type CatalogueStore } from './catalogue-store.ts';
 import { compare, denials, RULES, silences, type OracleAsked } from './oracle.ts';
 
@@ -64,23 +65,30 @@ async function expectComplete(asked: Asked, rows: readonly AnswerRow[]): Promise
     check.take({ stream, streamId, seq, event, text, isRepetition, rows: shown.get(place) ?? [] });
   }
   const since = Date.parse(asked.since);
+  const mine = store.held.filter(({ event }) => event.resource.tenant_id === 'acme');
+  const timeOf = ({ event }: (typeof mine)[number]): number => Date.parse(event.event.time);
   const checked = await check.conclude(gathered, {
     findShown: (found) => Promise.resolve(new Set(found)),
     isThere: ({ actor, resourceType, resourceId, from, before }) =>
       Promise.resolve(
-        store.held.some(({ event }) => {
-          const ms = Date.parse(event.event.time);
-          const { type, id } = event.resource;
+        mine.some((one) => {
+          const { actor: who, resource } = one.event;
+          if (who.id !== actor || resource.type !== resourceType) return false;
           return (
-            event.resource.tenant_id === 'acme' &&
-            event.actor.id === actor &&
-            type === resourceType &&
-            (resourceId ?? id) === id &&
-            ms >= from &&
-            ms < before &&
-            before === since
+            (resourceId ?? resource.id) === resource.id &&
+            timeOf(one) >= from &&
+            timeOf(one) < Math.min(before, since)
           );
         }),
+      ),
+    ticketEvents: () =>
+      Promise.resolve(
+        mine
+          .filter((one) => one.event.resource.type === 'ticket' && timeOf(one) < since)
+          .map(({ event, streamId }) => ({
+            ...factsOf(event, JSON.stringify(event)),
+            ...{ stream: event.chain.stream, streamId, seq: event.chain.seq },
+          })),
       ),
   });
   expect(checked.findings).toEqual([]);
