@@ -38,6 +38,7 @@ Exit codes: 0 written, 2 it could not be (what is in place is whole).`;
 
 const VOCABULARY = fileURLToPath(new URL('../../config/vocabulary.json', import.meta.url));
 const EVER = '9999-12-31';
+const NO_ARCHIVE = 'restore a bucket first: `sealtrail restore --bucket NAME --out DIR`';
 
 interface LakeCommandOptions {
   readonly dataDir: string;
@@ -93,7 +94,8 @@ async function runLake(options: LakeCommandOptions): Promise<number> {
     console.error('lake: name --store or --archive, not both');
     return 2;
   }
-  const archive = options.archive === true ? await findArchive(options, process.env) : ok(null);
+  const archive =
+    options.archive === true ? await findArchive(options, process.env, NO_ARCHIVE) : ok(null);
   if (!archive.ok) {
     console.error(`lake: ${archive.error}`);
     return 2;
