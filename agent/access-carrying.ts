@@ -4,15 +4,17 @@
  * id is made of the row.
  */
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { createRedactor, type Redactor } from '../redaction/redaction.ts';
 import { canonicalEvent } from '../schemas/canonical-event.ts';
 import { canonicalize } from '../schemas/canonical.ts';
 import { checkEvent } from '../schemas/event-check.ts';
 import type { Config } from '../schemas/config.ts';
 import type { AuditEvent, Json } from '../schemas/event.ts';
+import type { PostgresqlExporterConfig } from '../schemas/exporter-config.ts';
 import { messageOf, ok } from '../schemas/result.ts';
 import { ulidOf } from '../schemas/ulid.ts';
-import { carryAccesses, type Access } from '../store/access-log.ts';
+import { carryAccesses, forgetAccesses, type Access } from '../store/access-log.ts';
 import { createConnection, type Connection } from '../store/connection.ts';
 import { embeddedAddress, embeddedHome } from '../store/embedded-address.ts';
 import { AGENT_RETENTION_CLASS, AGENT_TENANT, describeAgentEvent } from './append/agent-event.ts';
@@ -24,15 +26,21 @@ import type { AdmittedEvent } from './ports.ts';
 const PRODUCER = 'access-log';
 const LOOK_MS = 2_000;
 const BATCH_MAX = 256;
+const FORGET_EVERY_MS = 3_600_000;
 const FAULTS_TOLD = 10;
 const NOT_YET = 'who read the trail stands in the store, and cannot be carried into the trail';
 
+function storeOf({ exporters }: Config): PostgresqlExporterConfig | undefined {
+  return exporters.find((exporter) => exporter.type === 'postgresql');
+}
+
 /** Where the store of record is, as its writer; null: the configuration has none. */
-function connect({ data_dir: dataDir, exporters }: Config): Connection | null {
-  const store = exporters.find((exporter) => exporter.type === 'postgresql');
-  if (store?.type !== 'postgresql') return null;
+function connect(config: Config): Connection | null {
+  const store = storeOf(config);
+  if (store === undefined) return null;
+  const home = embeddedHome(config.data_dir);
   return createConnection({
-    url: store.embedded ? embeddedAddress(embeddedHome(dataDir), 'writer') : (store.url ?? ''),
+    url: store.embedded ? embeddedAddress(home, 'writer') : (store.url ?? ''),
     ...(store.tls === undefined ? {} : { tls: store.tls }),
     applicationName: 'sealtrail access log',
   });
@@ -50,6 +58,7 @@ export function carryAccessLog(base: Base, ledger: OpenedLedger): (config: Confi
   let looking: Promise<void> = Promise.resolve();
   let isStopped = false;
   let faults = 0;
+  let forgetMs = 0;
 
   async function look(): Promise<void> {
     if (connection === null) return;
@@ -57,6 +66,11 @@ export function carryAccessLog(base: Base, ledger: OpenedLedger): (config: Confi
       const client = await connection.client();
       while (!isStopped && (await carryAccesses(client, BATCH_MAX, keep)) === BATCH_MAX);
       faults = 0;
+      if (!isStopped && Date.now() >= forgetMs) {
+        // Once an hour, also where it fails: what is kept longer does no harm.
+        forgetMs = Date.now() + FORGET_EVERY_MS;
+        await forgetAccesses(client);
+      }
     } catch (error) {
       connection?.drop();
       // The rows stay in the store. Said once, and late: a store takes its time to start and to be migrated.
@@ -78,7 +92,10 @@ export function carryAccessLog(base: Base, ledger: OpenedLedger): (config: Confi
     connection?.drop();
     await looking;
   });
+  let store = storeOf(base.config);
   return (config) => {
+    if (isDeepStrictEqual(storeOf(config), store)) return;
+    store = storeOf(config);
     connection?.drop();
     connection = connect(config);
   };

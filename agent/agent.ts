@@ -87,11 +87,15 @@ async function start(options: AgentOptions, stops: Stops): Promise<Result<Agent,
   const database = startDatabase(base);
   const delivery = await deliver(base, ledger.value, AFTER_DRAIN_MS + RECEIVER_GRACE_MS);
   if (!delivery.ok) return delivery;
-  copyCheckpoints(base);
+  const copyElsewhere = copyCheckpoints(base);
   const receivers = await receive(base, ledger.value);
   if (!receivers.ok) return receivers;
   keepLedgerShort(base, ledger.value, delivery.value);
-  const changeStore = carryAccessLog(base, ledger.value);
+  const carryElsewhere = carryAccessLog(base, ledger.value);
+  const changeStore = (to: Config): void => {
+    copyElsewhere(to);
+    carryElsewhere(to);
+  };
   const reload = reloadOf(base, ledger.value, delivery.value, receivers.value, changeStore);
   const admin = await administer(base, ledger.value, delivery.value, reload, keyPorts);
   if (!admin.ok) return admin;

@@ -1,10 +1,13 @@
 /**
  * Copies the newest signed checkpoint of each stream into the store of record, for auditors who have the store alone. It
  * stands beside the flow: once an anchor interval it reads what the journal has grown by, and what fails is tried again
- * the next time.
+ * the next time. There is little to read at a start, however old the agent is: each start begins the journal anew with the
+ * newest checkpoint of each log, and so does whoever writes it when it has doubled (checkpoint/journal.ts).
  */
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from '../schemas/config.ts';
 import { codeOf, messageOf } from '../schemas/result.ts';
 import { memberOf, readJson } from '../schemas/untrusted-json.ts';
 import type { PostgresqlExporterConfig } from '../schemas/exporter-config.ts';
@@ -17,31 +20,29 @@ const STATEMENT_TIMEOUT_MS = 10_000;
 /** Read at once. */
 const CHUNK_BYTES = 1 << 20;
 
-/** Begins, for each PostgreSQL that records go to. */
+/** Begins, for each PostgreSQL that records go to. What comes back takes up a configuration that was read again. */
 export function copyCheckpoints({
   config,
   log,
   stops,
-}: Pick<Base, 'config' | 'log' | 'stops'>): void {
-  const { checkpoints, exporters, data_dir: dataDir } = config;
-  if (!checkpoints.enabled) return;
-  for (const exporter of exporters) {
-    if (exporter.type !== 'postgresql') continue;
-    const copier = createCopier(
-      join(dataDir, 'checkpoints', 'journal.ndjson'),
-      openConnection(exporter, dataDir),
-    );
+}: Pick<Base, 'config' | 'log' | 'stops'>): (config: Config) => void {
+  const { checkpoints, data_dir: dataDir } = config;
+  const journal = join(dataDir, 'checkpoints', 'journal.ndjson');
+  const targets = new Map<string, Target>();
+  let isStopped = false;
+
+  function begin(exporter: PostgresqlExporterConfig): Target {
+    const { name: sink } = exporter;
+    const copier = createCopier(journal, openConnection(exporter, dataDir));
     let isFailing = false;
     const turn = async (): Promise<void> => {
       try {
         await copier.copy();
         isFailing = false;
       } catch (error) {
-        if (!isFailing)
-          log.warn(
-            { component: 'checkpoint', sink: exporter.name, error: messageOf(error) },
-            'signed checkpoints cannot be copied into the store; it is tried again',
-          );
+        // Of a store that is not copied to any more nobody needs to hear.
+        if (!isFailing && targets.get(sink) === target && !isStopped)
+          log.warn({ component: 'checkpoint', sink, error: messageOf(error) }, FAILING);
         isFailing = true;
       }
     };
@@ -50,12 +51,44 @@ export function copyCheckpoints({
       running = running.then(turn);
     }, checkpoints.anchor_interval_ms);
     timer.unref();
-    stops.add('checkpoint copies', () => {
-      clearInterval(timer);
-      copier.close();
-      return running;
-    });
+    const target: Target = {
+      exporter,
+      end: () => {
+        clearInterval(timer);
+        copier.close();
+        return running;
+      },
+    };
+    return target;
   }
+
+  function change({ exporters }: Pick<Config, 'exporters'>): void {
+    if (!checkpoints.enabled || isStopped) return;
+    const wanted = exporters.filter((exporter) => exporter.type === 'postgresql');
+    for (const [name, { exporter, end }] of [...targets]) {
+      if (wanted.some((one) => isDeepStrictEqual(one, exporter))) continue;
+      targets.delete(name);
+      // What it was doing fails, and is told to nobody.
+      void end();
+    }
+    for (const exporter of wanted)
+      if (!targets.has(exporter.name)) targets.set(exporter.name, begin(exporter));
+  }
+
+  change(config);
+  stops.add('checkpoint copies', async () => {
+    isStopped = true;
+    await Promise.all([...targets.values()].map(({ end }) => end()));
+  });
+  return change;
+}
+
+const FAILING = 'signed checkpoints cannot be copied into the store; it is tried again';
+
+interface Target {
+  readonly exporter: PostgresqlExporterConfig;
+  /** Resolves when nothing more is copied. */
+  end(): Promise<void>;
 }
 
 export interface Copier {
@@ -69,26 +102,27 @@ export function createCopier(journal: string, connection: Connection): Copier {
   /** Newest of each stream that is not in the store. */
   const due = new Map<string, StreamCheckpoint>();
   let at = 0;
-  let inode = 0;
+  let file = '';
 
   async function follow(): Promise<void> {
     let size: number;
     try {
-      const { ino, size: bytes } = await stat(journal);
-      // It was begun anew.
-      if (ino !== inode || bytes < at) at = 0;
-      [inode, size] = [ino, bytes];
+      const { ino, birthtimeMs, size: bytes } = await stat(journal);
+      // Begun anew it is another file, also where it has got the number of one that is gone.
+      const found = `${ino} ${birthtimeMs}`;
+      if (found !== file || bytes < at) at = 0;
+      [file, size] = [found, bytes];
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return;
       throw error;
     }
     if (size === at) return;
-    const file = await open(journal);
+    const handle = await open(journal);
     try {
       let rest = Buffer.alloc(0);
       for (let from = at; from < size;) {
         const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, size - from));
-        const { bytesRead } = await file.read(chunk, 0, chunk.length, from);
+        const { bytesRead } = await handle.read(chunk, 0, chunk.length, from);
         if (bytesRead === 0) break;
         from += bytesRead;
         const text = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
@@ -98,7 +132,7 @@ export function createCopier(journal: string, connection: Connection): Copier {
         at = from - rest.length;
       }
     } finally {
-      await file.close();
+      await handle.close();
     }
   }
 

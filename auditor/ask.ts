@@ -226,6 +226,8 @@ async function* readAll(
         yield rows.map(read);
       }
     } finally {
+      // Whoever leaves early does not wait for what the store still computes.
+      connection.drop();
       await Promise.allSettled([ahead]);
     }
   } finally {

@@ -5,10 +5,10 @@
  */
 import { err, ok, type Result } from '../schemas/result.ts';
 import { suggest } from '../schemas/suggest.ts';
+import { DAY_MS, instantOf, offsetMs } from './rules/clock.ts';
 
 export type Edge = 'since' | 'until';
 
-const DAY_MS = 86_400_000;
 const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, d: DAY_MS, w: 7 * DAY_MS };
 const WORDS = [
   'today',
@@ -94,33 +94,5 @@ function dayOf(ms: number, timeZone: string): Day {
 
 /** The first instant of a day; of one whose midnight the clock leaves out, the first that there is. */
 function beginningOf({ year, month, day }: Day, timeZone: string): number {
-  const local = Date.UTC(year, month - 1, day);
-  const candidates = [local - DAY_MS, local + DAY_MS].map((ms) => local - offsetMs(ms, timeZone));
-  const right = candidates.filter((ms) => ms + offsetMs(ms, timeZone) === local);
-  return right.length > 0 ? Math.min(...right) : Math.max(...candidates);
-}
-
-/** How far the clock of the time zone is ahead of UTC. */
-function offsetMs(ms: number, timeZone: string): number {
-  const parts = new Intl.DateTimeFormat('en-US', {
-    timeZone,
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
-    hour: 'numeric',
-    minute: 'numeric',
-    second: 'numeric',
-  }).formatToParts(ms);
-  const part = (type: string): number =>
-    Number(parts.find((one) => one.type === type)?.value ?? Number.NaN);
-  const local = Date.UTC(
-    part('year'),
-    part('month') - 1,
-    part('day'),
-    part('hour'),
-    part('minute'),
-    part('second'),
-  );
-  return local - Math.floor(ms / 1000) * 1000;
+  return instantOf(Date.UTC(year, month - 1, day), timeZone, 'first');
 }

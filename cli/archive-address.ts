@@ -10,6 +10,9 @@ import type { S3ExporterConfig } from '../schemas/archive-config.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import { formatFault } from './config-check.ts';
 
+/** Longest wait for one object of an archive that is read whole, at least. */
+export const ARCHIVE_TIMEOUT_MS = 60_000;
+
 export interface ArchiveFlags {
   readonly config: string;
   readonly exporter?: string;
@@ -36,10 +39,11 @@ export function addArchiveOptions(command: Command): Command {
     .option('--ca-file <file>', 'with --bucket: authorities to trust, PEM');
 }
 
-/** Finds the archive; the error is for the person who asked. */
+/** Finds the archive; the error is for the person who asked, with `remedy` where the configuration has none. */
 export async function findArchive(
   flags: ArchiveFlags,
   env: NodeJS.ProcessEnv,
+  remedy = 'name a bucket with --bucket',
 ): Promise<Result<S3ExporterConfig, string>> {
   if (flags.bucket !== undefined) return ok(archiveOfFlags(flags, flags.bucket));
   const loaded = await loadConfig(flags.config, env);
@@ -50,8 +54,7 @@ export async function findArchive(
   const found = exporter === undefined ? all : all.filter(({ name }) => name === exporter);
   const [first] = found;
   if (first !== undefined && found.length === 1) return ok(first);
-  if (all.length === 0)
-    return err('the configuration has no exporter of type s3; name a bucket with --bucket');
+  if (all.length === 0) return err(`the configuration has no exporter of type s3; ${remedy}`);
   const names = all.map(({ name }) => name).join(', ');
   return err(`choose one of the exporters with --exporter: ${names}`);
 }

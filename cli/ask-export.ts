@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { VERSION } from '../agent/version.ts';
 import type { Asked, AskError } from '../auditor/answer.ts';
 import type { Auditor, AuditorOptions } from '../auditor/ask.ts';
-import type { Certificate } from '../auditor/certificate/certificate.ts';
+import { recordOf, type Certificate } from '../auditor/certificate/certificate.ts';
 import { readCertificateKey } from '../auditor/certificate/key.ts';
 import { certifyAnswer, exportAnswer, type CertifiedOptions } from '../auditor/export.ts';
 import { err, messageOf, ok, type Result } from '../schemas/result.ts';
@@ -103,9 +103,10 @@ export function describeCertificate({
   not_proven,
   notes,
 }: Certificate): string {
-  const found = findings.slice(1).map(({ rows, stream, seq, kind, message }) => {
-    const where = rows.length === 0 ? '' : `row ${rows.join(' or ')}, `;
-    return `FOUND       ${where}${kind}, record ${stream} seq ${seq}: ${message}`;
+  const found = findings.slice(1).map((one) => {
+    const where = one.rows.length === 0 ? '' : `row ${one.rows.join(' or ')}`;
+    const what = [where, one.kind, recordOf(one)].filter((part) => part !== '').join(', ');
+    return `FOUND       ${what}: ${one.message}`;
   });
   const lines = [
     ...found,

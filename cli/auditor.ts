@@ -13,17 +13,13 @@ import {
 } from '../store/auditors.ts';
 import { findPasswordFault, scramVerifier } from '../store/scram.ts';
 import { readPassword } from './auditor-password.ts';
-import { DATA_DIR_HELP, DATA_DIR_OPTION, defaultDataDir } from './options.ts';
 import {
-  BY_HELP,
-  BY_OPTION,
-  defaultBy,
-  recordOperation,
-  STORE_HELP,
-  STORE_OPTION,
-  storeAddress,
-  withStore,
-} from './store-access.ts';
+  addStoreOptions,
+  changeRecorded,
+  type Outcome,
+  type StoreOptions,
+} from './recorded-change.ts';
+import { BY_HELP, BY_OPTION, defaultBy, storeAddress, withStore } from './store-access.ts';
 
 const GRANT_EXAMPLES = `
 Examples:
@@ -51,13 +47,7 @@ Examples:
 
 Exit codes: 0 all are auditors and nothing else, 1 a login is more than that (it says what), 2 no store answers.`;
 
-interface Shared {
-  readonly dataDir: string;
-  readonly store?: string;
-  readonly json?: boolean;
-}
-
-interface Change extends Shared {
+interface Change extends StoreOptions {
   readonly by: string;
   readonly reason: string;
 }
@@ -96,29 +86,19 @@ export function addAuditorCommand(program: Command): void {
     .action(async (login: string, options: RevokeOptions) => {
       process.exitCode = await revoke(login, options);
     });
-  shared(auditor.command('list'))
+  addStoreOptions(auditor.command('list'))
     .description('who may see what')
     .addHelpText('after', LIST_EXAMPLES)
-    .action(async (options: Shared) => {
+    .action(async (options: StoreOptions) => {
       process.exitCode = await list(options);
     });
 }
 
-function shared(command: Command): Command {
-  return command
-    .option(DATA_DIR_OPTION, DATA_DIR_HELP, defaultDataDir())
-    .option(STORE_OPTION, STORE_HELP)
-    .option('--json', 'print JSON');
-}
-
 function changing(command: Command): Command {
-  return shared(command)
+  return addStoreOptions(command)
     .option(BY_OPTION, BY_HELP, defaultBy())
     .requiredOption('--reason <text>', 'why, for those who will read it');
 }
-
-/** `code`: what the process ends with. */
-type Outcome<T> = Result<T, { readonly code: 1 | 2; readonly message: string }>;
 
 async function grant(login: string, options: GrantOptions): Promise<Outcome<Auditor>> {
   const { tenant: tenants, reason } = options;
@@ -149,17 +129,20 @@ async function revoke(login: string, options: RevokeOptions): Promise<number> {
     return `${login}  ${gone}; ${ended} sessions ended`;
   });
   if (!done.ok) return code;
-  const { left, kept } = done.value;
+  const { left, kept, seen } = done.value;
   if (left > 0)
     console.error(
       `auditor: ${left} sessions of ${login} go on, and an open transaction sees what it saw; end them as a superuser`,
     );
   if (kept !== null) console.error(`auditor: the login is still there: ${kept}`);
-  return left > 0 || kept !== null ? 1 : code;
+  if (seen.length > 0)
+    console.error(
+      `auditor: ${login} still sees ${seen.join(', ')}: it sees every tenant; revoke --tenant '*', and grant those that it shall see`,
+    );
+  return left > 0 || kept !== null || seen.length > 0 ? 1 : code;
 }
 
-/** The event first, so that nobody sees what the trail does not know of; what fails then is an event too. */
-async function change<T>(
+function change<T>(
   options: Change,
   action: 'auditor.granted' | 'auditor.revoked',
   login: string,
@@ -168,20 +151,11 @@ async function change<T>(
 ): Promise<Outcome<T>> {
   const { by, dataDir } = options;
   const operation = { action, by, resource: { type: 'auditor', id: login }, metadata };
-  const done = await withStore(storeOf(options), async (client) => {
-    // Privileges before the event: who may not read the list may not change it.
-    await listAuditors(client);
-    const recorded = await recordOperation(dataDir, { ...operation, outcome: 'success' });
-    if (!recorded.ok) return recorded;
-    const written = await write(client);
-    if (!written.ok) await recordOperation(dataDir, { ...operation, outcome: 'failure' });
-    return ok(written);
-  });
-  if (!done.ok) return err({ code: 2, message: done.error });
-  return done.value.ok ? done.value : err({ code: 1, message: done.value.error });
+  // Who may not read the list may not change it.
+  return changeRecorded({ url: storeOf(options), dataDir, operation, check: listAuditors, write });
 }
 
-async function list(options: Shared): Promise<number> {
+async function list(options: StoreOptions): Promise<number> {
   const found = await withStore(storeOf(options), async (client) => ok(await listAuditors(client)));
   if (!found.ok) {
     console.error(`auditor list: ${found.error}`);
@@ -201,7 +175,11 @@ function describe({ login, tenants, faults, can_log_in }: Auditor): string {
   );
 }
 
-function report<T>(outcome: Outcome<T>, { json }: Shared, inWords: (value: T) => string): number {
+function report<T>(
+  outcome: Outcome<T>,
+  { json }: StoreOptions,
+  inWords: (value: T) => string,
+): number {
   if (!outcome.ok) {
     console.error(`auditor: ${outcome.error.message}`);
     return outcome.error.code;
@@ -215,6 +193,6 @@ function firstFault(tenants: readonly string[]): string | null {
 }
 
 /** In the embedded server nobody else may make logins. */
-function storeOf({ dataDir, store }: Shared): ReturnType<typeof storeAddress> {
+function storeOf({ dataDir, store }: StoreOptions): ReturnType<typeof storeAddress> {
   return storeAddress(dataDir, 'admin', store);
 }

@@ -6,11 +6,15 @@ import { BUNDLE_BYTES_MAX, FILES_MAX, TOO_LARGE, unzipBundle } from '../auditor/
 import type { BundleFiles } from '../auditor/check/files.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../schemas/result.ts';
 import { printable } from './printable.ts';
+import { judgeBundleAnchors } from './check-anchors.ts';
 import { readTrust } from './trust-file.ts';
+import { readPolicy } from './verify-known.ts';
 
 interface CheckBundleOptions {
   readonly trust?: string;
   readonly root?: string;
+  readonly policy?: string;
+  readonly requireSignature?: boolean;
   readonly json?: boolean;
 }
 
@@ -29,31 +33,47 @@ export async function isBundle(path: string): Promise<boolean> {
 }
 
 /** Checks it and prints what came of it; the exit code. */
-export async function runCheckBundle(
-  path: string,
-  { trust: trustPath, root, json }: CheckBundleOptions,
-): Promise<number> {
-  const files = await readBundle(path);
-  const trust = trustPath === undefined ? ok(null) : await readTrust(trustPath, root);
-  for (const read of [files, trust])
-    if (!read.ok) {
-      const said = { verdict: 'cannot_tell', finding: read.error };
-      console.log(
-        json === true ? JSON.stringify(said, null, 2) : printable(`cannot tell: ${read.error}`),
-      );
-      return CODES.cannot_tell;
-    }
-  if (!files.ok || !trust.ok) return CODES.cannot_tell;
-  const result = checkBundle(files.value, trust.value);
-  if (json === true) {
-    const { certificate: _, rows, ...rest } = result;
-    console.log(JSON.stringify({ ...rest, rows: rows.length }, null, 2));
+export async function runCheckBundle(path: string, options: CheckBundleOptions): Promise<number> {
+  const judged = await judge(path, options);
+  if (!judged.ok) {
+    const said = { verdict: 'cannot_tell', finding: judged.error };
+    console.log(
+      options.json === true
+        ? JSON.stringify(said, null, 2)
+        : printable(`cannot tell: ${judged.error}`),
+    );
+    return CODES.cannot_tell;
+  }
+  const result = judged.value;
+  if (options.json === true) {
+    const { certificate: _, rows, anchored, ...rest } = result;
+    const anchors = anchored.map(({ stream, size, time }) => ({ stream, size, time }));
+    console.log(JSON.stringify({ ...rest, anchors, rows: rows.length }, null, 2));
   } else print(result);
   return CODES[result.verdict];
 }
 
+async function judge(
+  path: string,
+  { trust: trustPath, root, policy: policyPath, requireSignature }: CheckBundleOptions,
+): Promise<Result<BundleCheck, string>> {
+  const files = await readBundle(path);
+  if (!files.ok) return files;
+  const trust = trustPath === undefined ? ok(null) : await readTrust(trustPath, root);
+  if (!trust.ok) return trust;
+  const policy = policyPath === undefined ? ok(null) : await readPolicy(policyPath);
+  if (!policy.ok) return policy;
+  let result = checkBundle(files.value, trust.value);
+  if (policy.value !== null) result = await judgeBundleAnchors(result, policy.value);
+  if (requireSignature === true && result.verdict === 'intact' && !result.isSigned)
+    result = { ...result, verdict: 'cannot_tell', finding: `Cannot tell: ${UNSIGNED}.` };
+  return ok(result);
+}
+
+const UNSIGNED = 'no key that you trust has signed the certificate';
+
 /** A bundle comes from anybody: none of its text may steer a terminal, or write over a line of ours. */
-function print({ lines, finding, certificate, question }: BundleCheck): void {
+function print({ lines, finding, certificate, question, verdict, isSigned }: BundleCheck): void {
   if (question !== null && certificate !== null) {
     const { tenant, since, until } = certificate.asked;
     say(question.title);
@@ -62,6 +82,10 @@ function print({ lines, finding, certificate, question }: BundleCheck): void {
   for (const { what, state, text, row } of lines)
     say(`${SIGNS[state]}  ${what}${row === undefined ? '' : ` row ${row}`}: ${text}`);
   for (const text of certificate?.not_proven ?? []) say(`not proven: ${text}`);
+  if (verdict !== 'broken' && !isSigned)
+    say(
+      `UNSIGNED: ${UNSIGNED}: rows may have been left out, and the question may have been another`,
+    );
   say(finding);
 }
 

@@ -14,6 +14,7 @@ Examples:
   $ sealtrail check event.proof --trust keys.txt --json | jq .event.actor
   $ sealtrail check event.proof --trust keys.note --root root.pub
   $ sealtrail check event.proof --trust keys.txt --policy policy.txt     which witnesses and time-stamps must vouch
+  $ sealtrail check finding.zip --trust keys.txt --require-signature     and an auditor whom you trust vouches for it
   $ sealtrail check finding.zip --trust keys.txt                         an evidence bundle, as \`sealtrail ask --export\` writes it
 
 keys.txt holds a key a line: sealtrail/<agent>+<8 hex digits>+<base64>, as \`sealtrail keys list\` prints it on the
@@ -24,6 +25,8 @@ policy.txt, in the form of C2SP tlog-policy: \`witness <name> <vkey>\`, \`timest
 a line each. With it the proof must show that so many of them had the checkpoint, or the answer is "cannot tell".
 
 Of a bundle all is checked: its files, each row, the range, the tree, the signatures. Without --trust that is "cannot tell".
+One that no auditor's key of keys.txt has signed is marked UNSIGNED: its records are as they were sealed, and whether they are
+all of the answer nobody vouches for; with --require-signature that is "cannot tell" (2).
 
 Exit codes: 0 proven, 1 refuted (the record, the tree or a signature is not what it says, or the key may not have
 signed that), 2 cannot tell (no proof file, or no key that is trusted, and not revoked, has signed it).`;
@@ -32,6 +35,7 @@ interface CheckOptions {
   readonly trust?: string;
   readonly root?: string;
   readonly policy?: string;
+  readonly requireSignature?: boolean;
   readonly json?: boolean;
 }
 
@@ -44,6 +48,7 @@ export function addCheckCommand(program: Command): void {
     .option('--trust <keys>', 'file with the keys that you trust, or a keys note')
     .option('--root <key>', 'public key of the root that signed the keys note, or a file with it')
     .option('--policy <file>', 'file with the anchors that must vouch for it')
+    .option('--require-signature', 'of a bundle: a key that you trust must have signed it')
     .option('--json', 'print the verdict and the event as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (path: string, options: CheckOptions) => {

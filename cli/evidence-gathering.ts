@@ -2,6 +2,8 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { ClientBase } from 'pg';
+import { AGENT_TENANT } from '../agent/append/agent-event.ts';
+import { noteAccess } from '../auditor/access.ts';
 import type { ArtefactName } from '../auditor/evidence/artefacts.ts';
 import type { Artefact } from '../auditor/evidence/bundle.ts';
 import {
@@ -14,7 +16,7 @@ import {
 } from '../auditor/evidence/store-state.ts';
 import { verifyLedger, type Verification } from '../ledger/verify.ts';
 import type { Config } from '../schemas/config.ts';
-import { messageOf, ok } from '../schemas/result.ts';
+import { err, messageOf, ok } from '../schemas/result.ts';
 import type { DatabaseAddress } from '../store/connection.ts';
 import { verifyStore } from '../store/verify-store.ts';
 import { maskSecrets } from './evidence-mask.ts';
@@ -61,15 +63,48 @@ export async function gatherEvidence(
   sources: Sources,
 ): Promise<Readonly<Partial<Record<ArtefactName, Artefact>>>> {
   const gathered: [ArtefactName, Artefact][] = [];
-  for (const name of names) gathered.push([name, await gather(name, sources)]);
+  const isOfStore = (name: ArtefactName): boolean => OF_THE_STORE.has(name);
+  const unnoted = names.some(isOfStore) ? await noteReading(names, sources) : null;
+  for (const name of names) {
+    const isKept = unnoted !== null && isOfStore(name);
+    gathered.push([name, isKept ? failed(unnoted) : await gather(name, sources)]);
+  }
   return Object.fromEntries(gathered);
 }
+
+const OF_THE_STORE: ReadonlySet<ArtefactName> = new Set([
+  ...(['privileges', 'guards', 'retention', 'auditors', 'access', 'clock', 'store'] as const),
+]);
+
+/** Puts on record that the store is looked through; null, or why that failed, and then nobody looks. */
+async function noteReading(
+  names: readonly ArtefactName[],
+  { address, config }: Sources,
+): Promise<string | null> {
+  // Of no tenant alone: the agent's own is told.
+  const asked = { question: 'evidence', tenant: AGENT_TENANT, since: null, until: null };
+  const parameters = { artefacts: names.join(',') };
+  const noted = await withStore(
+    address,
+    async (client) => {
+      const said = await noteAccess(client, { ...asked, timeZone: 'UTC', parameters });
+      return said.ok ? said : err(said.error.message);
+    },
+    tlsOf(config),
+  );
+  return noted.ok ? null : noted.error;
+}
+
+const failed = (reason: string): Artefact => ({
+  content: null,
+  faults: [`it could not be produced: ${reason}`],
+});
 
 async function gather(name: ArtefactName, sources: Sources): Promise<Artefact> {
   try {
     return await GATHER[name](sources);
   } catch (error) {
-    return { content: null, faults: [`it could not be produced: ${messageOf(error)}`] };
+    return failed(messageOf(error));
   }
 }
 

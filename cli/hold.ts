@@ -1,7 +1,8 @@
 /** `sealtrail hold`: keep what a matter needs, whatever its retention says. */
 import { InvalidArgumentError, type Command } from 'commander';
+import type { ClientBase } from 'pg';
 import { ulid } from 'ulid';
-import { err, ok, type Result } from '../schemas/result.ts';
+import { err, ok } from '../schemas/result.ts';
 import {
   checkHoldAccess,
   liftHold,
@@ -11,17 +12,13 @@ import {
   type HoldFilter,
 } from '../store/holds.ts';
 import { findFilterFault, readHoldTime } from './hold-filter.ts';
-import { DATA_DIR_HELP, DATA_DIR_OPTION, defaultDataDir } from './options.ts';
 import {
-  BY_HELP,
-  BY_OPTION,
-  defaultBy,
-  recordOperation,
-  STORE_HELP,
-  STORE_OPTION,
-  storeAddress,
-  withStore,
-} from './store-access.ts';
+  addStoreOptions,
+  changeRecorded,
+  type Outcome,
+  type StoreOptions,
+} from './recorded-change.ts';
+import { BY_HELP, BY_OPTION, defaultBy, storeAddress, withStore } from './store-access.ts';
 
 const ADD_EXAMPLES = `
 Examples:
@@ -45,11 +42,8 @@ Examples:
 
 Exit codes: 0 shown, 2 no store answers.`;
 
-interface Shared {
-  readonly dataDir: string;
-  readonly store?: string;
+interface Shared extends StoreOptions {
   readonly by: string;
-  readonly json?: boolean;
 }
 
 interface AddOptions extends Shared, Omit<HoldFilter, 'eventIds'> {
@@ -95,11 +89,7 @@ export function addHoldCommand(program: Command): void {
 }
 
 function shared(command: Command): Command {
-  return command
-    .option(DATA_DIR_OPTION, DATA_DIR_HELP, defaultDataDir())
-    .option(STORE_OPTION, STORE_HELP)
-    .option(BY_OPTION, BY_HELP, defaultBy())
-    .option('--json', 'print JSON');
+  return addStoreOptions(command).option(BY_OPTION, BY_HELP, defaultBy());
 }
 
 function parseTime(text: string): string {
@@ -109,10 +99,8 @@ function parseTime(text: string): string {
 }
 
 type Done = { readonly hold_id: string; readonly matter: string; readonly event_id: string };
-/** `code`: what the process ends with. */
-type Outcome = Result<Done, { readonly code: 1 | 2; readonly message: string }>;
 
-async function add(matter: string, options: AddOptions): Promise<Outcome> {
+async function add(matter: string, options: AddOptions): Promise<Outcome<Done>> {
   const { reason, by, tenant, actor, action, category, resourceType, resourceId, from, to } =
     options;
   const filter: HoldFilter = clean({
@@ -136,7 +124,7 @@ async function add(matter: string, options: AddOptions): Promise<Outcome> {
 async function lift(
   hold_id: string,
   options: Shared & { readonly reason: string },
-): Promise<Outcome> {
+): Promise<Outcome<Done>> {
   const { by, reason } = options;
   const found = await withStore(storeOf(options), async (client) => {
     const known = (await listHolds(client)).find((one) => one.hold_id === hold_id);
@@ -151,8 +139,7 @@ async function lift(
   );
 }
 
-/** The event first, so that nothing is in force that the trail does not know; what fails then is an event too. */
-async function change(
+function change(
   options: Shared,
   action: 'hold.placed' | 'hold.lifted',
   metadata: {
@@ -162,35 +149,24 @@ async function change(
     readonly filter?: HoldFilter;
   },
   write: (
-    client: Parameters<typeof placeHold>[0],
+    client: ClientBase,
     said: { readonly matter: string; readonly reason: string },
   ) => Promise<void>,
-): Promise<Outcome> {
+): Promise<Outcome<Done>> {
   const { by, dataDir } = options;
-  const operation = {
-    action,
-    by,
-    resource: { type: 'legal_hold', id: metadata.hold_id },
-    metadata,
-  };
-  let message = '';
-  const done = await withStore(storeOf(options), async (client) => {
-    await checkHoldAccess(client);
-    const recorded = await recordOperation(dataDir, { ...operation, outcome: 'success' });
-    if (!recorded.ok) return recorded;
-    try {
+  const { hold_id, matter } = metadata;
+  return changeRecorded({
+    url: storeOf(options),
+    dataDir,
+    operation: { action, by, resource: { type: 'legal_hold', id: hold_id }, metadata },
+    check: checkHoldAccess,
+    write: async (client, { event_id, metadata: said }) => {
       // The agent has taken out what must not be kept.
-      const { matter, reason } = recorded.value.metadata as unknown as typeof metadata;
-      await write(client, { matter, reason });
-    } catch (error) {
-      message = error instanceof Error ? error.message : String(error);
-      await recordOperation(dataDir, { ...operation, outcome: 'failure' });
-    }
-    return ok(recorded.value.event_id);
+      const recorded = said as unknown as typeof metadata;
+      await write(client, { matter: recorded.matter, reason: recorded.reason });
+      return ok({ hold_id, matter, event_id });
+    },
   });
-  if (!done.ok) return err({ code: 2, message: done.error });
-  if (message !== '') return err({ code: 1, message: `the store refused: ${message}` });
-  return ok({ hold_id: metadata.hold_id, matter: metadata.matter, event_id: done.value });
 }
 
 async function list(options: Shared & { readonly matter?: string }): Promise<number> {
@@ -213,7 +189,7 @@ function describe({ hold_id, matter, filter, placed_by, placed_at, lifted }: Hol
   return `${hold_id}  ${matter}  ${what.join(' ')}  placed ${placed_at} by ${placed_by}, ${state}`;
 }
 
-function report(what: string, outcome: Outcome, { json }: Shared): number {
+function report(what: string, outcome: Outcome<Done>, { json }: Shared): number {
   if (!outcome.ok) {
     console.error(`hold ${what}: ${outcome.error.message}`);
     return outcome.error.code;

@@ -8,6 +8,7 @@ import type { Restoration, RestoreTarget } from '../store/archive/restoration.ts
 import { restoreArchive } from '../store/archive/restore.ts';
 import {
   addArchiveOptions,
+  ARCHIVE_TIMEOUT_MS,
   CREDENTIALS_HELP,
   findArchive,
   type ArchiveFlags,
@@ -42,7 +43,6 @@ ${CREDENTIALS_HELP}
 Exit codes: 0 whole and proven, 1 something was changed, removed or added (each object is named), 2 cannot tell.`;
 
 const FINDINGS_SHOWN = 50;
-const TIMEOUT_MS_MIN = 60_000;
 
 /** Adds the command. */
 export function addRestoreCommand(program: Command): void {
@@ -80,7 +80,7 @@ async function runRestore(flags: RestoreFlags): Promise<number> {
   if (!trust.ok) return fail(trust.error);
   const archive = await findArchive(flags, process.env);
   if (!archive.ok) return fail(archive.error);
-  const timeoutMs = Math.max(archive.value.timeout_ms, TIMEOUT_MS_MIN);
+  const timeoutMs = Math.max(archive.value.timeout_ms, ARCHIVE_TIMEOUT_MS);
   const client = createArchiveClient(archive.value, { timeoutMs });
   const progress = createProgress('restoring', 'B');
   const found = await restoreArchive({

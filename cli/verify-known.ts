@@ -85,9 +85,17 @@ async function readFiles(paths: readonly string[]): Promise<readonly NamedText[]
   return Promise.all(paths.map(async (name) => ({ name, text: await readFile(name, 'utf8') })));
 }
 
-async function readPolicy(
-  path: string,
-): Promise<Result<{ readonly policy: AnchorPolicy; readonly path: string }, string>> {
-  const policy = parsePolicy(await readFile(path, 'utf8'));
-  return policy.ok ? ok({ policy: policy.value, path }) : err(`${path}: ${policy.error}`);
+export interface PolicyFile {
+  readonly policy: AnchorPolicy;
+  readonly path: string;
+}
+
+/** Reads a policy for anchors. */
+export async function readPolicy(path: string): Promise<Result<PolicyFile, string>> {
+  try {
+    const policy = parsePolicy(await readFile(path, 'utf8'));
+    return policy.ok ? ok({ policy: policy.value, path }) : err(`${path}: ${policy.error}`);
+  } catch (error) {
+    return err(messageOf(error));
+  }
 }

@@ -23,6 +23,7 @@ import { isCanonical, rehash } from './content-check.ts';
 import { verifyTrusted, type Trust } from './trust.ts';
 
 export const PROOF_VERSION = 'sealtrail/proof/v1';
+export const ANCHOR_VERSION = 'sealtrail/anchor/v1';
 
 export interface LeafProof {
   readonly index: bigint;
@@ -76,28 +77,55 @@ const HEX_32 = /^[0-9a-f]{64}$/;
 
 /** Writes a proof. */
 export function formatProof({ record, checkpoint, inclusion, anchor }: Proof): string {
+  return format({
+    _v: PROOF_VERSION,
+    record,
+    checkpoint,
+    inclusion: inclusion.map(toBase64),
+    anchor: anchor && anchorObject(anchor),
+  });
+}
+
+/** Writes what shows that a stream's checkpoint was anchored, by itself. */
+export function formatAnchor(anchor: AnchorProof): string {
+  return format({ _v: ANCHOR_VERSION, anchor: anchorObject(anchor) });
+}
+
+/** Reads that; null when the text is none. Says nothing of its truth. */
+export function parseAnchor(text: string): AnchorProof | null {
+  const value = asObject(parse(text));
+  return value?.['_v'] === ANCHOR_VERSION ? asAnchor(asObject(value['anchor'])) : null;
+}
+
+/** Verifies that a stream's checkpoint is in its agent's anchor log, by the keys that are trusted. */
+export function verifyAnchorOf(
+  checkpoint: string,
+  stream: string,
+  anchor: AnchorProof,
+  trust: Trust,
+): Result<NonNullable<Proven['anchor']>, ProofError> {
+  const verified = verifyNote(checkpoint, stream, trust);
+  return verified.ok ? verifyAnchor(anchor, stream, verified.value, trust) : verified;
+}
+
+const format = (value: object): string => `${JSON.stringify(value, null, 2)}\n`;
+
+function anchorObject({
+  stream_key,
+  checkpoint,
+  heartbeat,
+  evidence,
+  ...here
+}: AnchorProof): object {
   const leaf = (one: LeafProof): object => ({
     index: String(one.index),
     inclusion: one.inclusion.map(toBase64),
   });
-  const text = JSON.stringify(
-    {
-      _v: PROOF_VERSION,
-      record,
-      checkpoint,
-      inclusion: inclusion.map(toBase64),
-      anchor: anchor && {
-        stream_key: anchor.stream_key,
-        ...leaf(anchor),
-        checkpoint: anchor.checkpoint,
-        heartbeat: { leaf: anchor.heartbeat.leaf, ...leaf(anchor.heartbeat) },
-        evidence: anchor.evidence,
-      },
-    },
-    null,
-    2,
-  );
-  return `${text}\n`;
+  return {
+    ...{ stream_key, ...leaf(here), checkpoint },
+    heartbeat: { leaf: heartbeat.leaf, ...leaf(heartbeat) },
+    evidence,
+  };
 }
 
 /** Reads a proof; null when the text is none. Says nothing of its truth. */

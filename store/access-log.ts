@@ -1,6 +1,6 @@
 /**
  * The access log, as the writer carries it into the trail: rows that are not there yet are taken, and
- * are done with when their events are durable. Two agents on one store share the work.
+ * are done with when their events are durable. Two agents on one store share the work. Long after, they are forgotten.
  */
 import type { ClientBase } from 'pg';
 
@@ -51,5 +51,18 @@ export async function carryAccesses(
   } catch (error) {
     await Promise.allSettled([client.query('ROLLBACK')]);
     throw error;
+  }
+}
+
+/** Of one call of audit.forget_accesses. */
+const FORGOTTEN_MAX = 10_000;
+
+/** Forgets what is in the trail since long (migration 0012); resolves with how many rows that were. */
+export async function forgetAccesses(client: ClientBase): Promise<number> {
+  for (let total = 0; ;) {
+    const { rows } = await client.query<{ n: string }>('SELECT audit.forget_accesses() AS n');
+    const gone = Number(rows[0]?.n ?? 0);
+    total += gone;
+    if (gone < FORGOTTEN_MAX) return total;
   }
 }

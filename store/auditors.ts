@@ -176,6 +176,8 @@ export interface Revoked {
   readonly left: number;
   /** Why the login is still there although it was to go; null: it is not, or was to stay. */
   readonly kept: string | null;
+  /** Tenants that were to be taken and are seen all the same: the login sees every one. */
+  readonly seen: readonly string[];
 }
 
 /** Takes tenants from a login, ends its sessions, and drops it where that is asked for. */
@@ -197,7 +199,9 @@ export async function revokeAuditor(
     );
     const sessions = await endSessions(client, login);
     const kept = drop ? await dropLogin(client, login) : null;
-    return ok({ tenants: gone.rows.map(({ tenant_id }) => tenant_id), ...sessions, kept });
+    const seesAll = auditor.tenants.includes('*') && !(tenants ?? ['*']).includes('*');
+    const seen = seesAll ? (tenants ?? []) : [];
+    return ok({ tenants: gone.rows.map(({ tenant_id }) => tenant_id), ...sessions, kept, seen });
   } catch (error) {
     return err(describe(error, login));
   }

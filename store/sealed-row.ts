@@ -13,11 +13,13 @@ export interface SealedRow {
   /** Milliseconds since the epoch; with a fraction where somebody put one. */
   readonly occurred_at: string;
   readonly received_at: string;
+  /** `true`: another record of the event is the one that is shown; no hash says so. */
+  readonly duplicate: string;
   readonly [textColumn: string]: string | null;
 }
 
 /** What to SELECT for it. */
-export const SEALED_ROW_COLUMNS: string = `seq, event_bytes, prev_hash, this_hash,
+export const SEALED_ROW_COLUMNS: string = `seq, event_bytes, prev_hash, this_hash, duplicate::text AS duplicate,
   trim_scale(extract(epoch FROM occurred_at) * 1000)::text AS occurred_at,
   trim_scale(extract(epoch FROM received_at) * 1000)::text AS received_at,
   ${[...TEXT_COLUMNS.keys()].join(', ')}`;

@@ -51,7 +51,7 @@ export async function findMiscounted(
        GROUP BY tenant_id, event_id
        HAVING count(*) FILTER (WHERE NOT duplicate) <> 1 LIMIT $1)
      SELECT r.stream_id, r.seq, m.shown
-     FROM miscounted m JOIN audit.records r USING (tenant_id, event_id) LIMIT $1`,
+     FROM miscounted m JOIN audit.records r USING (tenant_id, event_id) ${span === undefined ? '' : ELSEWHERE} LIMIT $1`,
     [FINDINGS_LISTED_MAX, ...valuesOf(span)],
   );
   return new Map(found.rows.map((row) => [`${row.stream_id} ${row.seq}`, Number(row.shown)]));
@@ -76,6 +76,9 @@ export async function findReused(
   return found.rows;
 }
 
+/** An event whose id was used for an act of another time is shown there. */
+const ELSEWHERE = `WHERE m.shown > 0 OR NOT EXISTS (SELECT FROM audit.records o
+       WHERE o.tenant_id = m.tenant_id AND o.event_id = m.event_id AND NOT o.duplicate)`;
 /** Of row `r`; two records of one event state the same time. */
 const WITHIN = 'r.tenant_id = $2 AND r.occurred_at >= $3 AND r.occurred_at < $4';
 

@@ -15,6 +15,7 @@ import {
   type KnownStream,
 } from '../ledger/verify/known.ts';
 import { chainHash, isChainHash, type ChainHash } from '../schemas/brand.ts';
+import type { Json } from '../schemas/event.ts';
 import type { SealedEvent } from '../schemas/record.ts';
 import { findDifferences, type SealedRow } from './sealed-row.ts';
 import { readPlaces, type StoredPlace, type Window } from './verify-places.ts';
@@ -43,10 +44,16 @@ export interface StreamReading {
   readonly known: KnownStream | undefined;
   /** Default: all of it is read whole. */
   readonly window?: Window;
-  /** Called for each place, in order; `row` where it was read whole. */
-  readonly onPlace?: (place: PlaceHashes, row: SealedRow | null) => void;
+  /** Called for each place, in order; `read` is null where it was not read whole. */
+  readonly onPlace?: (place: PlaceHashes, kind: StoredPlace['kind'], read: ReadRow | null) => void;
   /** Called once a batch. */
   readonly onProgress?: () => void;
+}
+
+/** A record that was read whole, and its event; null where it is none. */
+export interface ReadRow {
+  readonly row: SealedRow;
+  readonly event: Json | null;
 }
 
 export interface PlaceHashes {
@@ -75,8 +82,9 @@ export async function verifyStream(
       }
       places += 1;
       let place = { segment: STUBS, line: places };
+      let read: ReadRow | null = null;
       if (one.kind === 'record') {
-        takeRow(one.row, stream, places === 1, run);
+        read = { row: one.row, event: takeRow(one.row, stream, places === 1, run) };
         place = { segment: TABLE, line: run.records };
       } else {
         if (one.kind === 'link') place = { segment: TABLE, line: places };
@@ -84,7 +92,7 @@ export async function verifyStream(
       }
       check.take(seq, this_hash, place, one.kind === 'stub' ? one.stub.purge : null);
       knownCheck?.take(seq, this_hash, place);
-      onPlace?.(hashes, one.kind === 'record' ? one.row : null);
+      onPlace?.(hashes, one.kind, read);
     }
     onProgress?.();
   }
@@ -132,7 +140,8 @@ function hashesOf(one: StoredPlace): PlaceHashes {
   return { seq: Number(seq), prev_hash: chainHash(prev_hash), this_hash: chainHash(this_hash) };
 }
 
-function takeRow(row: SealedRow, stream: Stream, isFirst: boolean, run: Run): void {
+/** The event of the row; null where it is no record. */
+function takeRow(row: SealedRow, stream: Stream, isFirst: boolean, run: Run): Json | null {
   run.records += 1;
   run.bytes += Buffer.byteLength(row.event_bytes);
   const place = { segment: TABLE, line: run.records };
@@ -141,7 +150,7 @@ function takeRow(row: SealedRow, stream: Stream, isFirst: boolean, run: Run): vo
   const record =
     isChainHash(prev_hash) && isChainHash(this_hash) ? { eventText, prev_hash, this_hash } : null;
   const said = run.examination.take(record, place, where);
-  if (said === null) return;
+  if (said === null) return null;
   // Of any form, since it may be forged: findDifferences takes it as it comes.
   const event = said.event as unknown as SealedEvent;
   const differs = (column: string, message: string): void =>
@@ -158,4 +167,5 @@ function takeRow(row: SealedRow, stream: Stream, isFirst: boolean, run: Run): vo
       'duplicate',
       `queries show the event ${shown} times instead of once: a mark of repetition was edited, or the id of an event`,
     );
+  return said.event;
 }

@@ -20,6 +20,7 @@ import type {
 } from '../../ledger/verify/known.ts';
 import { judgeNote } from '../../ledger/verify/judge-note.ts';
 import { readJson } from '../../schemas/untrusted-json.ts';
+import { proveAnchored } from './anchor-proof.ts';
 import { readKnownAnchors, type JudgedNote } from './known-anchors.ts';
 import { treePath } from './streams.ts';
 
@@ -121,6 +122,7 @@ export async function readKnown(sources: KnownSources): Promise<Known> {
       return said?.ok === false ? said.error.message : null;
     },
     readBase: (stream, size) => readBase(dir, stream, size),
+    readAnchor: async (stream, size) => (dir === null ? null : proveAnchored(dir, stream, size)),
   };
 }
 

@@ -27,7 +27,7 @@ import { readJournal, type NewestCheckpoints } from './journal.ts';
 import { readPosition, type Position } from './position.ts';
 import { treePath } from './streams.ts';
 
-interface SignedAnchor {
+export interface SignedAnchor {
   readonly size: bigint;
   readonly note: string;
   readonly evidence: readonly AnchorEvidence[];
@@ -171,7 +171,7 @@ export async function choose(
  * Of what anchors have that holds the entry: the earliest that a quorum has, since it bounds the time best; where
  * none has, the one that most have.
  */
-function choosePublished(covering: readonly AnchoredCheckpoint[]): SignedAnchor | null {
+export function choosePublished(covering: readonly AnchoredCheckpoint[]): SignedAnchor | null {
   const reached = covering.find(({ evidence, quorum }) => evidence.length >= quorum);
   const most = [...covering].sort((one, other) => other.evidence.length - one.evidence.length);
   return reached ?? most[0] ?? null;

@@ -1,5 +1,6 @@
 /** The report as one HTML page that loads nothing and runs nothing. Pure but for the digest of its style. */
 import { createHash } from 'node:crypto';
+import { recordOf } from '../certificate/certificate.ts';
 import {
   cellText,
   detailsOf,
@@ -71,7 +72,7 @@ export function formatHtml(report: Report): string {
 <h1>${escape(title)}</h1>
 ${facts(headOf(report))}
 <div class="verdict ${verdict}"><strong>${VERDICT_WORDS[verdict]}</strong>${escape(finding)}</div>
-${findings.length > 1 ? section('What was found', list(findings.map((one) => `${one.rows.length > 0 ? `Row ${one.rows.join(' or ')}: ` : ''}${one.message} (${one.kind}, record ${one.stream} seq ${one.seq})`))) : ''}${section(
+${findings.length > 1 ? section('What was found', list(findings.map((one) => `${one.rows.length > 0 ? `Row ${one.rows.join(' or ')}: ` : ''}${one.message} (${[one.kind, recordOf(one)].filter(Boolean).join(', ')})`))) : ''}${section(
     'Answer',
     `${
       rows.length === 0

@@ -20,7 +20,8 @@ export const TIMED: ReadonlySet<string> = new Set([
   ...[FILES.note, FILES.html, FILES.pdf, FILES.manifest],
 ]);
 
-const NUMBERED = /^(ranges\/\d{3,6}\.txt|checkpoints\/\d{3,6}\.note|proofs\/\d{6,9}\.proof)$/;
+const NUMBERED =
+  /^(ranges\/\d{3,6}\.txt|checkpoints\/\d{3,6}\.note|anchors\/\d{3,6}\.anchor|proofs\/\d{6,9}\.proof)$/;
 const SINGLE: ReadonlySet<string> = new Set(Object.values(FILES));
 
 /** The hashes of a stream's range; streams count from 0. */
@@ -31,6 +32,11 @@ export function rangeName(index: number): string {
 /** The checkpoint of a stream. */
 export function checkpointName(index: number): string {
   return `checkpoints/${String(index).padStart(3, '0')}.note`;
+}
+
+/** What shows that the checkpoint of a stream was anchored. */
+export function anchorName(index: number): string {
+  return `anchors/${String(index).padStart(3, '0')}.anchor`;
 }
 
 /** The proof of a row, which counts from 1. */

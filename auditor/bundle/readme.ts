@@ -13,6 +13,7 @@ certificate.note          when the certificate was made, and who signed it
 certificate-key.txt       public key of who signed it, where somebody did: compare it with the one that you were told
 keys.txt                  public keys of the agents by which checkpoints were judged: compare them too
 checkpoints/              the signed checkpoint over each stream of records
+anchors/                  that checkpoints were in the agent's anchor log, and what witnesses and time-stamps gave for it
 ranges/                   the hash of each record of the time that was asked for, in order
 proofs/                   for the first rows: a proof of each by itself, for \`sealtrail check\`
 verify.html               checks all of this in a browser, offline: open it and drop this folder or the .zip on it

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { canonicalize } from '../../schemas/canonical.ts';
 import { HASH_BYTES, writeRecordLeaf } from '../../ledger/merkle/hash.ts';
 import type { NoteSigner } from '../../ledger/signing.ts';
+import { formatAnchor } from '../../ledger/proof-file.ts';
 import { formatWindow } from '../../ledger/trust.ts';
 import { chainHash } from '../../schemas/brand.ts';
 import type { AnswerRow, Column } from '../answer.ts';
@@ -19,7 +20,7 @@ import { formatCsvHead, formatCsvRow } from '../csv.ts';
 import { openBundleDisk, type BundleDisk, type BundleFile } from './disk.ts';
 import { formatHtml } from './html.ts';
 import { createInclusions } from './inclusion.ts';
-import { checkpointName, FILES, proofName, rangeName } from './names.ts';
+import { anchorName, checkpointName, FILES, proofName, rangeName } from './names.ts';
 import { formatPdf } from './pdf.ts';
 import { README } from './readme.ts';
 import { REPORT_ROWS_MAX, type Report } from './report.ts';
@@ -89,6 +90,7 @@ async function fill(
   if (trust !== null) disk.put(FILES.keys, trust.windows.map(formatWindow).join(''));
   for (const [index, { checkpoint }] of streams.entries())
     if (checkpoint !== null) disk.put(checkpointName(index), checkpoint);
+  await putAnchors(disk, certificate, options);
   putProofs(disk, certificate, first, ranges.leaves);
 
   const report: Report = {
@@ -143,6 +145,19 @@ function collectRanges(disk: BundleDisk): Ranges {
       return bytes.subarray(0, used);
     },
   };
+}
+
+/** Of streams whose checkpoint the folder of checkpoints that was named has in an anchor log. */
+async function putAnchors(
+  disk: BundleDisk,
+  { streams }: Certificate,
+  { known }: BundleOptions,
+): Promise<void> {
+  for (const [index, { stream, tree, checkpoint }] of streams.entries()) {
+    if (checkpoint === null || tree === null) continue;
+    const anchor = (await known?.readAnchor?.(stream, BigInt(tree.size))) ?? null;
+    if (anchor !== null) disk.put(anchorName(index), formatAnchor(anchor));
+  }
 }
 
 function putProofs(

@@ -16,6 +16,7 @@ export interface CertificateFinding {
   readonly kind: string;
   /** Rows of the answer, from 1, one of which is the offending record; none: it is a record that is not shown. */
   readonly rows: readonly number[];
+  /** '' where it is about figures, and no record. */
   readonly stream: string;
   readonly seq: number;
   readonly message: string;
@@ -57,6 +58,19 @@ export interface StreamProof {
   } | null;
 }
 
+export interface JudgedAnswer {
+  /**
+   * `rows`: each record that answers is a row. `figures`: each row was computed again. `candidates`: each row is one of
+   * the records that could be, and which of them are the database alone has said. `excused`: each record that could be is a
+   * row, or what keeps it out was shown.
+   */
+  readonly by: 'rows' | 'figures' | 'candidates' | 'excused';
+  /** Records that answer, count, or could be a row. */
+  readonly matching: number;
+  /** Of them, repetitions of an event. */
+  readonly repeated: number;
+}
+
 export interface Certificate {
   readonly _v: typeof CERTIFICATE_VERSION;
   readonly asked: Asked;
@@ -80,10 +94,19 @@ export interface Certificate {
   };
   /** Records that were read and compared whole. */
   readonly records: number;
+  /** Places in the ranges of which a purge left the hashes alone: whether they answered nobody can tell. */
+  readonly purged: number;
+  /** How the answer was held against those records, apart from the statement; null: it was not. */
+  readonly judged: JudgedAnswer | null;
   readonly streams: readonly StreamProof[];
   readonly proven: readonly string[];
   readonly not_proven: readonly string[];
   readonly notes: readonly string[];
+}
+
+/** The record that a finding is about, in words; '' of figures. */
+export function recordOf({ stream, seq }: Pick<CertificateFinding, 'stream' | 'seq'>): string {
+  return stream === '' ? '' : `record ${stream} seq ${seq}`;
 }
 
 /** A row as a line of rows.ndjson; `number` counts from 1. */

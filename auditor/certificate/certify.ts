@@ -2,29 +2,28 @@
  * Makes the certificate of an answer, in the snapshot that the caller has begun: the records of the answer by
  * themselves, and of each stream of the tenant all records of the question's time, read whole, with a neighbour on
  * either side, and the hashes from the stream's beginning up to the checkpoint that covers them. The store's own
- * verifier judges them (store/verify-stream.ts); here it is only decided what to read, and said what came of it.
+ * verifier judges them (store/verify-stream.ts), and the answer is held against them (answer-check.ts); here it is only
+ * decided what to read, and said what came of it.
  */
 import type { ClientBase } from 'pg';
 import { createExamination } from '../../ledger/examination.ts';
-import { formatRecord } from '../../ledger/frame.ts';
-import { EMPTY_RANGE } from '../../ledger/merkle/range.ts';
 import type { SeenPurge } from '../../ledger/purge-check.ts';
 import type { Trust } from '../../ledger/trust.ts';
 import type { Known } from '../../ledger/verify/known.ts';
-import { chainHash } from '../../schemas/brand.ts';
 import { classifyDatabaseError } from '../../store/database-error.ts';
-import type { SealedRow } from '../../store/sealed-row.ts';
 import { readPurges } from '../../store/verify-places.ts';
 import { findMiscounted, findReused, type Stream } from '../../store/verify-queries.ts';
-import { verifyStream, type PlaceHashes, type Run } from '../../store/verify-stream.ts';
+import { verifyStream, type Run } from '../../store/verify-stream.ts';
 import type { AnswerRow, Asked, Statement } from '../answer.ts';
-import type { Certificate, StreamProof } from './certificate.ts';
-import { concludeCertificate, describeStream } from './conclude.ts';
+import { createAnswerCheck, type AnswerCheck, type CheckedAnswer } from './answer-check.ts';
+import type { Certificate } from './certificate.ts';
+import { concludeCertificate } from './conclude.ts';
+import { answerStore } from './originals.ts';
 import { planStream, type PlannedPurges, type StreamPlan } from './plan.ts';
 import { findReceived, readExtent, readOccurred, spanOf, type SeqRange } from './range.ts';
+import { readStream, type StreamRead, type StreamTask } from './read-stream.ts';
 import { gatherRows, type GatheredRows, type PlacedRow } from './rows.ts';
 import { readStoredKnown } from './stored-known.ts';
-import { growTree, type TreeParts } from './tree.ts';
 
 export interface CertifyOptions {
   /** In a snapshot: BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY. */
@@ -62,11 +61,13 @@ export async function certify(options: CertifyOptions): Promise<Certificate> {
     records: 0,
     bytes: 0,
   };
-  const proofs: StreamProof[] = [];
-  const read: Reading = { login: '', known: options.known, expected: new Set() };
+  const answer = createAnswerCheck(options.asked);
+  const read: Reading = { login: '', known: options.known, expected: new Set(), streams: [] };
+  let checked: CheckedAnswer = { judged: null, findings: [], findings_total: 0 };
   let obstacle: string | null = null;
   try {
-    await readStreams(options, rows, run, proofs, read);
+    await readStreams(options, { rows, answer }, run, read);
+    checked = await answer.conclude(rows, answerStore(options.client, options.asked));
     if (run.doubts.length > 0) obstacle = run.doubts.join('; ');
   } catch (error) {
     obstacle = `the store cannot be read: ${classifyDatabaseError(error).message}`;
@@ -74,7 +75,7 @@ export async function certify(options: CertifyOptions): Promise<Certificate> {
   const covered = read.known === null ? null : { ...read.known, covers: run.covers };
   const size = { records: run.records, segments: 0, bytes: run.bytes, gaps: [] };
   const verification = run.examination.conclude(size, obstacle, covered);
-  return concludeCertificate({ ...options, ...read, rows, verification, proofs, obstacle });
+  return concludeCertificate({ ...options, ...read, rows, checked, verification, obstacle });
 }
 
 /** What is known once the store is read. */
@@ -83,16 +84,16 @@ interface Reading {
   known: Known | null;
   /** Streams that are there. */
   expected: ReadonlySet<string>;
+  /** Of each that has a record. */
+  readonly streams: StreamRead[];
 }
 
 async function readStreams(
-  options: CertifyOptions,
-  rows: GatheredRows,
+  { client, asked, trust, onHash, onProgress }: CertifyOptions,
+  { rows, answer }: { readonly rows: GatheredRows; readonly answer: AnswerCheck },
   started: Run,
-  proofs: StreamProof[],
   read: Reading,
 ): Promise<void> {
-  const { client, asked, trust } = options;
   const { tenant } = asked;
   read.login = await readLogin(client);
   const stored = await readStoredKnown(client, tenant, trust);
@@ -124,9 +125,13 @@ async function readStreams(
       await verifyStream(client, { stream, purges: of, known }, run);
       continue;
     }
-    proofs.push(
-      await readStream(options, { stream, purges: of, plan, placed }, proofs.length, run),
-    );
+    const index = read.streams.length;
+    const task: StreamTask = {
+      ...{ asked, stream, purges: of, plan, placed, answer },
+      ...(onHash && { onHash: (line) => onHash(index, line) }),
+      ...(onProgress && { onProgress: () => onProgress(run.records) }),
+    };
+    read.streams.push(await readStream(client, task, run));
   }
   reportVanished(stored, read.expected, run);
 }
@@ -140,13 +145,14 @@ async function planOf(
   const extent = await readExtent(client, stream_id);
   if (extent === null) return null;
   const received = await findReceived(client, stream_id, extent, asked);
-  const shown = placed.map(({ seq }) => ({ from: seq, to: seq + 1 }));
-  const happened = occurred.get(stream_id);
-  const range = spanOf(received, [...shown, ...(happened === undefined ? [] : [happened])]);
+  const [first, last] = [placed[0], placed.at(-1)];
+  const shown = first && last && { from: first.seq, to: last.seq + 1 };
+  const touched = [shown, occurred.get(stream_id)].filter((one) => one !== undefined);
+  const range = spanOf(received, touched);
   return planStream(range, extent, known?.streams.get(stream), { of, recorded });
 }
 
-/** What the question touches of a stream. */
+/** What the question touches of a stream; the rows ascend. */
 interface Touched extends PlannedPurges {
   readonly asked: Asked;
   readonly occurred: ReadonlyMap<number, SeqRange>;
@@ -162,59 +168,6 @@ function recordedIn(
   return all.filter((record) => record.stream === stream).map(({ seq }) => seq);
 }
 
-interface StreamTask {
-  readonly stream: Stream;
-  readonly purges: readonly SeenPurge[];
-  readonly plan: StreamPlan;
-  readonly placed: readonly PlacedRow[];
-}
-
-async function readStream(
-  { client, onHash, onProgress }: CertifyOptions,
-  { stream, purges, plan, placed }: StreamTask,
-  index: number,
-  run: Run,
-): Promise<StreamProof> {
-  const { range, window, known, checkpoint } = plan;
-  let tree: TreeParts | null = null;
-  let before: string | null = null;
-  let after: string | null = null;
-  let next = 0;
-
-  function begin({ seq }: PlaceHashes): TreeParts {
-    return growTree({
-      first: window.from,
-      last: window.to,
-      size: checkpoint === null ? null : Number(checkpoint.size),
-      base: purges.find(({ base }) => base > 0 && base === seq)?.base_range ?? EMPTY_RANGE,
-      ...(onHash === undefined ? {} : { onHash: (line: string) => onHash(index, line) }),
-    });
-  }
-
-  function onPlace(place: PlaceHashes, row: SealedRow | null): void {
-    const { seq, this_hash } = place;
-    tree ??= begin(place);
-    tree.take(seq, this_hash);
-    if (row !== null && seq < range.from) before = lineOf(row);
-    if (row !== null && seq >= range.to) after = lineOf(row);
-    for (; placed[next] !== undefined && (placed[next]?.seq ?? 0) <= seq; next += 1)
-      if (placed[next]?.seq !== seq || placed[next]?.this_hash !== this_hash)
-        reportOther(stream.stream, placed[next], run);
-  }
-
-  const reading = { stream, purges, known, window, onPlace };
-  await verifyStream(client, { ...reading, onProgress: () => onProgress?.(run.records) }, run);
-  for (; next < placed.length; next += 1) reportOther(stream.stream, placed[next], run);
-  const grown: TreeParts = tree ?? begin({ seq: 0, prev_hash: ZERO, this_hash: ZERO });
-  const { stream: name } = stream;
-  return describeStream({
-    ...{ stream: name, ...range, first: window.from, last: window.to, before, after },
-    ...{ grown: grown.conclude(), checkpoint, cover: run.covers.get(name) ?? null },
-  });
-}
-
-const ZERO = chainHash('0'.repeat(64));
-
 /** Rows under the tenant in a stream that is none of its own: no chain has them, and questions would count them. */
 function reportForeign(
   occurred: ReadonlyMap<number, SeqRange>,
@@ -228,14 +181,6 @@ function reportForeign(
     const place = { segment: 'audit.records', line: 1 };
     run.examination.report({ kind: 'inserted', stream: `#${id}`, seq: from, ...place, message });
   }
-}
-
-/** The statement gave a record that is not the one which stands there. */
-function reportOther(stream: string, placed: PlacedRow | undefined, run: Run): void {
-  if (placed === undefined) return;
-  const message = 'the answer shows another record than the one that stands here';
-  const place = { segment: 'answer', line: placed.row };
-  run.examination.report({ kind: 'inserted', stream, seq: placed.seq, ...place, message });
 }
 
 /** Streams of which the store keeps signed checkpoints and nothing else. */
@@ -261,8 +206,4 @@ async function listStreams(client: ClientBase, tenant: string): Promise<readonly
 async function readLogin(client: ClientBase): Promise<string> {
   const { rows } = await client.query<{ login: string }>('SELECT session_user AS login');
   return rows[0]?.login ?? '';
-}
-
-function lineOf({ event_bytes, prev_hash, this_hash }: SealedRow): string {
-  return formatRecord(event_bytes, chainHash(prev_hash), chainHash(this_hash)).slice(0, -1);
 }

@@ -1,43 +1,13 @@
 /** Draws up a certificate of what was read. Pure. */
 import type { Verification } from '../../ledger/examination.ts';
-import { parseNote } from '../../ledger/note.ts';
 import type { Finding, FindingKind } from '../../ledger/stream-check.ts';
-import type { Cover, Known, KnownCheckpoint } from '../../ledger/verify/known.ts';
+import type { Known } from '../../ledger/verify/known.ts';
 import type { Asked, Statement } from '../answer.ts';
-import {
-  CERTIFICATE_VERSION,
-  type Certificate,
-  type CertificateFinding,
-  type StreamProof,
-} from './certificate.ts';
+import type { CheckedAnswer } from './answer-check.ts';
+import { CERTIFICATE_VERSION, type Certificate, type CertificateFinding } from './certificate.ts';
+import type { StreamRead } from './read-stream.ts';
 import type { GatheredRows } from './rows.ts';
-import type { TreeParts } from './tree.ts';
 import { describeFinding, tellNotProven, tellProven, type Facts } from './words.ts';
-
-export interface StreamFacts extends Omit<
-  StreamProof,
-  'tree' | 'hashes_sha256' | 'checkpoint' | 'is_trusted' | 'keys' | 'anchored'
-> {
-  readonly grown: ReturnType<TreeParts['conclude']>;
-  /** The checkpoint that was to vouch for the range. */
-  readonly checkpoint: KnownCheckpoint | null;
-  readonly cover: Cover | null;
-}
-
-/** What is certified of a stream; a checkpoint is named only where the tree has its root. */
-export function describeStream(facts: StreamFacts): StreamProof {
-  const { grown, checkpoint, cover, ...rest } = facts;
-  const root = checkpoint === null ? '' : Buffer.from(checkpoint.root).toString('hex');
-  const fits = checkpoint !== null && grown.tree?.root === root ? checkpoint : null;
-  return {
-    ...rest,
-    ...grown,
-    checkpoint: fits?.note ?? null,
-    is_trusted: fits?.isSigned ?? false,
-    keys: fits === null ? [] : signersOf(fits.note),
-    anchored: fits === null ? null : (cover?.anchored ?? null),
-  };
-}
 
 export interface Concluded {
   readonly asked: Asked;
@@ -48,8 +18,11 @@ export interface Concluded {
   /** Streams of the tenant. */
   readonly expected: ReadonlySet<string>;
   readonly rows: GatheredRows;
+  /** The answer held against the records. */
+  readonly checked: CheckedAnswer;
   readonly verification: Verification;
-  readonly proofs: readonly StreamProof[];
+  /** What was read of each stream that has a record. */
+  readonly streams: readonly StreamRead[];
   /** Why the store could not be read, or nothing can be told of it. */
   readonly obstacle: string | null;
 }
@@ -69,13 +42,19 @@ const FINDINGS_MAX = 100;
 
 /** Draws it up. */
 export function concludeCertificate(concluded: Concluded): Certificate {
-  const { asked, statement, login, verifier, rows, verification, proofs } = concluded;
+  const { asked, statement, login, verifier, rows, checked, verification } = concluded;
   const { known, expected, obstacle } = concluded;
+  const proofs = concluded.streams.map(({ proof }) => proof);
   const findings = verification.findings.map((finding) => placeFinding(finding, rows));
   const named = new Set(findings.map(({ stream, seq }) => `${stream} ${seq}`));
-  for (const { row, ...fault } of rows.faults)
-    if (!named.has(`${fault.stream} ${fault.seq}`))
-      findings.push({ kind: 'row_differs', rows: [row], ...fault });
+  const faults = rows.faults.map(({ row, ...fault }) => ({
+    ...{ kind: 'row_differs', rows: [row] },
+    ...fault,
+  }));
+  const others = [...concluded.streams.flatMap((one) => one.findings), ...checked.findings];
+  // Of a record that is broken nothing else is worth saying.
+  for (const fault of [...faults, ...others])
+    if (fault.stream === '' || !named.has(`${fault.stream} ${fault.seq}`)) findings.push(fault);
   for (const [stream, [placed]] of rows.byStream)
     if (!expected.has(stream) && placed !== undefined && obstacle === null)
       findings.push({
@@ -84,14 +63,18 @@ export function concludeCertificate(concluded: Concluded): Certificate {
         ...{ stream, seq: placed.seq },
         message: 'the record is of a stream that the tenant does not have',
       });
-  const total = Math.max(verification.findings_total, findings.length);
+  const unlisted = checked.findings_total - checked.findings.length;
+  const total = Math.max(verification.findings_total, findings.length) + unlisted;
   // The rows that somebody reads come first.
   findings.sort((one, other) => (one.rows[0] ?? Infinity) - (other.rows[0] ?? Infinity) || 0);
   const doubt = obstacle ?? verification.notes.at(-1) ?? 'nothing can be told';
   const isEmpty = proofs.length === 0;
   const verdict =
     total > 0 ? 'broken' : verification.verdict === 'intact' && !isEmpty ? 'intact' : 'cannot_tell';
-  const facts: Facts = { asked, login, rows, records: verification.records, proofs, known };
+  const purged = concluded.streams.reduce((sum, one) => sum + one.purged, 0);
+  const { judged } = checked;
+  const { records } = verification;
+  const facts: Facts = { asked, login, rows, records, purged, judged, proofs, known };
   return {
     _v: CERTIFICATE_VERSION,
     ...{ asked, statement, login, verifier, verdict },
@@ -106,7 +89,7 @@ export function concludeCertificate(concluded: Concluded): Certificate {
     findings: findings.slice(0, FINDINGS_MAX),
     findings_total: total,
     rows: { count: rows.count, records: rows.records, sha256: rows.sha256 },
-    records: verification.records,
+    ...{ records, purged, judged },
     streams: proofs,
     proven: verdict === 'intact' ? tellProven(facts) : [],
     not_proven: tellNotProven(facts),
@@ -120,10 +103,4 @@ function placeFinding(finding: Finding, rows: GatheredRows): CertificateFinding 
     ? []
     : (rows.byStream.get(stream) ?? []).filter((one) => one.seq >= seq - doubted && one.seq <= seq);
   return { kind, rows: suspects.map(({ row }) => row), stream, seq, message };
-}
-
-/** The keys whose names stand under a note, as <name>+<id>. */
-export function signersOf(note: string): readonly string[] {
-  const parsed = parseNote(note);
-  return parsed.ok ? parsed.value.signatures.map(({ name, id }) => `${name}+${id}`) : [];
 }

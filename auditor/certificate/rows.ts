@@ -1,6 +1,6 @@
 /**
  * The rows of an answer as the certificate sees them: each record by itself, and where it must stand in its stream.
- * A row leaves behind its place and its hash. Pure but for node:crypto.
+ * A row leaves behind its place, its hash and its event's id. Pure but for node:crypto.
  */
 import { createHash } from 'node:crypto';
 import { isCanonicalOf, rehash } from '../../ledger/content-check.ts';
@@ -14,6 +14,7 @@ export interface PlacedRow {
   /** From 1. */
   readonly row: number;
   readonly this_hash: string;
+  readonly event_id: string;
 }
 
 export interface RowFault extends Pick<RecordOfRow, 'stream' | 'seq'> {
@@ -33,14 +34,18 @@ export interface GatheredRows {
   readonly sha256: string;
   readonly faults: readonly RowFault[];
   readonly byStream: ReadonlyMap<string, readonly PlacedRow[]>;
+  /** Rows that count or compare, the first of them. */
+  readonly figures: readonly { readonly row: number; readonly values: AnswerRow['values'] }[];
 }
 
 const FAULTS_MAX = 1_000;
+const FIGURES_MAX = 200_000;
 
 /** Begins with the first row. */
 export function gatherRows(): RowGatherer {
   const byStream = new Map<string, PlacedRow[]>();
   const faults: RowFault[] = [];
+  const figures: GatheredRows['figures'][number][] = [];
   const digest = createHash('sha256');
   let count = 0;
   let records = 0;
@@ -50,20 +55,24 @@ export function gatherRows(): RowGatherer {
       const line = formatRow(count, row);
       digest.update(line);
       const { record } = row;
-      if (record === null) return line;
+      if (record === null) {
+        if (figures.length < FIGURES_MAX) figures.push({ row: count, values: row.values });
+        return line;
+      }
       records += 1;
       const message = findFault(record);
-      const { stream, seq, this_hash } = record;
+      const { stream, seq, this_hash, event_id } = record;
       if (message !== null && faults.length < FAULTS_MAX)
         faults.push({ row: count, stream, seq, message });
       const placed = byStream.get(stream) ?? [];
       byStream.set(stream, placed);
-      placed.push({ seq, row: count, this_hash });
+      placed.push({ seq, row: count, this_hash, event_id });
       return line;
     },
     conclude: () => {
       for (const placed of byStream.values()) placed.sort((one, other) => one.seq - other.seq);
-      return { count, records, sha256: digest.digest('hex'), faults, byStream };
+      const sha256 = digest.digest('hex');
+      return { count, records, sha256, faults, byStream, figures };
     },
   };
 }

@@ -4,7 +4,13 @@
  */
 import type { Known } from '../../ledger/verify/known.ts';
 import type { Asked } from '../answer.ts';
-import type { CertificateFinding, StreamProof, Verdict } from './certificate.ts';
+import {
+  recordOf,
+  type CertificateFinding,
+  type JudgedAnswer,
+  type StreamProof,
+  type Verdict,
+} from './certificate.ts';
 import type { GatheredRows } from './rows.ts';
 
 export interface Facts {
@@ -13,6 +19,10 @@ export interface Facts {
   readonly rows: Pick<GatheredRows, 'count' | 'records'>;
   /** Read whole. */
   readonly records: number;
+  /** Places of which a purge left the hashes alone. */
+  readonly purged: number;
+  /** How the answer was held against the records; null: it was not. */
+  readonly judged: JudgedAnswer | null;
   readonly proofs: readonly StreamProof[];
   readonly known: Pick<Known, 'isJudged' | 'isAnchorAsked'> | null;
 }
@@ -28,15 +38,16 @@ export function describeFinding(
   if (verdict === 'intact' || first === undefined)
     return `Intact: ${shownOf(rows)} and ${count(records, 'record')} around them are as they were sealed.`;
   const more = others.length === 0 ? '' : ` (and ${count(others.length, 'more finding')})`;
+  const record = recordOf(first);
   const where =
     first.rows.length === 0
-      ? `in the range, at record ${first.stream} seq ${first.seq}`
-      : `at row ${first.rows.join(' or ')}, record ${first.stream} seq ${first.seq}`;
+      ? `in the range${record && `, at ${record}`}`
+      : `at row ${first.rows.join(' or ')}${record && `, ${record}`}`;
   return `BROKEN ${where}: ${first.message}${more}.`;
 }
 
 /** What an intact answer proves. */
-export function tellProven({ asked, rows, records, proofs }: Facts): readonly string[] {
+export function tellProven({ asked, rows, records, judged, proofs }: Facts): readonly string[] {
   const said: string[] = [];
   if (rows.records > 0)
     said.push(
@@ -46,6 +57,7 @@ export function tellProven({ asked, rows, records, proofs }: Facts): readonly st
     `Of the records of tenant ${asked.tenant} received from ${asked.since} up to ${asked.until}, none was changed, removed, added or moved: all ${count(records, 'record')} of that time, of ${count(proofs.length, 'stream')}, and their neighbours were read and fit together.`,
     'What the columns say by which questions are answered is what the sealed events say, for each of these records, and each event is shown once.',
   );
+  if (judged !== null) said.push(tellJudged(judged, records, rows));
   const signed = proofs.filter(({ is_trusted }) => is_trusted);
   if (signed.length > 0 && signed.length === proofs.length) {
     const keys = [...new Set(signed.flatMap((one) => one.keys))].sort();
@@ -68,8 +80,35 @@ export function tellProven({ asked, rows, records, proofs }: Facts): readonly st
   return said;
 }
 
+/** What holding the answer against the records has shown: by rules apart from the statement. */
+function tellJudged(
+  { by, matching, repeated }: JudgedAnswer,
+  records: number,
+  rows: Facts['rows'],
+): string {
+  const read = `of the ${count(records, 'record')} that were read`;
+  const again =
+    repeated === 0
+      ? ''
+      : ` Of them ${count(repeated, 'record')} ${repeated === 1 ? 'repeats' : 'repeat'} an event that another one has.`;
+  if (by === 'rows')
+    return `The answer is complete: ${matching.toLocaleString('en-US')} ${read} answer the question, by a rule that shares nothing with the statement, and ${rows.count === 1 ? 'the one row is what they are' : `the ${count(rows.count, 'row')} are what they are`}: the database kept none back.${again}`;
+  if (by === 'figures')
+    return `The figures are right, and no row is missing: they were computed again, by a rule that shares nothing with the statement, from the ${count(matching, 'record')} that count, ${read}.${again}`;
+  if (by === 'excused')
+    return `No row is missing: of the ${count(matching, 'record')} that could be one, ${read}, each is a row, or what keeps it out of the answer was shown, by a rule that shares nothing with the statement.${again}`;
+  return `Each row is one of the ${count(matching, 'record')} that could be one, ${read}, by a rule that shares nothing with the statement.${again}`;
+}
+
 /** What the answer does not prove, whatever came out. */
-export function tellNotProven({ asked, rows, proofs, known }: Facts): readonly string[] {
+export function tellNotProven({
+  asked,
+  rows,
+  purged,
+  judged,
+  proofs,
+  known,
+}: Facts): readonly string[] {
   const said: string[] = [];
   const bare = proofs.filter(({ checkpoint }) => checkpoint === null).map(({ stream }) => stream);
   const isAllBare = bare.length === proofs.length;
@@ -94,16 +133,29 @@ export function tellNotProven({ asked, rows, proofs, known }: Facts): readonly s
       said.push(
         `That ${stream} ends before seq ${to}: somebody with full power over the database could have cut off its end together with the checkpoints that tell of it. Those that the agent keeps would show it (--checkpoints).`,
       );
-  const purged = proofs.filter(({ first, before }) => first > 0 && before === null);
-  if (purged.length > 0)
+  const behind = proofs.filter(({ first, before }) => first > 0 && before === null);
+  if (behind.length > 0)
     said.push(
-      `What stood in records that were purged under the retention policy: of ${count(purged.length, 'stream')} the range begins right behind them.`,
+      `What stood in records that were purged under the retention policy: of ${count(behind.length, 'stream')} the range begins right behind them.`,
     );
-  if (rows.records < rows.count)
+  if (purged > 0)
+    said.push(
+      `Whether ${count(purged, 'record')} of the range, of which a purge left the hashes alone, answered the question: that cannot be judged.`,
+    );
+  const isFigures = rows.records < rows.count || judged?.by === 'figures';
+  if (judged === null && isFigures)
     said.push(
       'The figures in rows that count or compare: the database computed them. Certified are all records of that time from which they were computed; the statement can be run again by hand.',
     );
-  if (rows.records === rows.count)
+  if (judged?.by === 'candidates')
+    said.push(
+      'Which of the records that could be rows are rows: that rests on other records as well, and on the database, which picked. Whoever has full power over it can have it keep some back.',
+    );
+  if (judged?.by === 'excused')
+    said.push(
+      'That what came before the range is as the database shows it: there lies some of what makes a record a row, or keeps it out (an earlier access, the assignment of a ticket and its end). Whoever has full power over the database can have it keep some of that back, or make up what was never sealed.',
+    );
+  if (judged === null && !isFigures)
     said.push(
       'That the answer has every row that the statement finds: the database picked them, and whoever has full power over it can have it keep some back, or all. What it was to pick from is certified.',
     );

@@ -7,10 +7,12 @@ import type { Trust } from '../../ledger/trust.ts';
 import { FILES, isBundleName } from '../bundle/names.ts';
 import type { Certificate, Verdict } from '../certificate/certificate.ts';
 import { parseCertificateNote } from '../certificate/note.ts';
+import { checkAnchors, type AnchoredStream } from './anchors.ts';
 import { sha256Of, textOf, type BundleFiles } from './files.ts';
 import type { CheckLine, Tell } from './line.ts';
 import { readCertificate, readQuestion, type BundleQuestion } from './read.ts';
 import { checkProofs } from './proofs.ts';
+import { checkQuestion } from './question.ts';
 import { checkRows, type CheckedRow } from './rows.ts';
 import { checkStreams } from './streams.ts';
 
@@ -27,6 +29,10 @@ export interface BundleCheck {
   readonly time: string | null;
   /** Who has signed the certificate, as <name>+<id>; empty: nobody. */
   readonly signers: readonly string[];
+  /** Whether a key that is trusted has signed the certificate: without, nobody vouches for question and answer. */
+  readonly isSigned: boolean;
+  /** Streams whose checkpoint is in their agent's anchor log. */
+  readonly anchored: readonly AnchoredStream[];
 }
 
 /** Checks a bundle; `trust` null: no key is trusted, and nothing can be told. */
@@ -41,32 +47,23 @@ export function checkBundle(files: BundleFiles, trust: Trust | null): BundleChec
     tell({ what, state: 'failed', text: 'it is not there, or not in its form' });
     return { ...conclude(lines, null, trust), certificate: null, question, ...NOTHING };
   }
-  const same = ['asked', 'statement', 'login'] as const;
-  const isSame = same.every(
-    (name) => JSON.stringify(certificate[name]) === JSON.stringify(question[name]),
-  );
-  tell({
-    what: 'question',
-    state: isSame ? 'ok' : 'failed',
-    text: isSame
-      ? 'the certificate is about this question and this statement'
-      : 'the certificate is about another question or statement',
-  });
-  const rows = checkRows(files, certificate, question, tell);
+  const answers = checkQuestion(certificate, question, tell);
+  const rows = checkRows(files, certificate, { ...question, answers }, tell);
   checkStreams(files, certificate, rows, trust, tell);
+  const anchored = checkAnchors(files, certificate, trust, tell);
   checkProofs(files, rows, trust, tell);
   const { time, signers, isSigned } = checkNote(files, certificate, trust, tell);
   const said = conclude(lines, certificate, trust);
   const finding = said.verdict === 'intact' && !isSigned ? unsigned(rows.length) : said.finding;
-  return { ...said, finding, certificate, question, rows, time, signers };
+  return { ...said, finding, certificate, question, rows, time, signers, isSigned, anchored };
 }
 
 /** What records prove by themselves, where nobody who is trusted has put a name to the rest. */
 function unsigned(rows: number): string {
-  return `Intact: each record in the ${rows} rows is as it was sealed. That no row was left out, and that this was the question, is signed by nobody whom you trust: ask it again, or have it signed.`;
+  return `Intact, and UNSIGNED: each record in the ${rows} rows is as it was sealed. That no row was left out, and that this was the question, is signed by nobody whom you trust: ask it again, or have it signed.`;
 }
 
-const NOTHING = { rows: [], time: null, signers: [] } as const;
+const NOTHING = { rows: [], time: null, signers: [], isSigned: false, anchored: [] } as const;
 
 /** Each file has the digest that the manifest says, and there is no other. */
 function checkManifest(files: BundleFiles, tell: Tell): void {

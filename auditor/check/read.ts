@@ -40,6 +40,9 @@ export function readCertificate(text: string | null): Certificate | null {
   if (typeof memberOf(asked, 'since') !== 'string' || typeof memberOf(asked, 'until') !== 'string')
     return null;
   if (typeof memberOf(asked, 'tenant') !== 'string') return null;
+  const judged = of('judged');
+  const counts = ['matching', 'repeated'].map((name) => memberOf(judged, name));
+  if (judged !== null && !counts.every(isCount)) return null;
   return (of('streams') as unknown[]).every(isStreamProof) ? (value as Certificate) : null;
 }
 

@@ -7,6 +7,7 @@ import type { Certificate } from '../certificate/certificate.ts';
 import { findFault } from '../certificate/rows.ts';
 import { findOtherValue } from '../bundle/values.ts';
 import type { Tell } from './line.ts';
+import type { Answers } from './question.ts';
 import { sha256Of, textOf, type BundleFiles } from './files.ts';
 import { readRow, type BundleQuestion } from './read.ts';
 
@@ -15,8 +16,8 @@ export type CheckedRow = AnswerRow & { readonly row: number };
 /** Checks them all; those that can be read are given back. */
 export function checkRows(
   files: BundleFiles,
-  { rows: certified }: Certificate,
-  { columns }: BundleQuestion,
+  { rows: certified, judged }: Certificate,
+  { columns, answers }: Pick<BundleQuestion, 'columns'> & { readonly answers: Answers },
   tell: Tell,
 ): readonly CheckedRow[] {
   const what = 'rows';
@@ -37,8 +38,9 @@ export function checkRows(
     rows.push(row);
     const { record, values } = row;
     if (record === null) continue;
+    const event = readJson(record.event_bytes);
     const fault =
-      findFault(record) ?? findOtherValue(columns, values, readJson(record.event_bytes));
+      findFault(record) ?? findOtherValue(columns, values, event) ?? answers(record, event);
     if (fault !== null) fail(row.row, fault);
   }
   if (lines.length !== certified.count)
@@ -46,6 +48,12 @@ export function checkRows(
       what,
       state: 'failed',
       text: `the certificate is about ${certified.count} rows, and ${lines.length} are here`,
+    });
+  else if (judged?.by === 'rows' && judged.matching - judged.repeated !== lines.length)
+    tell({
+      what,
+      state: 'failed',
+      text: `the certificate counts ${judged.matching - judged.repeated} records that answer, and ${lines.length} rows are here`,
     });
   else if (sha256Of(bytes) !== certified.sha256)
     tell({ what, state: 'failed', text: 'the rows are not those that were certified' });

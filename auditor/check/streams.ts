@@ -2,7 +2,7 @@
 import { hashRecordLeaf, isSameHash } from '../../ledger/merkle/hash.ts';
 import { createRange, isCompactRange, type CompactRange } from '../../ledger/merkle/range.ts';
 import { parseCheckpoint } from '../../ledger/checkpoint.ts';
-import { memberOf, readChain } from '../../ledger/chain-place.ts';
+import { readChain } from '../../ledger/chain-place.ts';
 import { isCanonical, rehash } from '../../ledger/content-check.ts';
 import { splitRecord } from '../../ledger/frame.ts';
 import { parseNote } from '../../ledger/note.ts';
@@ -10,6 +10,7 @@ import { verifyTrusted, type Trust } from '../../ledger/trust.ts';
 import { GENESIS_PREV_HASH, isChainHash, type ChainHash } from '../../schemas/brand.ts';
 import { checkpointName, rangeName } from '../bundle/names.ts';
 import type { Certificate, StreamProof } from '../certificate/certificate.ts';
+import { isOutside } from '../certificate/neighbours.ts';
 import type { Tell } from './line.ts';
 import { sha256Of, textOf, type BundleFiles } from './files.ts';
 import type { CheckedRow } from './rows.ts';
@@ -92,22 +93,21 @@ function checkPlaces(
 function checkNeighbours(
   { stream, from, to, first, before, after, tree }: StreamProof,
   list: readonly ChainHash[],
-  { since, until }: Certificate['asked'],
+  asked: Certificate['asked'],
   fail: (text: string) => void,
 ): boolean {
   const sides = [
-    [before, from - 1, (at: number): boolean => at < Date.parse(since)],
-    [after, to, (at: number): boolean => at >= Date.parse(until)],
+    [before, from - 1, 'before'],
+    [after, to, 'behind'],
   ] as const;
   if (after === null && tree !== null && tree.size > to) {
     fail(`the record behind the range of ${stream} is not shown`);
     return false;
   }
-  for (const [line, seq, isOutside] of sides) {
+  for (const [line, seq, side] of sides) {
     if (line === null) continue;
     const record = splitRecord(line);
     const said = record === null ? null : readChain(record.eventText);
-    const received = memberOf(memberOf(said?.event, 'chain'), 'received_at');
     const isRight =
       record !== null &&
       rehash(record.prev_hash, record.eventText) === record.this_hash &&
@@ -115,7 +115,7 @@ function checkNeighbours(
       said?.chain.stream === stream &&
       said.chain.seq === seq &&
       list[seq - first] === record.this_hash;
-    if (!isRight || typeof received !== 'string' || !isOutside(Date.parse(received))) {
+    if (!isRight || !isOutside(side, said?.event, asked)) {
       fail(`the neighbour seq ${seq} of ${stream} does not show that the range is whole`);
       return false;
     }

@@ -10,6 +10,7 @@ import type { SealedRecord } from '../../schemas/record.ts';
 import { definitionOf } from '../../schemas/agent-actions.ts';
 import type { Vocabulary } from '../../schemas/vocabulary.ts';
 import { writeParquet } from './parquet-file.ts';
+import type { RecordFeed } from './records.ts';
 import { FILE_NAME, partitionOf } from './partition.ts';
 import { createSpill } from './spill.ts';
 
@@ -29,7 +30,7 @@ export interface LakeFile {
 
 /** Writes the files of these records; throws what the source or the disk has against it. */
 export async function writeLake(
-  records: AsyncIterable<SealedRecord>,
+  source: AsyncIterable<SealedRecord> | RecordFeed,
   options: LakeOptions,
 ): Promise<readonly LakeFile[]> {
   const { out, region, vocabulary, agent } = options;
@@ -39,14 +40,16 @@ export async function writeLake(
   try {
     const spill = createSpill(join(work, 'days'));
     let count = 0;
-    for await (const record of records) {
+    const take = (record: SealedRecord): void => {
       const { event, resource } = record.event;
       const document = mapToOcsf(record, definitionOf(vocabulary, event.action), agent);
       const partition = partitionOf(document, resource.tenant_id, region);
       spill.add(partition, JSON.stringify(document));
       count += 1;
       options.onRecord?.(count);
-    }
+    };
+    if (typeof source === 'function') await source(take);
+    else for await (const record of source) take(record);
     const files: LakeFile[] = [];
     for (const [partition, lines] of spill.finish()) {
       const path = join(partition, FILE_NAME);

@@ -7,6 +7,7 @@ import type { ChainHash } from '../../schemas/brand.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import { EMPTY_RANGE, type CompactRange } from '../merkle/range.ts';
 import { createTreeCheck, type TreeCheck } from '../merkle/tree-check.ts';
+import type { AnchorProof } from '../proof-file.ts';
 import type { Finding, FindingKind, Place } from '../stream-check.ts';
 import type { KnownSizes, Run } from './summary.ts';
 
@@ -53,6 +54,8 @@ export interface Known {
   judge(note: string, origin: string): string | null;
   /** The tree of a stream's first records where those were removed, whether right or not; null: not there. */
   readBase(stream: string, size: bigint): Promise<CompactRange | null>;
+  /** What shows, to somebody who has nothing else, that a checkpoint of this size was anchored; null: not there. */
+  readAnchor?(stream: string, size: bigint): Promise<AnchorProof | null>;
 }
 
 /** How far what is known reaches into the records. */

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAuditor, type Auditor } from '../../auditor/ask.ts';
 import type { Asked } from '../../auditor/answer.ts';
 import { openAuditEvents } from '../../auditor/join/audit-events.ts';
+import { storeRecords } from '../../auditor/lake/records.ts';
 import { openBoundary, OWN, type Boundary } from '../support/boundary.ts';
 
 let boundary: Boundary;
@@ -77,6 +78,30 @@ test('an investigation is on record with what it found, and when it found nothin
     { ...row('acme', true), ...investigated },
     { ...row('acme', true), ...investigated },
   ]);
+});
+
+test('what is copied into a lake is on record before, tenant by tenant', async () => {
+  const range = { since: '2024-01-01', until: '9999-12-31' };
+  const copy = async (login: string): Promise<Set<string>> => {
+    const tenants = new Set<string>();
+    for await (const { event } of storeRecords(boundary.url(login), range))
+      tenants.add(event.resource.tenant_id);
+    return tenants;
+  };
+  const before = (await filed()).length;
+  const noted = { application: 'sealtrail lake', question: 'lake' };
+  expect(await copy('alice')).toEqual(new Set(['acme']));
+  expect((await filed()).slice(before)).toEqual([{ ...row('acme', true), ...noted }]);
+  // The owner reads all of it, and is on record for each.
+  expect(await copy('sealtrail_owner')).toEqual(new Set(['acme', 'zeta']));
+  expect((await filed()).slice(before + 1)).toEqual(
+    ['acme', 'zeta'].map((tenant) => ({
+      ...row(tenant, true),
+      ...noted,
+      login: 'sealtrail_owner',
+    })),
+  );
+  await expect(copy('sealtrail_writer')).rejects.toThrow(/no auditor/);
 });
 
 test('where it cannot be put on record, nothing is answered', async () => {

@@ -1,9 +1,18 @@
 /** What somebody with full power over the store can hide from an answer: it is found, or said not to be proven. */
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createSealer } from '../store/sealed.ts';
 import { createAuditor } from '../../auditor/ask.ts';
 import { certifyAnswer } from '../../auditor/export.ts';
-import { ACME, ASKED, fieldsOf, openEvidenceStore, STATEMENT, trustOf } from './evidence-store.ts';
+import {
+  ACME,
+  ASKED,
+  fieldsOf,
+  openEvidenceStore,
+  readRows,
+  STATEMENT,
+  trustOf,
+} from './evidence-store.ts';
 import type { EvidenceStore } from './evidence-store.ts';
 
 let bench: EvidenceStore;
@@ -12,12 +21,73 @@ afterAll(() => bench[Symbol.asyncDispose]());
 
 const OF_ACME = `stream_id = (SELECT stream_id FROM audit.streams WHERE stream = '${ACME}')`;
 
-test('an answer without a row does not claim that the database gave every row', async () => {
-  const statement = { ...STATEMENT, values: ['acme', 'nobody', ASKED.since, ASKED.until] };
-  for (const made of [await bench.ask({ rows: [] }), await bench.ask({}, statement)]) {
-    expect(made).toMatchObject({ verdict: 'intact', rows: { count: 0 }, records: 50 });
-    expect(made.not_proven.join(' ')).toContain('has every row that the statement finds');
-  }
+test('an answer from which rows were taken is not complete, and each is named', async () => {
+  const made = await bench.ask({ rows: [] });
+  expect(made).toMatchObject({ verdict: 'broken', rows: { count: 0 }, findings_total: 10 });
+  expect(new Set(made.findings.map(({ kind }) => kind))).toEqual(new Set(['hidden']));
+  expect(made.finding).toBe(
+    `BROKEN in the range, at record ${ACME} seq 26: the record answers the question, and the database kept it out of the answer (and 9 more findings).`,
+  );
+});
+
+test('a row that does not answer, and one that is shown twice, are named', async () => {
+  const statement = {
+    ...STATEMENT,
+    sql: STATEMENT.sql.replace('actor_id = $2', `actor_id IN ($2, 'u-2')`),
+  };
+  const more = await bench.ask({}, statement);
+  expect(more).toMatchObject({ verdict: 'broken', findings_total: 9 });
+  expect(more.findings[0]).toMatchObject({ kind: 'row_differs', rows: [2], seq: 27 });
+  const client = new pg.Client(bench.alice);
+  await client.connect();
+  const rows = await readRows(client, STATEMENT);
+  await client.end();
+  const twice = await bench.ask({ rows: [...rows, ...rows.slice(2, 3)] });
+  expect(twice.findings).toMatchObject([{ kind: 'row_differs', rows: [3, 11], seq: 36 }]);
+});
+
+test('a range that the database shows too small is seen by the neighbours that it gives', async () => {
+  await bench.admin
+    .query(`CREATE POLICY narrowing ON audit.records AS RESTRICTIVE FOR SELECT TO sealtrail_auditor
+    USING (current_query() NOT LIKE '%is_late%' OR seq < 24 OR seq >= 40)`);
+  await bench.admin
+    .query(`CREATE POLICY blinding ON audit.records AS RESTRICTIVE FOR SELECT TO sealtrail_auditor
+    USING (current_query() NOT LIKE '%GROUP BY stream_id%' OR seq >= 40)`);
+  const rows = await (async () => {
+    const client = new pg.Client(bench.alice);
+    await client.connect();
+    const found = await readRows(client, STATEMENT);
+    await client.end();
+    return found.filter(({ record }) => (record?.seq ?? 0) >= 40);
+  })();
+  const made = await bench.ask({ rows });
+  await bench.admin.query('DROP POLICY narrowing ON audit.records');
+  await bench.admin.query('DROP POLICY blinding ON audit.records');
+  expect(made.streams).toMatchObject([{ from: 40, to: 72 }]);
+  expect(made).toMatchObject({
+    verdict: 'broken',
+    findings: [{ kind: 'range_narrowed', seq: 39 }],
+  });
+  expect((await bench.ask()).verdict).toBe('intact');
+});
+
+test('an id that was used for an act of another time is no reason to cry wolf', async () => {
+  const stream = ACME.replace('1111', '4444');
+  const sealer = createSealer(stream, 'acme');
+  const id = bench.records[1]?.event.event_id ?? '';
+  await bench.put([sealer.seal({ ...fieldsOf(31), event_id: id, action: 'customer.read' })]);
+  const made = await bench.ask({ trust: null });
+  expect(made).toMatchObject({
+    verdict: 'intact',
+    judged: { by: 'rows', matching: 11, repeated: 1 },
+  });
+  expect(made.notes.join()).toContain('carries the id of another event');
+  expect(made.proven.join()).toContain('Of them 1 record repeats an event');
+  await bench.tamper(
+    `DELETE FROM audit.records USING audit.streams s WHERE s.stream = $1 AND records.stream_id = s.stream_id`,
+    [stream],
+  );
+  await bench.tamper(`DELETE FROM audit.streams WHERE stream = $1`, [stream]);
 });
 
 test('an event marked as the repetition of a decoy in a stream that is none of the tenant’s is seen', async () => {

@@ -5,12 +5,13 @@ import type { Certificate } from '../../auditor/certificate/certificate.ts';
 import { connectTo } from '../support/postgres.ts';
 import {
   createPurgeableStream,
+  LONG_AGO,
   preview,
   PURGE_SIGNER as signer,
   type PurgeableStream,
 } from '../support/purging.ts';
 import type { StoredRecord } from '../../store/store.ts';
-import { openPurgeStore, tenantOf, type PurgeStore } from '../support/purge-store.ts';
+import { events, openPurgeStore, tenantOf, type PurgeStore } from '../support/purge-store.ts';
 import { ASKED, checkpointOf, readRows, STATEMENT, trustOf } from './evidence-store.ts';
 import { insertCheckpoints } from '../../store/checkpoints.ts';
 
@@ -18,6 +19,7 @@ let bench: PurgeStore;
 beforeAll(async () => void (bench = await openPurgeStore()));
 afterAll(() => bench[Symbol.asyncDispose]());
 
+const OLD = events(600).map((one) => ({ ...one, time: LONG_AGO }));
 const SPAN = { since: '2024-01-01T00:00:00.000Z', until: '2025-01-01T00:00:00.000Z' };
 
 async function ask(of: PurgeableStream): Promise<Certificate> {
@@ -29,10 +31,10 @@ async function ask(of: PurgeableStream): Promise<Certificate> {
   const { client } = auditor;
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   const tenant = tenantOf(of);
-  const statement = { ...STATEMENT, values: [tenant, 'u-550', SPAN.since, '2100-01-01'] };
+  const statement = { ...STATEMENT, values: [tenant, 'u-550', SPAN.since, SPAN.until] };
   const rows = await readRows(client, statement);
   expect(rows).toHaveLength(1);
-  const asked = { ...ASKED, ...SPAN, tenant };
+  const asked = { ...ASKED, ...SPAN, tenant, parameters: { actor: 'u-550' } };
   return await certify({
     client,
     asked,
@@ -45,7 +47,7 @@ async function ask(of: PurgeableStream): Promise<Certificate> {
 }
 
 test('behind a purged prefix, and across stubs between held records', async () => {
-  const mine = await bench.makeStream();
+  const mine = await bench.makeStream(OLD);
   await bench.hold(mine, { actor: 'u-300' });
   await bench.purge(mine, 512);
   const made = await ask(mine);
@@ -54,10 +56,13 @@ test('behind a purged prefix, and across stubs between held records', async () =
   expect(made.streams).toMatchObject([{ stream: mine.stream, is_trusted: true, from: 300 }]);
   expect(made.notes.join()).toContain('up to seq 511 were purged, 1 of them kept');
   expect(made.not_proven.join()).toContain('purged under the retention policy');
+  // Of 256 to 511 one is held.
+  expect(made).toMatchObject({ purged: 255, judged: { by: 'rows', matching: 1 } });
+  expect(made.not_proven.join()).toContain('Whether 255 records of the range');
 });
 
 test('a forged record of a purge, where only the hashes are read, excuses no deletion', async () => {
-  const mine = await bench.makeStream();
+  const mine = await bench.makeStream(OLD);
   const later = '2026-01-02T00:00:00.000Z';
   await mine.store([1, 2, 3].map(() => ({ actor: 'u-9', time: later, receivedAt: later })));
   expect((await ask(mine)).verdict).toBe('intact');
@@ -84,7 +89,7 @@ test('a forged record of a purge, where only the hashes are read, excuses no del
 });
 
 test('a stub whose hash was edited breaks what was certified', async () => {
-  const mine = await bench.makeStream();
+  const mine = await bench.makeStream(OLD);
   await bench.hold(mine, { actor: 'u-300' });
   await bench.purge(mine, 512);
   await bench.tamper(

@@ -110,19 +110,23 @@ describe('an untouched store', () => {
 
   test('an answer without a row is certified by the range that was looked through', async () => {
     const statement = { ...STATEMENT, values: ['acme', 'nobody', ASKED.since, ASKED.until] };
-    const made = await bench.ask({}, statement);
+    const asked = { ...ASKED, parameters: { actor: 'nobody' } };
+    const made = await bench.ask({ asked }, statement);
     expect(made).toMatchObject({ verdict: 'intact', records: 50, rows: { count: 0 } });
+    expect(made.judged).toEqual({ by: 'rows', matching: 0, repeated: 0 });
     expect(made.finding).toContain('the answer has no row, and 50 records');
   });
 
-  test('rows that count are no records, and it says what is certified of them', async () => {
+  test('rows that count are no records; without a rule for the question it says what is certified of them', async () => {
     const statement = {
       sql: `SELECT actor_id AS who, count(*)::int AS n FROM audit.events WHERE tenant_id = $1
             AND occurred_at >= $2 AND occurred_at < $3 GROUP BY 1 ORDER BY 1`,
       values: ['acme', ASKED.since, ASKED.until],
     };
-    const made = await bench.ask({}, statement);
+    const asked = { ...ASKED, question: 'events-by-actor' };
+    const made = await bench.ask({ asked }, statement);
     expect(made).toMatchObject({ verdict: 'intact', records: 50, rows: { count: 5, records: 0 } });
+    expect(made.judged).toBeNull();
     expect(textOf(made).not).toContain('The figures in rows that count or compare');
   });
 
@@ -243,8 +247,13 @@ describe('tampering', () => {
       ...{ event_bytes: eventText, prev_hash, this_hash },
     };
     const made = await bench.ask({ rows: [{ values: [], record }] });
-    expect(made.findings).toMatchObject([{ kind: 'inserted', rows: [1], seq: 31 }]);
+    expect(made.findings[0]).toMatchObject({ kind: 'inserted', rows: [1], seq: 31 });
     expect(made.finding).toContain('another record than the one that stands here');
+    // It is all that the answer shows.
+    const hidden = made.findings.slice(1);
+    expect(hidden.map(({ kind, seq }) => `${kind} ${seq}`)).toEqual(
+      SHOWN.filter((seq) => seq !== 31).map((seq) => `hidden ${seq}`),
+    );
   });
 
   test('what is done to another tenant is neither read nor told', async () => {

@@ -4,6 +4,8 @@ import pg from 'pg';
 import type { AnswerRow, Asked, Column, Statement } from '../../auditor/answer.ts';
 import type { Certificate } from '../../auditor/certificate/certificate.ts';
 import { certify, type CertifyOptions } from '../../auditor/certificate/certify.ts';
+import { actorActivity } from '../../auditor/questions/activity.ts';
+import { COMMON } from '../../auditor/questions/columns.ts';
 import { formatCheckpoint } from '../../ledger/checkpoint.ts';
 import { hashRecordLeaf } from '../../ledger/merkle/hash.ts';
 import { createRange } from '../../ledger/merkle/range.ts';
@@ -35,18 +37,13 @@ export const ASKED: Asked = {
 
 /** As an auditor may run it by hand. */
 export const STATEMENT: Statement = {
-  sql: `SELECT occurred_at, actor_id, action, resource_id, stream, seq, event_id, event_bytes, prev_hash, this_hash
+  sql: `SELECT stream, seq, event_id, event_bytes, prev_hash, this_hash
 FROM audit.events WHERE tenant_id = $1 AND actor_id = $2 AND occurred_at >= $3 AND occurred_at < $4
 ORDER BY occurred_at, event_id`,
   values: ['acme', 'u-1', ASKED.since, ASKED.until],
 };
 
-export const COLUMNS: readonly Column[] = [
-  { name: 'time', title: 'Time', kind: 'time' },
-  { name: 'actor', title: 'Actor', kind: 'text' },
-  { name: 'action', title: 'Action', kind: 'text' },
-  { name: 'resource', title: 'Resource', kind: 'text' },
-];
+export const COLUMNS: readonly Column[] = actorActivity.columns;
 
 export function createSigner(name = 'sealtrail/test'): NoteSigner {
   const { privateKey } = generateKeyPairSync('ed25519');
@@ -179,17 +176,10 @@ export async function readRows(
 ): Promise<AnswerRow[]> {
   const { rows } = await client.query<Record<string, string>>(sql, [...values]);
   return rows.map((row) => {
-    const { occurred_at, actor_id, action, resource_id, stream, seq, ...rest } = row;
-    const { event_id = '', event_bytes = '', prev_hash = '', this_hash = '' } = rest;
+    const { stream, seq, event_id = '', event_bytes = '', prev_hash = '', this_hash = '' } = row;
     if (stream === undefined) return { values: Object.values(row), record: null };
-    return {
-      values: [
-        new Date(occurred_at ?? '').toISOString(),
-        actor_id ?? null,
-        action ?? null,
-        resource_id ?? null,
-      ],
-      record: { stream, seq: Number(seq), event_id, event_bytes, prev_hash, this_hash },
-    };
+    const record = { stream, seq: Number(seq), event_id, event_bytes, prev_hash, this_hash };
+    const event: unknown = JSON.parse(event_bytes);
+    return { values: COMMON.map(({ of }) => of(event, {} as never, [])), record };
   });
 }

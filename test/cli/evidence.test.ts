@@ -182,6 +182,17 @@ describe('from a PostgreSQL 15 of one’s own', () => {
   }, 60_000);
   afterAll(() => boundary[Symbol.asyncDispose]());
 
+  test('where it cannot be put on record, nothing of the store is looked at', async () => {
+    await boundary.admin.query('ALTER FUNCTION audit.note_access RENAME TO note_access_away');
+    const { guards, keys } = await gatherEvidence(['guards', 'keys'], sources);
+    await boundary.admin.query('ALTER FUNCTION audit.note_access_away RENAME TO note_access');
+    expect(guards).toMatchObject({
+      content: null,
+      faults: [expect.stringContaining('lacks migration 0009')],
+    });
+    expect(keys?.faults).not.toEqual(guards?.faults);
+  });
+
   test('all that the store has to say is in order; stubs that no purge has left are found', async () => {
     const found = await gatherEvidence(
       ['privileges', 'guards', 'retention', 'auditors', 'access', 'clock'],
@@ -189,6 +200,20 @@ describe('from a PostgreSQL 15 of one’s own', () => {
     );
     const faults = Object.entries(found).map(([name, { faults: of }]) => [name, of]);
     expect(faults).toEqual(faults.map(([name]) => [name, []]));
+    const filed = await boundary.admin.query(
+      `SELECT login, question, tenant_id, allowed, parameters ->> 'artefacts' AS artefacts FROM audit.access_log`,
+    );
+    expect(filed.rows).toEqual([
+      {
+        ...{
+          login: 'sealtrail_owner',
+          question: 'evidence',
+          tenant_id: 'sealtrail',
+          allowed: true,
+        },
+        artefacts: Object.keys(found).join(','),
+      },
+    ]);
     const { store } = await gatherEvidence(['store'], sources);
     expect(store).toMatchObject({
       content: {

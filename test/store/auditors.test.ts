@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Asked } from '../../auditor/answer.ts';
 import { noteAccess } from '../../auditor/access.ts';
-import { carryAccesses, type Access } from '../../store/access-log.ts';
+import { carryAccesses, forgetAccesses, type Access } from '../../store/access-log.ts';
 import {
   findLoginFault,
   findTenantFault,
@@ -131,7 +131,10 @@ describe('revoking', () => {
     // A snapshot that is open would go on seeing what it saw.
     await grace.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM audit.events');
     const some = await revokeAuditor(admin, { login: 'grace', tenants: ['zeta'], drop: false });
-    expect(some).toEqual({ ok: true, value: { tenants: ['zeta'], ended: 1, left: 0, kept: null } });
+    expect(some).toEqual({
+      ok: true,
+      value: { tenants: ['zeta'], ended: 1, left: 0, kept: null, seen: [] },
+    });
     await expect(grace.query('SELECT count(*) FROM audit.events')).rejects.toThrow();
     expect(await find('grace')).toMatchObject({ tenants: ['acme'] });
     const again = await boundary.connect('grace');
@@ -151,6 +154,14 @@ describe('revoking', () => {
     expect(await revokeAuditor(admin, { login: 'grace', tenants: null, drop: true })).toMatchObject(
       { ok: false },
     );
+  });
+
+  test('a tenant that is taken from a login which sees all of them is said to be seen still', async () => {
+    await grant('henry', ['*']);
+    const some = await revokeAuditor(admin, { login: 'henry', tenants: ['acme'], drop: false });
+    expect(some).toMatchObject({ ok: true, value: { tenants: [], seen: ['acme'] } });
+    const all = await revokeAuditor(admin, { login: 'henry', tenants: ['*'], drop: true });
+    expect(all).toMatchObject({ ok: true, value: { tenants: ['*'], seen: [], kept: null } });
   });
 });
 
@@ -222,6 +233,53 @@ describe('what is asked', () => {
     );
     const writer = await boundary.connect('sealtrail_writer');
     expect(await noteAccess(writer, asked())).toMatchObject({ error: { kind: 'forbidden' } });
+  });
+
+  test('of any tenant by the owner of the store is told to be allowed, and is on file', async () => {
+    const owner = await boundary.connect('sealtrail_owner');
+    for (const [client, login] of [
+      [owner, 'sealtrail_owner'],
+      [admin, undefined],
+    ] as const) {
+      expect(await noteAccess(client, asked({ tenant: 'zeta' }))).toMatchObject({ ok: true });
+      const [row] = (await filed()).rows as [{ login: string; allowed: boolean }];
+      expect(row.allowed).toBe(true);
+      if (login !== undefined) expect(row.login).toBe(login);
+    }
+  });
+
+  test('is forgotten when it is in the trail since long, and by nobody else and nothing else', async () => {
+    const ages = [401, 500, 399, 402];
+    for (const days of ages)
+      await admin.query(
+        `INSERT INTO audit.access_log (asked_at, login, application, question, tenant_id, parameters, allowed)
+         VALUES (clock_timestamp() - $1 * interval '1 day', 'old', '', $2, 'acme', '{}', true)`,
+        [days, `days-${days}`],
+      );
+    // One of them is not in the trail yet.
+    await admin.query(
+      `INSERT INTO audit.access_pending SELECT access_id FROM audit.access_log WHERE question = 'days-402'`,
+    );
+    const left = async (): Promise<unknown[]> => {
+      const { rows } = await admin.query<{ question: string }>(
+        `SELECT question FROM audit.access_log WHERE login = 'old' ORDER BY question`,
+      );
+      return rows.map(({ question }) => question);
+    };
+    const alice = await boundary.connect('alice');
+    const owner = await boundary.connect('sealtrail_owner');
+    await expect(alice.query('SELECT audit.forget_accesses()')).rejects.toThrow(
+      /permission denied/,
+    );
+    await expect(owner.query('DELETE FROM audit.access_log')).rejects.toThrow(/permission denied/);
+    const writer = await boundary.connect('sealtrail_writer');
+    await expect(writer.query('DELETE FROM audit.access_log')).rejects.toThrow(/permission denied/);
+    expect(await left()).toHaveLength(4);
+    expect(await forgetAccesses(writer)).toBe(2);
+    expect(await left()).toEqual(['days-399', 'days-402']);
+    await admin.query('DELETE FROM audit.access_pending');
+    expect(await forgetAccesses(writer)).toBe(1);
+    expect(await left()).toEqual(['days-399']);
   });
 
   test('what is no question is refused in words', async () => {

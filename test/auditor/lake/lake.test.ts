@@ -166,6 +166,13 @@ test('again is the same, byte for byte; a range of days touches no other; what f
   await expect(write(broken, out)).rejects.toThrow(/record 0 is no record/);
   writeFileSync(join(broken, `${'0'.repeat(20)}.ndjson`), '');
   await expect(write(broken, out)).rejects.toThrow(/records 0 to 4 are missing/);
+  // A line in the middle of the segment that is being written is damaged: it does not end there in silence.
+  const damaged = join(dir.path, 'damaged');
+  cpSync(ledger, damaged, { recursive: true });
+  const last = join(damaged, `${'5'.padStart(20, '0')}.ndjson`);
+  const lines = readFileSync(last, 'utf8').split('\n');
+  writeFileSync(last, lines.with(3, 'nonsense').join('\n'));
+  await expect(write(damaged, out)).rejects.toThrow(/record 8 is no record/);
   expect(bytes()).toEqual(before);
   expect(readdirSync(out).filter((name) => name.startsWith('.'))).toEqual([]);
 });

@@ -1,0 +1,16 @@
+/** The records on either side of a range: that they were received outside its time shows that it is all of it. Pure. */
+import { memberOf } from '../../schemas/untrusted-json.ts';
+import type { Asked } from '../answer.ts';
+
+export type Side = 'before' | 'behind';
+
+/** Whether a neighbour was received outside the time that was asked for; its event may be forged. */
+export function isOutside(
+  side: Side,
+  event: unknown,
+  { since, until }: Pick<Asked, 'since' | 'until'>,
+): boolean {
+  const received = memberOf(memberOf(event, 'chain'), 'received_at');
+  const ms = typeof received === 'string' ? Date.parse(received) : Number.NaN;
+  return side === 'before' ? ms < Date.parse(since) : ms >= Date.parse(until);
+}

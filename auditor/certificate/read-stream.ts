@@ -1,0 +1,126 @@
+/** Reads of one stream what a certificate is about: the range whole, with its neighbours, and the hashes of the rest. */
+import type { ClientBase } from 'pg';
+import { formatRecord } from '../../ledger/frame.ts';
+import { EMPTY_RANGE } from '../../ledger/merkle/range.ts';
+import type { SeenPurge } from '../../ledger/purge-check.ts';
+import { chainHash } from '../../schemas/brand.ts';
+import type { SealedRow } from '../../store/sealed-row.ts';
+import type { StoredPlace } from '../../store/verify-places.ts';
+import type { Stream } from '../../store/verify-queries.ts';
+import {
+  verifyStream,
+  type PlaceHashes,
+  type ReadRow,
+  type Run,
+} from '../../store/verify-stream.ts';
+import type { Asked } from '../answer.ts';
+import type { AnswerCheck } from './answer-check.ts';
+import type { CertificateFinding, StreamProof } from './certificate.ts';
+import { isOutside, type Side } from './neighbours.ts';
+import type { StreamPlan } from './plan.ts';
+import type { PlacedRow } from './rows.ts';
+import { describeStream } from './stream-proof.ts';
+import { growTree, type TreeParts } from './tree.ts';
+
+export interface StreamTask {
+  readonly asked: Asked;
+  readonly stream: Stream;
+  readonly purges: readonly SeenPurge[];
+  readonly plan: StreamPlan;
+  /** Rows of the answer, ascending by their places. */
+  readonly placed: readonly PlacedRow[];
+  /** Is told each record that is read whole. */
+  readonly answer: AnswerCheck;
+  readonly onHash?: (line: string) => void;
+  readonly onProgress?: () => void;
+}
+
+export interface StreamRead {
+  readonly proof: StreamProof;
+  /** Places in the range, and right before it, of which a purge left the hashes alone. */
+  readonly purged: number;
+  readonly findings: readonly CertificateFinding[];
+}
+
+/** Reads it, and has its records judged. */
+export async function readStream(
+  client: ClientBase,
+  { asked, stream, purges, plan, placed, answer, onHash, onProgress }: StreamTask,
+  run: Run,
+): Promise<StreamRead> {
+  const { range, window, known, checkpoint } = plan;
+  const { stream: name, stream_id: streamId } = stream;
+  const findings: CertificateFinding[] = [];
+  let tree: TreeParts | null = null;
+  let before: string | null = null;
+  let after: string | null = null;
+  let purged = 0;
+  let next = 0;
+
+  function begin({ seq }: PlaceHashes): TreeParts {
+    return growTree({
+      first: window.from,
+      last: window.to,
+      size: checkpoint === null ? null : Number(checkpoint.size),
+      base: purges.find(({ base }) => base > 0 && base === seq)?.base_range ?? EMPTY_RANGE,
+      ...(onHash === undefined ? {} : { onHash }),
+    });
+  }
+
+  /** Rows that are this record; those that claim its place, or one before it, and are another are findings. */
+  function rowsAt(seq: number, this_hash: string): number[] {
+    const rows: number[] = [];
+    for (let one = placed[next]; one !== undefined && one.seq <= seq; one = placed[next]) {
+      if (one.seq === seq && one.this_hash === this_hash) rows.push(one.row);
+      else reportOther(one);
+      next += 1;
+    }
+    return rows;
+  }
+
+  /** The statement gave a record that is not the one which stands there. */
+  function reportOther({ seq, row }: PlacedRow): void {
+    const message = 'the answer shows another record than the one that stands here';
+    const place = { segment: 'answer', line: row };
+    run.examination.report({ kind: 'inserted', stream: name, seq, ...place, message });
+  }
+
+  function takeNeighbour(side: Side, seq: number, { row, event }: ReadRow): string {
+    if (!isOutside(side, event, asked)) {
+      const message = `the record right ${side} the range was received in the time that was asked for: the database did not give all of the range`;
+      findings.push({ kind: 'range_narrowed', rows: [], stream: name, seq, message });
+    }
+    return lineOf(row);
+  }
+
+  function onPlace(place: PlaceHashes, kind: StoredPlace['kind'], read: ReadRow | null): void {
+    const { seq, this_hash } = place;
+    tree ??= begin(place);
+    tree.take(seq, this_hash);
+    if (kind !== 'stub' && seq < range.from) purged = 0;
+    if (kind === 'stub' && seq < range.to) purged += 1;
+    const rows = rowsAt(seq, this_hash);
+    if (read === null) return;
+    if (seq < range.from) before = takeNeighbour('before', seq, read);
+    if (seq >= range.to) after = takeNeighbour('behind', seq, read);
+    const { event_bytes: text, duplicate } = read.row;
+    const isRepetition = duplicate === 'true';
+    answer.take({ stream: name, streamId, seq, event: read.event, text, isRepetition, rows });
+  }
+
+  const reading = { stream, purges, known, window, onPlace };
+  await verifyStream(client, { ...reading, ...(onProgress && { onProgress }) }, run);
+  for (const one of placed.slice(next)) reportOther(one);
+  const grown: TreeParts = tree ?? begin({ seq: 0, prev_hash: ZERO, this_hash: ZERO });
+  const proof = describeStream({
+    ...{ stream: name, ...range, first: window.from, last: window.to, before, after },
+    ...{ grown: grown.conclude(), checkpoint, cover: run.covers.get(name) ?? null },
+  });
+  return { proof, purged, findings };
+}
+
+const ZERO = chainHash('0'.repeat(64));
+
+function lineOf({ event_bytes, prev_hash, this_hash }: SealedRow): string {
+  return formatRecord(event_bytes, chainHash(prev_hash), chainHash(this_hash)).slice(0, -1);
+}
