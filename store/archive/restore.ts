@@ -5,7 +5,7 @@
  */
 import { splitRecord } from '../../ledger/frame.ts';
 import type { SeenPurge } from '../../ledger/purge-check.ts';
-import { parsePurge, PURGE_ACTION } from '../../ledger/purge-record.ts';
+import { mayRecordPurgeOf, parsePurge, PURGE_ACTION } from '../../ledger/purge-record.ts';
 import type { Trust } from '../../ledger/trust.ts';
 import type { Json } from '../../schemas/event.ts';
 import type { SealedEvent } from '../../schemas/record.ts';
@@ -14,7 +14,6 @@ import { readJson } from '../../schemas/untrusted-json.ts';
 import type { StoredRecord } from '../store.ts';
 import { openObject, readCatalog, type Catalog } from './catalog.ts';
 import { ArchiveError, type ArchiveClient } from './client.ts';
-import { groupOf } from './layout.ts';
 import { openManifest, planRestore, readNote, type Plan, type PlannedBatch } from './plan.ts';
 import {
   conclude,
@@ -251,7 +250,7 @@ async function findPurges(
       const purge = event === null ? null : parsePurge(event as unknown as Json);
       if (event === null || purge === null || !beheaded.includes(purge.stream)) continue;
       const { stream, seq } = event.chain;
-      const isOwn = groupOf(stream)?.agent === groupOf(purge.stream)?.agent;
+      const isOwn = mayRecordPurgeOf(stream, purge.stream);
       const isNewer = purge.size > (purges.get(purge.stream)?.size ?? 0);
       if (isOwn && isNewer && readNote(purge.checkpoint, options.trust).ok)
         purges.set(purge.stream, { ...purge, record: { stream, seq } });

@@ -83,8 +83,13 @@ function urlOf(user: string): string {
   return url.href;
 }
 
+/** Row by row over one connection, and by ranges over several: they MUST say the same. */
 async function verify(stream?: string, url = server.url('auditor')): Promise<Verification> {
-  return verifyStore({ url, ...(stream === undefined ? {} : { stream }) });
+  const options = { url, ...(stream === undefined ? {} : { stream }) };
+  const byRow = await verifyStore(options);
+  for (const rangeRecords of [1, 4, 1_000])
+    expect(await verifyStore({ ...options, connections: 2, rangeRecords })).toEqual(byRow);
+  return byRow;
 }
 
 const OF_ACME = `stream_id = (SELECT stream_id FROM audit.streams WHERE stream = 'agent/1/acme')`;
