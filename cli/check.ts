@@ -72,6 +72,7 @@ type Judged =
         readonly origin: string;
         readonly size: string;
         readonly time: string;
+        readonly by: string | null;
       } | null;
       /** Null: no policy was given. */
       readonly anchored: Anchored | null;
@@ -124,7 +125,10 @@ async function judge(
     verdict: 'proven',
     ...rest,
     size: String(size),
-    anchor: anchor && { origin: anchor.origin, size: String(anchor.size), time: anchor.time },
+    anchor: anchor && {
+      ...{ origin: anchor.origin, size: String(anchor.size) },
+      ...{ time: anchor.time, by: anchor.by },
+    },
     anchored,
   };
 }
@@ -142,7 +146,7 @@ function print(said: Judged): void {
   console.log(
     anchor === null
       ? 'anchor  none: the checkpoint was not in the anchor log yet'
-      : `anchor  in the agent's anchor log, signed at size ${anchor.size}; by the agent's clock not before ${anchor.time}`,
+      : `anchor  in the agent's anchor log, signed at size ${anchor.size}; by the agent's clock not before ${anchor.time}${anchor.by === null ? '' : `, and by ${anchor.by}`}`,
   );
   for (const place of anchored?.copies ?? [])
     console.log(`copy    said to lie in ${place}: compare it`);

@@ -5,7 +5,6 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { AnchorPolicy } from '../../ledger/anchor-policy.ts';
 import { formatStreamHead, streamKey } from '../../ledger/anchor-leaf.ts';
 import { parseCheckpoint } from '../../ledger/checkpoint.ts';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
@@ -13,11 +12,11 @@ import { readLines } from '../../ledger/lines.ts';
 import { hashLeaf } from '../../ledger/merkle/hash.ts';
 import { createTreeCheck } from '../../ledger/merkle/tree-check.ts';
 import { parseNote } from '../../ledger/note.ts';
-import type { FindingKind, Place } from '../../ledger/stream-check.ts';
+import type { Place } from '../../ledger/stream-check.ts';
 import type { Anchoring, KnownCheckpoint } from '../../ledger/verify/known.ts';
 import { anchorPaths, parseAnchorEntry } from './anchor-log.ts';
-import { readEvidence, type AnchoredCheckpoint } from './anchors/evidence-file.ts';
-import { judgeAnchors } from './anchors/judge.ts';
+import { readEvidenceLines } from './anchors/evidence-file.ts';
+import { findAnchored, type NamedPolicy, type Report } from './known-evidence.ts';
 
 /** A checkpoint, and whether a trusted key has signed it. */
 export interface JudgedNote extends KnownCheckpoint {
@@ -29,26 +28,20 @@ export interface AnchorSources {
   /** Checkpoints of anchor logs that are known, by origin. */
   readonly logs: ReadonlyMap<string, readonly JudgedNote[]>;
   readonly takeNote: (note: string, place: Place) => JudgedNote | null;
-  readonly policy: { readonly policy: AnchorPolicy; readonly path: string } | null;
-  readonly report: (
-    kind: FindingKind,
-    where: { readonly stream: string; readonly seq: number },
-    place: Place,
-    message: string,
-  ) => void;
+  readonly policy: NamedPolicy | null;
+  readonly report: Report;
 }
 
 export interface KnownAnchors {
-  readonly checkpoints: readonly {
-    readonly stream: string;
-    readonly checkpoint: KnownCheckpoint;
-  }[];
+  /** Of streams. There may be a million, and of each there is one object. */
+  readonly checkpoints: readonly KnownCheckpoint[];
   /** By stream. */
   readonly anchorings: ReadonlyMap<string, Anchoring>;
 }
 
 interface Entry extends KnownCheckpoint {
   readonly index: number;
+  isSigned: boolean;
 }
 
 interface Log {
@@ -66,25 +59,33 @@ const HEARTBEAT = /^sealtrail\/heartbeat\/v1\n([0-9TZ:.-]{20,30})\n$/;
 /** Reads the anchor logs of a folder. Rejects with the system's error. */
 export async function readKnownAnchors(sources: AnchorSources): Promise<KnownAnchors> {
   const { dir, logs, policy } = sources;
-  const checkpoints: { stream: string; checkpoint: KnownCheckpoint }[] = [];
+  const checkpoints: KnownCheckpoint[] = [];
   const anchorings = new Map<string, Anchoring>();
   if (dir === null || !(await nodeFilesystem.exists(join(dir, 'anchor'))))
     return { checkpoints, anchorings };
   const names = await nodeFilesystem.list(join(dir, 'anchor'));
   for (const name of names.filter((one) => one.endsWith('.ndjson')).sort()) {
     const incarnation = name.slice(0, -'.ndjson'.length);
-    const published = await readEvidence(nodeFilesystem, dir, incarnation);
     const segment = `anchor/${incarnation}.evidence`;
-    for (const { note, line } of published) sources.takeNote(note, { segment, line });
+    const published: bigint[] = [];
+    for await (const { size, head, line } of readEvidenceLines(nodeFilesystem, dir, incarnation)) {
+      if (head === null) continue;
+      sources.takeNote(head.note, { segment, line });
+      published.push(size);
+    }
     const origin = [...logs.keys()].find((one) => one.endsWith(`/${incarnation}`));
     const log = await readLog(incarnation, origin ?? `sealtrail/?/${incarnation}`, sources);
-    for (const { index, ...checkpoint } of log.entries)
-      checkpoints.push({
-        stream: checkpoint.origin,
-        checkpoint: { ...checkpoint, isSigned: BigInt(index) < log.signedTo },
-      });
+    for (const entry of log.entries) {
+      entry.isSigned = BigInt(entry.index) < log.signedTo;
+      checkpoints.push(entry);
+    }
     if (policy === null) continue;
-    const anchored = await findAnchored({ published, segment }, log, policy, sources);
+    const { beats, fitsTo } = log;
+    const anchored = await findAnchored({
+      ...{ dir, incarnation, policy, report: sources.report },
+      published: [...new Set(published)].filter((size) => size <= fitsTo),
+      timeBefore: (size) => beats.findLast(({ index }) => BigInt(index) < size)?.time,
+    });
     if (anchored === null) continue;
     for (const { origin: stream, size, index } of log.entries)
       if (BigInt(index) < anchored.size)
@@ -177,38 +178,6 @@ async function readLog(
     0n,
   );
   return { entries, beats, signedTo, fitsTo };
-}
-
-/** The newest checkpoint of the log that anchors had as the policy asks. */
-async function findAnchored(
-  { published, segment }: { published: readonly AnchoredCheckpoint[]; segment: string },
-  { beats, fitsTo }: Log,
-  { policy, path }: { readonly policy: AnchorPolicy; readonly path: string },
-  { report }: AnchorSources,
-): Promise<{
-  readonly size: bigint;
-  readonly time: string;
-  readonly by: readonly string[];
-} | null> {
-  for (const { size, note, evidence, line } of published.toReversed()) {
-    if (size > fitsTo) continue;
-    const roundTime = beats.findLast(({ index }) => BigInt(index) < size)?.time;
-    if (roundTime === undefined) continue;
-    const judged = await judgeAnchors({ note, evidence, policy, policyPath: path, roundTime });
-    if (!judged.ok) {
-      if (judged.error.kind === 'invalid')
-        report(
-          'bad_signature',
-          { stream: note.split('\n')[0] ?? '', seq: Number(size) - 1 },
-          { segment, line },
-          judged.error.message,
-        );
-      continue;
-    }
-    const { time, by } = judged.value;
-    if (time !== null) return { size, time, by };
-  }
-  return null;
 }
 
 async function readBlindingKey(dir: string): Promise<Buffer | null> {

@@ -106,8 +106,8 @@ export async function readKnown(sources: KnownSources): Promise<Known> {
       streamOf(stream).receipts.push(receipt);
 
   const anchors = await readKnownAnchors({ dir, logs, takeNote, policy, report });
-  for (const { stream, checkpoint } of anchors.checkpoints)
-    streamOf(stream).checkpoints.push(checkpoint);
+  for (const checkpoint of anchors.checkpoints)
+    streamOf(checkpoint.origin).checkpoints.push(checkpoint);
   for (const [stream, anchoring] of anchors.anchorings) streamOf(stream).anchoring = anchoring;
 
   return {

@@ -13,7 +13,7 @@ import { readBlocksBackward } from '../../ledger/lines.ts';
 import { hashLeaf, hashRecordLeaf, type TreeHash } from '../../ledger/merkle/hash.ts';
 import { planInclusion, readProof } from '../../ledger/merkle/proof.ts';
 import { parseNote } from '../../ledger/note.ts';
-import { formatProof, type AnchorProof } from '../../ledger/proof-file.ts';
+import { formatProof, type AnchorProof, type Heartbeat } from '../../ledger/proof-file.ts';
 import { createLedgerReader } from '../../ledger/reader.ts';
 import { listSegments, segmentName } from '../../ledger/segment.ts';
 import { openTreeFile, type TreeFile } from '../../ledger/tree-file.ts';
@@ -21,7 +21,13 @@ import { parseJson } from '../../schemas/canonical.ts';
 import type { Chain, SealedEvent } from '../../schemas/record.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
 import { anchorPaths } from './anchor-log.ts';
-import { findFirst, findLast, readLeaves, type FoundEntry } from './anchor-search.ts';
+import {
+  findBeatBehind,
+  findFirst,
+  findLast,
+  readLeaves,
+  type FoundEntry,
+} from './anchor-search.ts';
 import { readEvidence, type AnchoredCheckpoint } from './anchors/evidence-file.ts';
 import { readJournal, type NewestCheckpoints } from './journal.ts';
 import { readPosition, type Position } from './position.ts';
@@ -156,11 +162,17 @@ export async function choose(
   const question = { stream, seq, size: anchored.size };
   const first = await findFirst(nodeFilesystem, path, question);
   if (first === null) return young;
-  const outside = await readEvidence(nodeFilesystem, dir, incarnation, first.index);
+  const outside = await readEvidence(nodeFilesystem, dir, incarnation, {
+    above: first.index,
+  });
   const toward = choosePublished(outside) ?? { ...anchored, evidence: [] };
-  const last = await findLast(nodeFilesystem, path, { ...question, size: toward.size });
-  if (last === null) return young;
-  const { note, index, beat } = last;
+  // Where anchors say when they had it, the newest that they had; else the one whose time the log itself bounds best.
+  const entry =
+    toward.evidence.length === 0
+      ? first
+      : await findLast(nodeFilesystem, path, { ...question, size: toward.size });
+  if (entry === null) return young;
+  const { note, index, beat } = entry;
   const parsed = parseNote(note);
   const checkpoint = parsed.ok ? parseCheckpoint(parsed.value.text) : null;
   if (checkpoint === null || checkpoint.size <= seq) return young;
@@ -226,15 +238,18 @@ async function proveAnchor(
   const secret = await nodeFilesystem.readFile(join(dir, 'blinding.key'));
   const key = streamKey(Buffer.from(secret.toString('utf8').trim(), 'hex'), stream);
   const { index, beat, signed } = anchor;
+  const later = await findBeatBehind(nodeFilesystem, paths.entries, { index, size: signed.size });
+  const proveBeat = async (of: FoundEntry['beat']): Promise<Heartbeat> => ({
+    ...of,
+    inclusion: await proveLeaf(tree.value, of.index, signed.size),
+  });
   return ok({
     stream_key: key.toString('hex'),
     index,
     inclusion: await proveLeaf(tree.value, index, signed.size),
     checkpoint: signed.note,
-    heartbeat: {
-      ...beat,
-      inclusion: await proveLeaf(tree.value, beat.index, signed.size),
-    },
+    heartbeat: await proveBeat(beat),
+    later: later && (await proveBeat(later)),
     evidence: signed.evidence,
   });
 }
