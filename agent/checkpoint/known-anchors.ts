@@ -17,17 +17,16 @@ import type { Anchoring, KnownCheckpoint } from '../../ledger/verify/known.ts';
 import { anchorPaths, parseAnchorEntry } from './anchor-log.ts';
 import { readEvidenceLines } from './anchors/evidence-file.ts';
 import { findAnchored, type NamedPolicy, type Report } from './known-evidence.ts';
+import { createPackedEntries, type PackedEntries } from './packed-entries.ts';
 
-/** A checkpoint, and whether a trusted key has signed it. */
-export interface JudgedNote extends KnownCheckpoint {
-  readonly place: Place;
-}
+/** A checkpoint of an anchor log, and whether a trusted key has signed it. */
+export type LogCheckpoint = Omit<KnownCheckpoint, 'note'>;
 
 export interface AnchorSources {
   readonly dir: string | null;
   /** Checkpoints of anchor logs that are known, by origin. */
-  readonly logs: ReadonlyMap<string, readonly JudgedNote[]>;
-  readonly takeNote: (note: string, place: Place) => JudgedNote | null;
+  readonly logs: ReadonlyMap<string, readonly LogCheckpoint[]>;
+  readonly takeNote: (note: string, place: Place) => void;
   readonly policy: NamedPolicy | null;
   readonly report: Report;
 }
@@ -39,15 +38,11 @@ export interface KnownAnchors {
   readonly anchorings: ReadonlyMap<string, Anchoring>;
 }
 
-interface Entry extends KnownCheckpoint {
-  readonly index: number;
-  isSigned: boolean;
-}
-
 interface Log {
   /** Checkpoints of streams, in the order of the log. */
-  readonly entries: readonly Entry[];
-  readonly beats: readonly { readonly index: number; readonly time: string }[];
+  readonly entries: PackedEntries;
+  /** Of heartbeats, by turns the index and the time in ms since the epoch. */
+  readonly beats: readonly number[];
   /** Up to this size a trusted checkpoint fits. */
   readonly signedTo: bigint;
   /** Up to this size any does. */
@@ -75,16 +70,14 @@ export async function readKnownAnchors(sources: AnchorSources): Promise<KnownAnc
     }
     const origin = [...logs.keys()].find((one) => one.endsWith(`/${incarnation}`));
     const log = await readLog(incarnation, origin ?? `sealtrail/?/${incarnation}`, sources);
-    for (const entry of log.entries) {
-      entry.isSigned = BigInt(entry.index) < log.signedTo;
-      checkpoints.push(entry);
-    }
+    log.entries.signedBefore(log.signedTo);
+    for (const entry of log.entries) checkpoints.push(entry);
     if (policy === null) continue;
     const { beats, fitsTo } = log;
     const anchored = await findAnchored({
       ...{ dir, incarnation, policy, report: sources.report },
       published: [...new Set(published)].filter((size) => size <= fitsTo),
-      timeBefore: (size) => beats.findLast(({ index }) => BigInt(index) < size)?.time,
+      timeBefore: (size) => timeBefore(beats, size),
     });
     if (anchored === null) continue;
     for (const { origin: stream, size, index } of log.entries)
@@ -104,14 +97,14 @@ async function readLog(
   const path = anchorPaths(dir ?? '', incarnation).entries;
   const blinding = await readBlindingKey(dir ?? '');
   const segment = `anchor/${incarnation}.ndjson`;
-  const entries: Entry[] = [];
-  const beats: { index: number; time: string }[] = [];
+  const entries = createPackedEntries(path);
+  const beats: number[] = [];
   const newest = new Map<string, bigint>();
   let line = 0;
   const file = await nodeFilesystem.openRead(path);
   try {
     reading: for await (const lines of readLines(file, 0, await file.size()))
-      for (const { bytes, whole } of lines) {
+      for (const { bytes, start, whole } of lines) {
         const index = line++;
         const place = { segment, line };
         const entry = whole ? parseAnchorEntry(bytes.toString('utf8')) : null;
@@ -129,7 +122,7 @@ async function readLog(
         const begin = BigInt(index);
         tree.takeRange({ begin, end: begin + 1n, hashes: [hashLeaf(Buffer.from(entry.leaf))] });
         const [, time] = HEARTBEAT.exec(entry.leaf) ?? [];
-        if (time !== undefined) beats.push({ index, time });
+        if (time !== undefined) beats.push(index, Date.parse(time));
         if (entry.note === undefined) continue;
         const parsed = parseNote(entry.note);
         const text = parsed.ok ? parsed.value.text : '';
@@ -151,7 +144,7 @@ async function readLog(
             'the anchor log holds a smaller checkpoint of the stream behind a larger one',
           );
         newest.set(checkpoint.origin, checkpoint.size);
-        entries.push({ ...checkpoint, note: entry.note, index, isSigned: false });
+        entries.add(checkpoint, { index, start, bytes: bytes.length });
       }
   } finally {
     await file.close();
@@ -178,6 +171,16 @@ async function readLog(
     0n,
   );
   return { entries, beats, signedTo, fitsTo };
+}
+
+/** The time of the last heartbeat before this size of the log. */
+function timeBefore(beats: readonly number[], size: bigint): string | undefined {
+  let at = beats.length - 2;
+  while (at >= 0 && BigInt(beats[at] ?? 0) >= size) at -= 2;
+  const time = beats[at + 1];
+  return at < 0 || time === undefined || Number.isNaN(time)
+    ? undefined
+    : new Date(time).toISOString();
 }
 
 async function readBlindingKey(dir: string): Promise<Buffer | null> {

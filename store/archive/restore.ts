@@ -37,6 +37,8 @@ export interface RestoreOptions {
   readonly target: RestoreTarget | null;
   /** Only this one's records. */
   readonly agent?: string;
+  /** The archive as it stood then, by the server's clock; default as it stands. */
+  readonly asOf?: Date;
   readonly nowMs: () => number;
   readonly onProgress?: (bytesDone: number, bytesTotal: number) => void;
 }
@@ -46,7 +48,7 @@ export async function restoreArchive(options: RestoreOptions): Promise<Restorati
   const run = createRun();
   const isTrusted = options.trust !== null;
   try {
-    const catalog = await readCatalog(options.client, options.agent);
+    const catalog = await readCatalog(options.client, options.agent, options.asOf);
     const plan = await planRestore(options.client, catalog, options);
     run.findings.push(...plan.findings);
     run.notes.push(...plan.notes);
@@ -116,10 +118,15 @@ async function readBatch(
   }
   const { manifest } = opened.value;
   const contents: (readonly string[])[] = [];
-  for (const { key, retain_until } of manifest.segments) {
+  for (const { key, records, retain_until } of manifest.segments) {
     const isOver = Date.parse(retain_until) <= options.nowMs();
     const content = await readSegment(options, catalog, key, isOver, run);
-    contents.push(content === null ? [] : splitLines(content));
+    const lines = content === null ? [] : splitLines(content);
+    if (content !== null && lines.length < records) {
+      const message = `it places ${records} records in ${key}, which holds ${lines.length}`;
+      run.findings.push({ kind: 'tampered', object: name, message });
+    }
+    contents.push(lines);
   }
   const places = contents.map(() => 0);
   return manifest.order.flatMap(([segment, count]) => {
@@ -226,6 +233,8 @@ function note(run: Run, outcome: TargetOutcome | undefined, object: string): str
   if (outcome?.kind === 'taken') {
     run.restored += outcome.restored;
     run.present += outcome.present;
+    for (const message of outcome.left ?? [])
+      run.findings.push({ kind: 'refused', object, message });
   }
   return null;
 }
