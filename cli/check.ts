@@ -28,7 +28,7 @@ Of a bundle all is checked: its files, each row, the range, the tree, the signat
 Exit codes: 0 proven, 1 refuted (the record, the tree or a signature is not what it says, or the key may not have
 signed that), 2 cannot tell (no proof file, or no key that is trusted, and not revoked, has signed it).`;
 
-interface CheckOptions {
+export interface CheckOptions {
   readonly trust?: string;
   readonly root?: string;
   readonly policy?: string;
@@ -58,13 +58,13 @@ const CODES: Readonly<Record<Verdict, number>> = { proven: 0, refuted: 1, cannot
 
 async function runCheck(path: string, options: CheckOptions): Promise<number> {
   const { json } = options;
-  const said = await judge(path, options);
+  const said = await judgeProof(path, options);
   if (json === true) console.log(JSON.stringify(said, null, 2));
   else print(said);
   return CODES[said.verdict];
 }
 
-type Judged =
+export type JudgedProof =
   | (Omit<Proven, 'size' | 'anchor'> & {
       readonly verdict: 'proven';
       readonly size: string;
@@ -79,11 +79,12 @@ type Judged =
     })
   | { readonly verdict: 'refuted' | 'cannot_tell'; readonly reason: string };
 
-async function judge(
+/** Judges a proof file, as `check` does. */
+export async function judgeProof(
   path: string,
   { trust: trustPath, root, policy: policyPath }: CheckOptions,
-): Promise<Judged> {
-  const unread = (reason: string): Judged => ({ verdict: 'cannot_tell', reason });
+): Promise<JudgedProof> {
+  const unread = (reason: string): JudgedProof => ({ verdict: 'cannot_tell', reason });
   let texts: readonly string[];
   try {
     const files = [path, ...(policyPath === undefined ? [] : [policyPath])];
@@ -133,7 +134,7 @@ async function judge(
   };
 }
 
-function print(said: Judged): void {
+function print(said: JudgedProof): void {
   if (said.verdict !== 'proven') {
     console.log(`${said.verdict === 'refuted' ? 'REFUTED' : 'cannot tell'}: ${said.reason}`);
     return;
