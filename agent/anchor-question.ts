@@ -7,6 +7,7 @@ import { signNote } from '../ledger/note.ts';
 import type { Base } from './base.ts';
 import { anchorOrigin, readAnchorTree } from './checkpoint/anchor-log.ts';
 import { parseKeys } from './checkpoint/anchors/begin.ts';
+import { readGiven } from './checkpoint/anchors/evidence-file.ts';
 import { openAnchors } from './checkpoint/anchors/open.ts';
 import { publicationOf } from './checkpoint/anchors/publication.ts';
 import { compareAtStart } from './checkpoint/anchors/start-comparison.ts';
@@ -56,6 +57,7 @@ export async function askAnchors(
   try {
     return await compareAtStart({
       anchors,
+      given: await readGiven(nodeFilesystem, dir, incarnation),
       own: publicationOf(signed, tree.ok ? tree.value : { read: unread }),
       logKeys,
       timeoutMs: config.anchors.start_timeout_ms,

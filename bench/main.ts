@@ -6,6 +6,7 @@ import { runRecovery, runSlowSink, runSoak } from './endurance.ts';
 import { runIngest } from './ingest.ts';
 import { runInvestigate } from './investigate.ts';
 import { runMerkle } from './merkle.ts';
+import { runVerifyStore } from './verify-store.ts';
 import { runVerify } from './verify.ts';
 
 const USAGE = `npm run bench -- NAME [--seconds N] [--json]
@@ -16,7 +17,7 @@ const USAGE = `npm run bench -- NAME [--seconds N] [--json]
   recovery   time to a start over ledgers of several sizes
   merkle     what a leaf of the tree and a proof cost
   investigate  the auditor's questions over ten million records (--records N)
-  verify     a ledger verified, beside hashing and parsing the same bytes
+  verify     a ledger verified, beside hashing and parsing the same bytes; a store of a million records
   soak       the same load in windows of ten seconds: memory, open files, latency
 
   --records N   of investigate (default 10,000,000; a gigabyte a million)
@@ -54,7 +55,8 @@ async function main(): Promise<number> {
   else if (name === 'merkle') print(values.json, host, await runMerkle(seconds, say));
   else if (name === 'investigate')
     print(values.json, host, await runInvestigate(Number(values.records), say));
-  else if (name === 'verify') print(values.json, host, await runVerify(say));
+  else if (name === 'verify')
+    print(values.json, host, [...(await runVerify(say)), ...(await runVerifyStore(say))]);
   else if (name === 'soak') print(values.json, host, await runSoak(seconds, say));
   else {
     console.error(`no benchmark is named ${name}\n\n${USAGE}`);

@@ -31,7 +31,7 @@ all of the answer nobody vouches for; with --require-signature that is "cannot t
 Exit codes: 0 proven, 1 refuted (the record, the tree or a signature is not what it says, or the key may not have
 signed that), 2 cannot tell (no proof file, or no key that is trusted, and not revoked, has signed it).`;
 
-interface CheckOptions {
+export interface CheckOptions {
   readonly trust?: string;
   readonly root?: string;
   readonly policy?: string;
@@ -63,13 +63,13 @@ const CODES: Readonly<Record<Verdict, number>> = { proven: 0, refuted: 1, cannot
 
 async function runCheck(path: string, options: CheckOptions): Promise<number> {
   const { json } = options;
-  const said = await judge(path, options);
+  const said = await judgeProof(path, options);
   if (json === true) console.log(JSON.stringify(said, null, 2));
   else print(said);
   return CODES[said.verdict];
 }
 
-type Judged =
+export type JudgedProof =
   | (Omit<Proven, 'size' | 'anchor'> & {
       readonly verdict: 'proven';
       readonly size: string;
@@ -77,17 +77,19 @@ type Judged =
         readonly origin: string;
         readonly size: string;
         readonly time: string;
+        readonly by: string | null;
       } | null;
       /** Null: no policy was given. */
       readonly anchored: Anchored | null;
     })
   | { readonly verdict: 'refuted' | 'cannot_tell'; readonly reason: string };
 
-async function judge(
+/** Judges a proof file, as `check` does. */
+export async function judgeProof(
   path: string,
   { trust: trustPath, root, policy: policyPath }: CheckOptions,
-): Promise<Judged> {
-  const unread = (reason: string): Judged => ({ verdict: 'cannot_tell', reason });
+): Promise<JudgedProof> {
+  const unread = (reason: string): JudgedProof => ({ verdict: 'cannot_tell', reason });
   let texts: readonly string[];
   try {
     const files = [path, ...(policyPath === undefined ? [] : [policyPath])];
@@ -129,12 +131,15 @@ async function judge(
     verdict: 'proven',
     ...rest,
     size: String(size),
-    anchor: anchor && { origin: anchor.origin, size: String(anchor.size), time: anchor.time },
+    anchor: anchor && {
+      ...{ origin: anchor.origin, size: String(anchor.size) },
+      ...{ time: anchor.time, by: anchor.by },
+    },
     anchored,
   };
 }
 
-function print(said: Judged): void {
+function print(said: JudgedProof): void {
   if (said.verdict !== 'proven') {
     console.log(`${said.verdict === 'refuted' ? 'REFUTED' : 'cannot tell'}: ${said.reason}`);
     return;
@@ -147,7 +152,7 @@ function print(said: Judged): void {
   console.log(
     anchor === null
       ? 'anchor  none: the checkpoint was not in the anchor log yet'
-      : `anchor  in the agent's anchor log, signed at size ${anchor.size}; by the agent's clock not before ${anchor.time}`,
+      : `anchor  in the agent's anchor log, signed at size ${anchor.size}; by the agent's clock not before ${anchor.time}${anchor.by === null ? '' : `, and by ${anchor.by}`}`,
   );
   for (const place of anchored?.copies ?? [])
     console.log(`copy    said to lie in ${place}: compare it`);

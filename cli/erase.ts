@@ -17,7 +17,7 @@ import {
   readBackupsUntil,
   type Erasure,
 } from '../store/vault/erasures.ts';
-import { findMatters, type HeldSubject } from './erase-holds.ts';
+import { whileHoldsStand, type HeldSubject } from './erase-holds.ts';
 import { STORE_OPTION } from './store-access.ts';
 import {
   findTokens,
@@ -122,17 +122,26 @@ async function erase(
   tokens: readonly string[],
   options: EraseOptions,
 ): Promise<Result<Outcome, string>> {
-  const held = await findMatters(options, tokens);
-  if (!held.ok) return held;
-  if (held.value.length === 0) return eraseAll(client, audit, tokens, options);
-  const { by, tenant, reason } = options;
-  for (const { token, matters } of held.value) {
+  // Those of a run that died, whatever becomes of this one.
+  const settled = await settle(client, audit);
+  if (!settled.ok) return settled;
+  return whileHoldsStand(options, tokens, (held) =>
+    held.length === 0 ? eraseAll(client, audit, tokens, options) : refuse(audit, held, options),
+  );
+}
+
+async function refuse(
+  audit: Audit,
+  held: readonly HeldSubject[],
+  { by, tenant, reason }: EraseOptions,
+): Promise<Result<Outcome, string>> {
+  for (const { token, matters } of held) {
     const metadata = { subject_token: token, matters, reason };
     const act = { action: 'subject.erase', outcome: 'denied', metadata } as const;
     const recorded = await recordAct(audit, act, { by, token, tenant });
     if (!recorded.ok) return recorded;
   }
-  return ok({ erased: [], erasedBefore: [], held: held.value, backupsUntil: null });
+  return ok({ erased: [], erasedBefore: [], held, backupsUntil: null });
 }
 
 async function eraseAll(
@@ -149,13 +158,20 @@ async function eraseAll(
     if (gone !== null) erased.push(token);
     else if ((await findErasure(client, token))?.tenant === tenant) erasedBefore.push(token);
   }
-  // Those of a run that died as well.
+  const settled = await settle(client, audit);
+  return settled.ok
+    ? ok({ erased, erasedBefore, held: [], backupsUntil: await readBackupsUntil(client) })
+    : settled;
+}
+
+/** Has the event recorded of each erasure that has none. */
+async function settle(client: Client, audit: Audit): Promise<Result<void, string>> {
   for (const erasure of await pendingErasures(client)) {
     const recorded = await recordErasure(audit, erasure);
     if (!recorded.ok) return recorded;
     await markRecorded(client, erasure.eventId);
   }
-  return ok({ erased, erasedBefore, held: [], backupsUntil: await readBackupsUntil(client) });
+  return ok(undefined);
 }
 
 async function recordErasure(audit: Audit, erasure: Erasure): Promise<Result<void, string>> {

@@ -24,6 +24,8 @@ export interface ChangeOptions extends InitOptions {
   readonly dataDir?: string;
   readonly rootKey?: string;
   readonly note?: string;
+  readonly previous?: string;
+  readonly first?: boolean;
 }
 
 type Work = Change | (ChangeOptions & { readonly what: 'init' });
@@ -43,16 +45,19 @@ export async function initKeys(options: InitOptions): Promise<number> {
 export async function changeKeys(change: Change): Promise<number> {
   const root = change.rootKey === undefined ? null : await readRootKey(change.rootKey);
   if (root?.ok === false) return fail(change.what, 2, root.error);
-  const done = await run(change);
+  const signer = change.what === 'prepare' ? null : root;
+  const dir = await dataDirOf(change);
+  const path = resolve(change.note ?? join(dir, 'keys', 'keys.note'));
+  const previous = signer === null ? ok(null) : await readPrevious(change, path);
+  if (!previous.ok) return fail(change.what, 2, previous.error);
+  const done = await run(change, dir);
   if (!done.ok) return fail(change.what, done.error.code, done.error.message);
   const { report, dataDir } = done.value;
-  if (root === null || change.what === 'prepare')
-    return tell(change.what, { report, dataDir }, change);
-  const path = resolve(change.note ?? join(dataDir, 'keys', 'keys.note'));
+  if (signer === null) return tell(change.what, { report, dataDir }, change);
   try {
     const text = await readFile(windowsPath(dataDir), 'utf8');
-    const previous = await readIfThere(path);
-    const note = await signKeysNote({ text, root: root.value, previous });
+    const { value: before } = previous;
+    const note = await signKeysNote({ text, root: signer.value, previous: before });
     if (!note.ok) return fail(change.what, 1, `the keys are changed; the note is ${note.error}`);
     await nodeFilesystem.replace(path, note.value);
   } catch (error) {
@@ -76,9 +81,33 @@ interface Done {
   readonly note?: string;
 }
 
-async function run(change: Change): Promise<Result<Done, Failure>> {
+/**
+ * The note that was signed last; null: this is the first, as was said. Asked for before anything is changed: a root that
+ * signs without it would sign whatever a host that was taken over makes of its past.
+ */
+async function readPrevious(
+  { previous, first = false }: Change,
+  path: string,
+): Promise<Result<string | null, string>> {
+  const from = previous ?? path;
+  try {
+    const note = await readIfThere(from);
+    if (note !== null) return first ? err(`--first: there is a keys note in ${from}`) : ok(note);
+  } catch (error) {
+    return err(messageOf(error));
+  }
+  if (first && previous === undefined) return ok(null);
+  return err(
+    `there is no keys note in ${from}: name the one that was signed last with --previous, or say --first`,
+  );
+}
+
+async function dataDirOf(change: Change): Promise<string> {
   const config = await loadConfig(change.config, process.env);
-  const dataDir = resolve(change.dataDir ?? (config.ok ? config.value.data_dir : defaultDataDir()));
+  return resolve(change.dataDir ?? (config.ok ? config.value.data_dir : defaultDataDir()));
+}
+
+async function run(change: Change, dataDir: string): Promise<Result<Done, Failure>> {
   if (!(await isAgentThere(dataDir))) return offline(change);
   const query =
     change.what === 'revoke'

@@ -23,7 +23,7 @@ Examples:
   $ sealtrail keys rotate                                       the agent that runs on ./data
   $ sealtrail keys rotate -c /etc/sealtrail/sealtrail.yaml      running, or stopped
   $ sealtrail keys rotate --prepare                             first: tell witnesses of the key that is to come
-  $ sealtrail keys rotate --root-key /media/root.key            and sign the new keys note at once
+  $ sealtrail keys rotate --root-key /media/root.key            and sign the new keys note at once (the first time: --first)
 
 The agent records \`key.rotate\`, signs with both keys until all there is is under both, writes the new windows to
 keys/windows.txt, and destroys the old private key. Cut off anywhere, it is completed by the next start or by

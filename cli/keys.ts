@@ -81,6 +81,8 @@ function withChange(command: Command): Command {
     .option(CONFIG_OPTION, CONFIG_HELP, CONFIG_DEFAULT)
     .option('--root-key <file>', 'sign the new keys note with this root key at once')
     .addOption(new Option('--note <file>', 'the keys note, replaced (default: keys/keys.note)'))
+    .option('--previous <note>', 'with --root-key: the note that was signed last (default: that)')
+    .option('--first', 'with --root-key: there is none, this is the first')
     .option('--json', 'print the result as JSON');
 }
 

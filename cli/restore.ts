@@ -1,5 +1,5 @@
 /** `sealtrail restore`: rebuilds a store of record, or a folder to verify, from the archive alone. */
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import { nodeFilesystem } from '../ledger/filesystem.ts';
 import { ok } from '../schemas/result.ts';
 import { createArchiveClient } from '../store/archive/client.ts';
@@ -24,6 +24,7 @@ interface RestoreFlags extends ArchiveFlags {
   readonly trust?: string;
   readonly root?: string;
   readonly agent?: string;
+  readonly asOf?: Date;
   readonly json?: boolean;
 }
 
@@ -33,6 +34,7 @@ Examples:
   $ sealtrail restore --store "$WRITER_URL" --owner-url "$OWNER_URL" --trust keys.txt
                                                              into a fresh PostgreSQL whose roles are made (docs/STORE.md)
   $ sealtrail restore --out ./restored --trust keys.txt && sealtrail verify ./restored
+  $ sealtrail restore --as-of 2026-11-01T00:00:00Z --out ./restored --trust keys.txt     before somebody put there what he liked
   $ sealtrail restore --bucket audit-archive --region eu-central-1 --out ./restored     on a host without an agent
 
 Every record, chain and checkpoint is proven on the way. Of a stream against which anything speaks, nothing is
@@ -59,6 +61,11 @@ export function addRestoreCommand(program: Command): void {
       'with a keys note: public key of the root that signed it, or a file with it',
     )
     .option('--agent <name>', 'only the records of this agent')
+    .option(
+      '--as-of <time>',
+      'the archive as it stood then: of what was put later nothing is read',
+      parseTime,
+    )
     .option('--json', 'print the result as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (flags: RestoreFlags) => {
@@ -90,12 +97,20 @@ async function runRestore(flags: RestoreFlags): Promise<number> {
     nowMs: Date.now,
     onProgress: progress.update,
     ...(flags.agent !== undefined && { agent: flags.agent }),
+    ...(flags.asOf !== undefined && { asOf: flags.asOf }),
   });
   progress.end();
   client.close();
   if (flags.json === true) console.log(JSON.stringify(found, null, 2));
   else print(found);
   return { intact: 0, broken: 1, cannot_tell: 2 }[found.verdict];
+}
+
+function parseTime(text: string): Date {
+  const time = new Date(text);
+  if (!/^\d{4}-\d{2}-\d{2}/.test(text) || Number.isNaN(time.getTime()))
+    throw new InvalidArgumentError('It is no time like 2026-11-01T00:00:00Z.');
+  return time;
 }
 
 function targetOf(

@@ -31,6 +31,7 @@ export function purgePorts(store: ClientBase, dataDir: string): PurgePorts {
     },
     record: (operation) => recordOperation(dataDir, operation),
     pause: (ms) => new Promise((done) => setTimeout(done, ms)),
+    nowMs: Date.now,
   };
 }
 

@@ -4,11 +4,13 @@ import { availableParallelism } from 'node:os';
 import type { Cover } from '../ledger/verify/known.ts';
 import { verifyLedger, type Verification } from '../ledger/verify.ts';
 import { verifyStore } from '../store/verify-store.ts';
+import { withErasures } from './verify-erasures.ts';
 import { createProgress } from './progress.ts';
 import { readKnownOf, type KnownOptions } from './verify-known.ts';
 
 interface VerifyOptions extends KnownOptions {
   readonly store?: string;
+  readonly vault?: string;
   readonly stream?: string;
   readonly since?: string;
   readonly until?: string;
@@ -25,6 +27,8 @@ Examples:
   $ sealtrail verify --store "$AUDITOR_URL"    the records of the PostgreSQL store that this login may see
                                          (leave the password out of the URL and in $PGPASSWORD, which other users cannot read)
   $ sealtrail verify --store "$AUDITOR_URL" --checkpoints ./from-the-agent --trust keys.txt
+  $ sealtrail verify --store "$AUDITOR_URL" --since 2026-11-01T00:00:00Z
+  $ sealtrail verify --store "$AUDITOR_URL" --vault "$VAULT_URL"     and whether who was erased is on record, and forgotten
   $ sealtrail verify --store "$AUDITOR_URL" --checkpoints witnessed.note --receipts receipts.ndjson --trust keys.txt
 
 What it is held against, beside itself:
@@ -40,6 +44,8 @@ It needs no agent. A chain alone cannot show that its end was cut off, nor that 
 is "verified to size n, anchored at T", never just "valid".`;
 
 const FINDINGS_SHOWN = 50;
+const OF_A_TIME =
+  'segments of a ledger with records, or records of a store (and the hashes of the others), received';
 
 /** Adds the command. */
 export function addVerifyCommand(program: Command): void {
@@ -49,22 +55,19 @@ export function addVerifyCommand(program: Command): void {
     .argument('[dir]', "an agent's data or ledger folder")
     .option('--store <url>', 'verify the PostgreSQL store behind this connection URL instead')
     .option('--stream <name>', 'of the store: this stream only')
-    .option(
-      '--since <time>',
-      'of a ledger: only segments with records received from this time on',
-      parseTime,
-    )
-    .option(
-      '--until <time>',
-      'of a ledger: only segments with records received before this time',
-      parseTime,
-    )
+    .option('--since <time>', `only ${OF_A_TIME} from this time on`, parseTime)
+    .option('--until <time>', `only ${OF_A_TIME} before this time`, parseTime)
+    .option('--vault <url>', 'of a store: hold its erasures against this vault, as a resolver')
     .option('--checkpoints <path...>', 'checkpoints from elsewhere to hold it against')
     .option('--receipts <file...>', 'receipts to hold it against')
     .option('--trust <keys>', 'file with the keys that you trust, or a keys note')
     .option('--root <key>', 'public key of the root that signed the keys note, or a file with it')
     .option('--policy <file>', 'file with the anchors that must have had its checkpoints')
-    .option('--threads <n>', 'threads that read a ledger (default: one a core)', parseThreads)
+    .option(
+      '--threads <n>',
+      'threads that read, of a store each over a connection of its own; 0: over one, row by row (default: one a core)',
+      parseThreads,
+    )
     .option('--json', 'print the whole verification as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (dir: string | undefined, options: VerifyOptions) => {
@@ -90,24 +93,33 @@ async function runVerify(dir: string | undefined, options: VerifyOptions): Promi
     since === undefined && until === undefined
       ? {}
       : { range: { since: since ?? null, until: until ?? null } };
-  const verification =
+  const of = {
+    ...settings,
+    ...range,
+    ...(stream === undefined ? {} : { stream }),
+    ...{ connections: threads, isThreaded: true },
+  };
+  const found =
     store === undefined
       ? await verifyLedger(dir ?? '', { ...settings, ...range, threads })
-      : await verifyStore({ ...settings, url: store, ...(stream === undefined ? {} : { stream }) });
+      : await verifyStore({ ...of, url: store });
   progress.end();
+  const { vault } = options;
+  const verification =
+    store === undefined || vault === undefined ? found : await withErasures(found, store, vault);
   if (options.json === true) console.log(JSON.stringify(verification, null, 2));
   else print(verification);
   return { intact: 0, broken: 1, cannot_tell: 2 }[verification.verdict];
 }
 
 function findFault(dir: string | undefined, options: VerifyOptions): string | null {
-  const { store, stream, since, until } = options;
+  const { store, stream, vault } = options;
   if ((dir === undefined) === (store === undefined))
     return 'name either a folder or --store URL; see `sealtrail verify --help`';
-  if (store !== undefined && (since ?? until) !== undefined)
-    return '--since and --until are of a ledger; of a store name a --stream, or verify all of it';
   if (store === undefined && stream !== undefined)
     return '--stream is of a store: the records of a ledger have to be read all the same';
+  if (store === undefined && vault !== undefined)
+    return '--vault is held against a store: name that with --store';
   return null;
 }
 

@@ -123,6 +123,8 @@ function parseSignature(line: string): NoteSignature | null {
 }
 
 function decode(note: Uint8Array | string): string | null {
+  // Half a character has no bytes: others would be verified in its place.
+  if (typeof note === 'string' && !note.isWellFormed()) return null;
   const bytes = typeof note === 'string' ? Buffer.from(note) : note;
   if (bytes.length > NOTE_BYTES_MAX) return null;
   try {

@@ -5,7 +5,7 @@
  *   {"_v":"sealtrail/proof/v1",
  *    "record":"<the line of the ledger>", "checkpoint":"<note of the stream>", "inclusion":["<base64>", …],
  *    "anchor":{"stream_key":"<hex>", "index":"<n>", "inclusion":[…], "checkpoint":"<note of the anchor log>",
- *              "heartbeat":{"leaf":"<leaf>", "index":"<n>", "inclusion":[…]},
+ *              "heartbeat":{"leaf":"<leaf>", "index":"<n>", "inclusion":[…]}, "later":{<the same>} or null,
  *              "evidence":[<what anchors gave for that checkpoint, anchor-evidence.ts>, …]} or null}
  */
 import { err, ok, type Result } from '../schemas/result.ts';
@@ -30,11 +30,17 @@ export interface LeafProof {
   readonly inclusion: readonly TreeHash[];
 }
 
+export interface Heartbeat extends LeafProof {
+  readonly leaf: string;
+}
+
 export interface AnchorProof extends LeafProof {
   readonly stream_key: string;
   readonly checkpoint: string;
   /** The round in which the stream's checkpoint came into the anchor log. */
-  readonly heartbeat: LeafProof & { readonly leaf: string };
+  readonly heartbeat: Heartbeat;
+  /** The heartbeat of a later round, if one is under the same checkpoint. */
+  readonly later: Heartbeat | null;
   /** What anchors gave for the checkpoint; judging it takes a policy. */
   readonly evidence: readonly AnchorEvidence[];
 }
@@ -57,8 +63,10 @@ export interface Proven {
   readonly anchor: {
     readonly origin: string;
     readonly size: bigint;
-    /** Of a heartbeat before it in the log: it was not put there earlier. Later it may have been. */
+    /** Of a heartbeat before it in the log: it was not put there earlier. */
     readonly time: string;
+    /** Of a heartbeat behind it: by then it was there, by the agent's clock. Null: the proof holds none. */
+    readonly by: string | null;
     /** The anchor log's checkpoint, and what anchors gave for it, not judged yet. */
     readonly note: string;
     readonly evidence: readonly AnchorEvidence[];
@@ -114,6 +122,7 @@ function anchorObject({
   stream_key,
   checkpoint,
   heartbeat,
+  later,
   evidence,
   ...here
 }: AnchorProof): object {
@@ -124,6 +133,7 @@ function anchorObject({
   return {
     ...{ stream_key, ...leaf(here), checkpoint },
     heartbeat: { leaf: heartbeat.leaf, ...leaf(heartbeat) },
+    later: later && { leaf: later.leaf, ...leaf(later) },
     evidence,
   };
 }
@@ -184,17 +194,20 @@ function verifyAnchor(
   const head = formatStreamHead(Buffer.from(anchor.stream_key, 'hex'), stream, text);
   if (!isIncluded(anchor, hashLeaf(Buffer.from(head)), checkpoint.value))
     return invalid('the checkpoint of the stream is not in the anchor log that was signed');
-  const { heartbeat } = anchor;
-  const [, time] = HEARTBEAT.exec(heartbeat.leaf) ?? [];
-  const isBefore = heartbeat.index < anchor.index;
-  if (
-    time === undefined ||
-    !isBefore ||
-    !isIncluded(heartbeat, hashLeaf(Buffer.from(heartbeat.leaf)), checkpoint.value)
-  )
+  const { heartbeat, later } = anchor;
+  const time = heartbeat.index < anchor.index ? timeOf(heartbeat, checkpoint.value) : null;
+  const by = later !== null && later.index > anchor.index ? timeOf(later, checkpoint.value) : null;
+  if (time === null || (later !== null && by === null))
     return invalid('the time of the anchor round is not in the anchor log that was signed');
   const { checkpoint: note, evidence } = anchor;
-  return ok({ origin, size: checkpoint.value.size, time, note, evidence });
+  return ok({ origin, size: checkpoint.value.size, time, by, note, evidence });
+}
+
+/** The time of a heartbeat; null where it is none, or not in the log that was signed. */
+function timeOf(heartbeat: Heartbeat, checkpoint: VerifiedCheckpoint): string | null {
+  const [, time = ''] = HEARTBEAT.exec(heartbeat.leaf) ?? [];
+  if (Number.isNaN(Date.parse(time))) return null;
+  return isIncluded(heartbeat, hashLeaf(Buffer.from(heartbeat.leaf)), checkpoint) ? time : null;
 }
 
 function verifyNote(
@@ -249,17 +262,23 @@ function asLeaf(value: Record<string, unknown> | null): LeafProof | null {
   return { index: BigInt(index), inclusion };
 }
 
+function asBeat(value: unknown): Heartbeat | null {
+  const beat = asObject(value);
+  const [at, leaf] = [asLeaf(beat), beat?.['leaf']];
+  return at === null || typeof leaf !== 'string' ? null : { ...at, leaf };
+}
+
 function asAnchor(value: Record<string, unknown> | null): AnchorProof | null {
-  const beat = asObject(value?.['heartbeat']);
-  const [here, heartbeat] = [asLeaf(value), asLeaf(beat)];
-  if (here === null || heartbeat === null) return null;
+  const [here, heartbeat] = [asLeaf(value), asBeat(value?.['heartbeat'])];
+  const said = value?.['later'] ?? null;
+  const later = said === null ? null : asBeat(said);
+  if (here === null || heartbeat === null || (said !== null && later === null)) return null;
   const { stream_key, checkpoint } = value ?? {};
-  const leaf = beat?.['leaf'];
   if (typeof stream_key !== 'string' || !HEX_32.test(stream_key)) return null;
-  if (typeof checkpoint !== 'string' || typeof leaf !== 'string') return null;
+  if (typeof checkpoint !== 'string') return null;
   const given = value?.['evidence'] ?? [];
   const evidence = Array.isArray(given) ? given.map(parseEvidence) : [null];
   const known = evidence.filter((one) => one !== null);
   if (known.length < evidence.length) return null;
-  return { ...here, stream_key, checkpoint, heartbeat: { ...heartbeat, leaf }, evidence: known };
+  return { ...here, stream_key, checkpoint, heartbeat, later, evidence: known };
 }

@@ -19,10 +19,14 @@ import { digestKept, PURGE_TILE, type PurgeRecord } from './purge-record.ts';
 import type { Finding, Place, StreamStart } from './stream-check.ts';
 
 export interface PurgeCheck {
+  /** From this place on purges have nothing to say: only the chain is left to be judged. */
+  readonly settledFrom: number;
   /** Where the chain begins, given the first place that is there. */
   start(first: { readonly seq: number; readonly prev_hash: ChainHash }): StreamStart;
   /** Takes the next place; `purge` is what a stub names, null of a whole record. */
   take(seq: number, this_hash: ChainHash, place: Place, purge: StubReference | null): void;
+  /** Says that the places up to this one, which are whole and purges have nothing to say of, have been taken. */
+  pass(seq: number, place: Place): void;
   conclude(): PurgeVerdict;
 }
 
@@ -157,6 +161,10 @@ export function createPurgeCheck(stream: string, purges: readonly SeenPurge[]): 
   }
 
   return {
+    settledFrom: newest === undefined ? 0 : Math.max(newest.size, Number(checkpoint?.size ?? 0n)),
+    pass: (seq, place) => {
+      last = { seq, place };
+    },
     start: ({ seq, prev_hash }) => {
       if (newest === undefined || seq === 0) return { seq: 0, head: '0'.repeat(64) as ChainHash };
       if (seq < newest.base && seq % PURGE_TILE === 0) return { seq, head: prev_hash };

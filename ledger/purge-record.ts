@@ -87,6 +87,20 @@ export function parsePurge(event: Json): PurgeRecord | null {
   };
 }
 
+/**
+ * Whether a stream may hold the record of a purge of another: of one agent and one retention class. (That both are of
+ * one tenant no name says.) Else whoever has any agent of a tenant could excuse what is missing of all the others.
+ */
+export function mayRecordPurgeOf(recorded: string, purged: string): boolean {
+  const [mine, other] = [recorded.split('/'), purged.split('/')];
+  return [LOG, AGENT, CLASS].every((part) => mine[part] === other[part]);
+}
+
+/** Parts of a stream's name: sealtrail/<agent>/<incarnation>/<tenant label>/<class>. */
+const LOG = 0;
+const AGENT = 1;
+const CLASS = 4;
+
 function isCount(value: Json | undefined): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }

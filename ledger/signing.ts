@@ -45,7 +45,7 @@ const PUBLIC_KEY_BYTES = 32;
 const SIGNATURE_BYTES = 64;
 const TIME_BYTES = 8;
 const VKEY = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/;
-const NOT_IN_A_NAME = /[\p{White_Space}\p{Cc}\p{Cs}+]/u;
+const NOT_IN_A_NAME = /[\p{White_Space}\p{Cs}+]/u;
 
 /** Whether a key may have this name: not empty, no white space, no plus sign. */
 export function isKeyName(name: string): boolean {

@@ -43,7 +43,11 @@ export type FindingKind =
   /** A checkpoint carries a signature that is wrong, or that its key may not have made. */
   | 'bad_signature'
   /** A file with checkpoints is damaged. */
-  | 'checkpoint_unreadable';
+  | 'checkpoint_unreadable'
+  /** The vault has forgotten a person, and no record says so. */
+  | 'erasure_without_event'
+  /** A record says that a person was erased, and the vault knows who it is. */
+  | 'erasure_undone';
 
 export interface Place {
   /** File name of the segment; in the store of record the table. */

@@ -10,8 +10,7 @@ import { createExamination, type ProducerGap, type Verification } from './examin
 import { nodeFilesystem, type Filesystem } from './filesystem.ts';
 import { readFront } from './front.ts';
 import { listSegments, stateName } from './segment.ts';
-import { CHUNK_BYTES_DEFAULT } from './verify/chunk-file.ts';
-import { startChunkThreads } from './verify/chunk-threads.ts';
+import { CHUNK_BYTES_DEFAULT, type Chunk } from './verify/chunk-file.ts';
 import { knownSizes, type Known } from './verify/known.ts';
 import { beginRun, type LedgerRun } from './verify/run.ts';
 import {
@@ -20,6 +19,8 @@ import {
   type MeasuredSegment,
   type TimeRange,
 } from './verify/segments.ts';
+import type { ChunkSummary } from './verify/summary.ts';
+import { startThreads } from './verify/threads.ts';
 
 export type { ProducerGap, TimeRange, Verification };
 
@@ -39,6 +40,7 @@ export interface VerifyOptions {
 
 /** Below this a thread takes longer to start than to be of use. */
 const THREADED_BYTES_MIN = 16 * 1024 * 1024;
+const WORKER = new URL('./verify/chunk-worker.js', import.meta.url);
 
 /** Verifies the ledger in a folder: `<data>/ledger`, or the data folder itself. */
 export async function verifyLedger(
@@ -77,7 +79,9 @@ async function verifySegments(
   const sizes = known === null ? null : knownSizes(known);
   const total = segments.reduce((sum, { bytes }) => sum + bytes, 0);
   const pool =
-    threads > 0 && total >= THREADED_BYTES_MIN ? startChunkThreads(threads, sizes) : null;
+    threads > 0 && total >= THREADED_BYTES_MIN
+      ? startThreads<Chunk, ChunkSummary | null>(threads, WORKER, sizes)
+      : null;
   /** Why not all could be read: what was found until then stays found. */
   const read = (run: LedgerRun): Promise<string | null> =>
     readSegments(segments, run, {

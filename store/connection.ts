@@ -15,12 +15,14 @@ export interface ConnectionOptions {
   /** Longest wait for one statement; default 60,000. */
   readonly timeoutMs?: number;
   readonly applicationName?: string;
+  /** Whether queries are sent at once; default true. */
+  readonly pipeline?: boolean;
 }
 
 export interface Connection {
   /**
-   * The open client, connecting first where needed; throws what connecting throws. It pipelines:
-   * queries are sent at once, and answered in order.
+   * The open client, connecting first where needed; throws what connecting throws. It pipelines, if
+   * not told otherwise: queries are sent at once, and answered in order.
    */
   client(): Promise<pg.Client>;
   /** Ends the connection at once, also one that is being opened; running statements fail. */
@@ -102,7 +104,7 @@ async function configOf(options: ConnectionOptions): Promise<pg.ClientConfig> {
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: options.timeoutMs ?? STATEMENT_TIMEOUT_MS,
     keepAlive: true,
-    pipeline: true,
+    pipeline: options.pipeline ?? true,
   };
 }
 

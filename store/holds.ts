@@ -121,6 +121,11 @@ interface HoldRow {
   readonly [column: string]: string | Date | readonly string[] | null;
 }
 
+/** Until the end of the transaction no hold is placed: one that is being placed comes first, or after it. */
+export async function lockHolds(client: ClientBase): Promise<void> {
+  await client.query('SELECT pg_advisory_xact_lock(audit.erasure_lock())');
+}
+
 /** The matters whose holds keep a record of these subjects, each with the subject's token. */
 export async function mattersOf(
   client: ClientBase,

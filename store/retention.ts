@@ -118,6 +118,14 @@ export function stepPurge(
   });
 }
 
+/** What time it is for the store, by which records expire. */
+export function readStoreTime(client: ClientBase): Promise<Result<Date, RetentionError>> {
+  return ask(async () => {
+    const found = await client.query<{ now: Date }>('SELECT clock_timestamp() AS now');
+    return only(found.rows).now;
+  });
+}
+
 interface PlanRow {
   readonly stream: string;
   readonly tenant_id: string;

@@ -28,7 +28,7 @@ const HASH_BYTES = 32;
  * A B-tree entry holds about 2,700 bytes. All indexed fields fit at their schema's limits except
  * the resource's id (1,024 characters, up to 4,096 bytes beside type and tenant).
  */
-const RESOURCE_ID_BYTES_MAX = 1_500;
+export const RESOURCE_ID_BYTES_MAX = 1_500;
 
 /** The text columns and what each says of an event: the store fills them so, a verifier expects it. */
 export const TEXT_COLUMNS: ReadonlyMap<string, (event: SealedEvent) => string | null> = new Map([

@@ -6,7 +6,8 @@ import type { ClientBase } from 'pg';
 import { parseJson } from '../schemas/canonical.ts';
 import { chainHash, type ChainHash } from '../schemas/brand.ts';
 import { rehash } from '../ledger/content-check.ts';
-import { parsePurge, PURGE_ACTION } from '../ledger/purge-record.ts';
+import { memberOf } from '../ledger/chain-place.ts';
+import { mayRecordPurgeOf, parsePurge, PURGE_ACTION } from '../ledger/purge-record.ts';
 import type { SeenPurge, StubReference } from '../ledger/purge-check.ts';
 import { SEALED_ROW_COLUMNS, type SealedRow } from './sealed-row.ts';
 
@@ -28,6 +29,8 @@ export type StoredPlace =
 
 /** What of a stream is read, and how. */
 export interface Window {
+  /** Reading begins at this place; default with the stream. */
+  readonly begin?: number;
   /** Records [from, to) are read whole, of the others the hashes. */
   readonly from: number;
   readonly to: number;
@@ -35,36 +38,49 @@ export interface Window {
   readonly end: number | null;
 }
 
-const ALL: Window = { from: 0, to: Number.MAX_SAFE_INTEGER, end: null };
+export const ALL: Window = { from: 0, to: Number.MAX_SAFE_INTEGER, end: null };
 const BATCH_RECORDS = 1_000;
 
 /**
  * Records of purges by the stream that they purge, as the login sees them; the newest last. One that does not have its hash
- * excuses nothing: where only the hashes of its stream are read, nobody else would notice.
+ * excuses nothing: where only the hashes of its stream are read, nobody else would notice. Nor does one that lies with
+ * another tenant, agent or class than what it purges: the store takes no purge by it. `onForeign` is told of those.
  */
 export async function readPurges(
   client: ClientBase,
+  onForeign?: (text: string) => void,
 ): Promise<ReadonlyMap<string, readonly SeenPurge[]>> {
   const found = await client.query<PurgeRow>(
-    `SELECT s.stream, r.seq, r.event_bytes, encode(r.prev_hash, 'hex') AS prev_hash,
+    `SELECT s.stream, t.tenant_id, r.seq, r.event_bytes, encode(r.prev_hash, 'hex') AS prev_hash,
        encode(r.this_hash, 'hex') AS this_hash
      FROM audit.records r JOIN audit.streams s USING (stream_id)
-     JOIN audit.streams t ON t.stream = r.payload -> 'metadata' ->> 'stream' AND t.tenant_id = r.tenant_id
+     JOIN audit.streams t ON t.stream = r.payload -> 'metadata' ->> 'stream'
      WHERE r.action = $1 ORDER BY r.received_at, r.seq`,
     [PURGE_ACTION],
   );
   const purges = new Map<string, SeenPurge[]>();
-  for (const { stream, seq, event_bytes, prev_hash, this_hash } of found.rows) {
+  for (const { stream, tenant_id, seq, event_bytes, prev_hash, this_hash } of found.rows) {
     if (rehash(prev_hash, event_bytes) !== this_hash) continue;
-    const said = parsePurge(parseJson(event_bytes));
+    const event = parseJson(event_bytes);
+    const said = parsePurge(event);
     if (said === null) continue;
-    const known = purges.get(said.stream) ?? [];
-    purges.set(said.stream, [...known, { ...said, record: { stream, seq: Number(seq) } }]);
+    const record = { stream, seq: Number(seq) };
+    const chain = memberOf(event, 'chain');
+    const isOwn =
+      memberOf(chain, 'stream') === stream &&
+      memberOf(chain, 'seq') === record.seq &&
+      memberOf(memberOf(event, 'resource'), 'tenant_id') === tenant_id &&
+      mayRecordPurgeOf(stream, said.stream);
+    if (isOwn) purges.set(said.stream, [...(purges.get(said.stream) ?? []), { ...said, record }]);
+    else
+      onForeign?.(
+        `record ${seq} of ${stream} tells of a purge of ${said.stream}, which is of another tenant, agent or class: it excuses nothing`,
+      );
   }
   return purges;
 }
 
-interface PurgeRow extends Record<'stream' | 'seq' | 'event_bytes', string> {
+interface PurgeRow extends Record<'stream' | 'tenant_id' | 'seq' | 'event_bytes', string> {
   readonly prev_hash: string;
   readonly this_hash: string;
 }
@@ -85,7 +101,7 @@ export async function* readPlaces(
   window: Window = ALL,
 ): AsyncGenerator<readonly StoredPlace[]> {
   const stubs =
-    (await countStubs(client, streamId)) > 0 ? readStubs(client, streamId, window.end) : null;
+    (await countStubs(client, streamId)) > 0 ? readStubs(client, streamId, window) : null;
   let waiting = stubs === null ? null : await nextOf(stubs);
   for await (const records of readRecords(client, streamId, window)) {
     const places: StoredPlace[] = [];
@@ -113,7 +129,7 @@ async function nextOf(stubs: AsyncGenerator<Stub>): Promise<Stub | null> {
 async function* readStubs(
   client: ClientBase,
   streamId: number,
-  end: number | null,
+  { begin = 0, end }: Window,
 ): AsyncGenerator<Stub> {
   const rows = readCursor<{ [name: string]: string | null }>(
     client,
@@ -121,7 +137,8 @@ async function* readStubs(
     `SELECT u.seq, encode(u.prev_hash, 'hex') AS prev_hash, encode(u.this_hash, 'hex') AS this_hash,
        p.stream, u.purge_seq
      FROM audit.stubs u LEFT JOIN audit.streams p ON p.stream_id = u.purge_stream_id
-     WHERE u.stream_id = ${Number(streamId)} AND u.seq < ${end ?? Number.MAX_SAFE_INTEGER} ORDER BY u.seq`,
+     WHERE u.stream_id = ${Number(streamId)} AND u.seq >= ${begin}
+       AND u.seq < ${end ?? Number.MAX_SAFE_INTEGER} ORDER BY u.seq`,
   );
   for await (const batch of rows)
     for (const { seq, prev_hash, this_hash, stream, purge_seq } of batch)
@@ -139,7 +156,7 @@ type StoredRecord = Exclude<StoredPlace, { readonly kind: 'stub' }>;
 async function* readRecords(
   client: ClientBase,
   streamId: number,
-  { from, to, end }: Window,
+  { begin = 0, from, to, end }: Window,
 ): AsyncGenerator<readonly StoredRecord[]> {
   const last = end ?? Number.MAX_SAFE_INTEGER;
   const within = (low: number, high: number): string =>
@@ -157,10 +174,11 @@ async function* readRecords(
         },
       }));
   }
-  if (from > 0) yield* readLinks(0, from);
+  if (from > begin) yield* readLinks(begin, from);
   const whole = `SELECT ${SEALED_ROW_COLUMNS} ${within(from, to)}`;
-  for await (const rows of readCursor<SealedRow>(client, 'sealed', whole))
-    yield rows.map((row) => ({ kind: 'record', row }));
+  if (to > from)
+    for await (const rows of readCursor<SealedRow>(client, 'sealed', whole))
+      yield rows.map((row) => ({ kind: 'record', row }));
   if (to < last) yield* readLinks(to, last);
 }
 

@@ -1,6 +1,7 @@
 /** What a verifier asks the store beside the records themselves. */
 import type { ClientBase } from 'pg';
 import { FINDINGS_LISTED_MAX } from '../ledger/stream-check.ts';
+import type { TimeRange } from '../ledger/verify/segments.ts';
 
 const REUSED_NOTED_MAX = 20;
 
@@ -27,16 +28,73 @@ export async function listStreams(client: ClientBase, only: string | undefined):
   return found.rows;
 }
 
-/** How many records it sees, of all streams or of these. */
-export async function countRecords(
+/** What the login sees of a stream. */
+export interface Extent {
+  /** Rows, and those of them that have a number which can be one. */
+  readonly rows: number;
+  readonly records: number;
+  /** Of the records; 0 and -1 where there is none. */
+  readonly first: number;
+  readonly last: number;
+  /** Behind the last place of which a purge has left the hashes. */
+  readonly stubsTo: number;
+}
+
+/** Measures all streams, or these, by their number: also such as audit.streams does not have. */
+export async function measureStreams(
   client: ClientBase,
   of: readonly Stream[] | null,
-): Promise<number> {
-  const found = await client.query<{ n: string }>(
-    'SELECT count(*) AS n FROM audit.records WHERE $1::int4[] IS NULL OR stream_id = ANY ($1)',
-    [of?.map((stream) => stream.stream_id) ?? null],
+): Promise<ReadonlyMap<number, Extent>> {
+  const only = of?.map((stream) => stream.stream_id) ?? null;
+  const found = await client.query<ExtentRow>(
+    `SELECT coalesce(r.stream_id, u.stream_id) AS stream_id, coalesce(r.rows, 0) AS rows,
+       coalesce(r.records, 0) AS records, r.first, r.last, coalesce(u.stubs_to, 0) AS stubs_to
+     FROM (SELECT stream_id, count(*) AS rows, count(*) FILTER (WHERE ${IS_SEQ}) AS records,
+             min(seq) FILTER (WHERE ${IS_SEQ}) AS first, max(seq) FILTER (WHERE ${IS_SEQ}) AS last
+           FROM audit.records WHERE $1::int4[] IS NULL OR stream_id = ANY ($1) GROUP BY 1) r
+     FULL JOIN (SELECT stream_id, max(seq) + 1 AS stubs_to
+           FROM audit.stubs WHERE $1::int4[] IS NULL OR stream_id = ANY ($1) GROUP BY 1) u USING (stream_id)`,
+    [only],
   );
-  return Number(found.rows[0]?.n);
+  return new Map(
+    found.rows.map(({ stream_id, rows, records, first, last, stubs_to }) => [
+      stream_id,
+      {
+        ...{ rows: Number(rows), records: Number(records), stubsTo: Number(stubs_to) },
+        ...{ first: Number(first ?? 0), last: Number(last ?? -1) },
+      },
+    ]),
+  );
+}
+
+const IS_SEQ = `seq >= 0 AND seq < ${Number.MAX_SAFE_INTEGER}`;
+
+interface ExtentRow {
+  readonly stream_id: number;
+  readonly rows: string;
+  readonly records: string;
+  readonly first: string | null;
+  readonly last: string | null;
+  readonly stubs_to: string;
+}
+
+/** Records of streams, by their number, that the agent received in [since, until). */
+export async function findReceived(
+  client: ClientBase,
+  { since, until }: TimeRange,
+): Promise<ReadonlyMap<number, { readonly from: number; readonly to: number }>> {
+  const found = await client.query<{ stream_id: number; from: string; to: string }>(
+    `SELECT stream_id, min(seq) AS "from", max(seq) + 1 AS "to" FROM audit.records
+     WHERE received_at >= coalesce($1, '-infinity'::timestamptz)
+       AND received_at < coalesce($2, 'infinity'::timestamptz) AND ${IS_SEQ} GROUP BY 1`,
+    [since, until],
+  );
+  return new Map(
+    found.rows.map(({ stream_id, from, to }) => [
+      stream_id,
+      { from: Number(from), to: Number(to) },
+    ]),
+  );
 }
 
 /** `<stream_id> <seq>` -> how often the event of that record is shown, where that is not once. */

@@ -6,12 +6,27 @@
  */
 import type { ClientBase } from 'pg';
 import { createExamination, type Verification } from '../ledger/examination.ts';
-import { createKnownCheck, type Known } from '../ledger/verify/known.ts';
+import { createKnownCheck, knownSizes, type Known } from '../ledger/verify/known.ts';
+import type { TimeRange } from '../ledger/verify/segments.ts';
 import type { TlsClientConfig } from '../schemas/exporter-config.ts';
 import { createConnection } from './connection.ts';
 import { classifyDatabaseError } from './database-error.ts';
-import { countRecords, findMiscounted, findReused, listStreams } from './verify-queries.ts';
+import {
+  findMiscounted,
+  findReceived,
+  findReused,
+  listStreams,
+  measureStreams,
+  type Stream,
+} from './verify-queries.ts';
 import { readPurges } from './verify-places.ts';
+import {
+  openReaders,
+  startReaders,
+  verifyInRanges,
+  type MeasuredStream,
+  type RangeReaders,
+} from './verify-ranges.ts';
 import { TABLE, verifyStream, type Run } from './verify-stream.ts';
 
 export interface VerifyStoreOptions {
@@ -20,14 +35,24 @@ export interface VerifyStoreOptions {
   readonly tls?: TlsClientConfig;
   /** Name of the one stream to verify; default all. */
   readonly stream?: string;
+  /** Records that the agent received in a time are read whole, of those around them the hashes; default all are. */
+  readonly range?: TimeRange;
   /** What is known of the streams from elsewhere; default nothing. */
   readonly known?: Known | null;
+  /** Connections that read ranges side by side; default 0: row by row, over one. */
+  readonly connections?: number;
+  /** Whether each has a thread of its own, which takes the compiled program; default false. */
+  readonly isThreaded?: boolean;
+  /** Of a range; default 8,192. */
+  readonly rangeRecords?: number;
   /** Called once a batch. */
   readonly onProgress?: (recordsDone: number, recordsTotal: number) => void;
 }
 
 /** Counting a large store takes its time. */
 const STATEMENT_TIMEOUT_MS = 3_600_000;
+/** Below this a thread takes longer to start than to be of use. */
+const THREADED_RECORDS_MIN = 20_000;
 
 /** Verifies the store. In a finding `segment` is the table and `line` the row in the order of reading. */
 export async function verifyStore(options: VerifyStoreOptions): Promise<Verification> {
@@ -67,57 +92,108 @@ export async function verifyStore(options: VerifyStoreOptions): Promise<Verifica
 /** Reads all of it into the run; returns why nothing can be told, or null. */
 async function verifySnapshot(
   client: ClientBase,
-  { stream: only, onProgress }: VerifyStoreOptions,
+  options: VerifyStoreOptions,
   run: Run,
 ): Promise<string | null> {
-  const streams = await listStreams(client, only);
-  const total = await countRecords(client, only === undefined ? null : streams);
+  const { stream: only, range, onProgress } = options;
+  const all = await listStreams(client, only);
+  const extents = await measureStreams(client, only === undefined ? null : all);
+  const total = [...extents.values()].reduce((sum, { rows }) => sum + rows, 0);
   if (total === 0) {
     // Of an empty store what was signed still says what is missing.
-    if (run.known !== null) concludeKnown(run.known, only, run);
+    if (run.known !== null) concludeKnown(run.known, only ?? null, run);
     return only === undefined
       ? 'the store holds no record that this login may see'
       : `the store holds no record of stream ${only} that this login may see`;
   }
+  const received = range === undefined ? null : await findReceived(client, range);
+  const streams = all.filter(({ stream_id }) => received?.has(stream_id) !== false);
+  if (streams.length === 0) return 'no record that this login may see was received in that time';
   run.miscounted = await findMiscounted(client);
   for (const { stream, seq } of await findReused(client))
     run.examination.note(
       `the record of stream ${stream} seq ${seq} carries the id of another event, so no query shows it: read it in audit.sealed_records`,
     );
-  const purges = await readPurges(client);
-  for (const stream of streams) {
-    const places = await verifyStream(
-      client,
-      {
-        stream,
-        purges: purges.get(stream.stream) ?? [],
-        known: run.known?.streams.get(stream.stream),
-        onProgress: () => onProgress?.(run.records, total),
-      },
-      run,
-    );
+  const purges = await readPurges(client, run.examination.note);
+  const readings = streams.map((stream): MeasuredStream => {
+    const between = received?.get(stream.stream_id);
+    if (between !== undefined) noteWindow(stream, between, run);
+    return {
+      ...{ stream, extent: extents.get(stream.stream_id) },
+      ...{ purges: purges.get(stream.stream) ?? [] },
+      known: run.known?.streams.get(stream.stream),
+      ...(between === undefined ? {} : { window: { ...between, end: null } }),
+    };
+  });
+  const settle = (stream: Stream, places: number): void => {
     if (places === 0 && !purges.has(stream.stream))
       run.examination.note(`stream ${stream.stream} is known, but has no record`);
+  };
+  const progress = (): void => onProgress?.(run.records, total);
+  if ((options.connections ?? 0) === 0)
+    for (const reading of readings)
+      settle(reading.stream, await verifyStream(client, { ...reading, onProgress: progress }, run));
+  else {
+    const readers = await beginReaders(client, options, run.known, total);
+    const { rangeRecords } = options;
+    const settings = { client, readers, rangeRecords, onProgress: progress, onStream: settle };
+    try {
+      await verifyInRanges(readings, run, settings);
+    } finally {
+      await readers.close();
+    }
   }
-  if (run.known !== null) concludeKnown(run.known, only, run);
-  if (total > run.records) {
-    const message = `${total - run.records} rows belong to no stream of audit.streams: its row was removed, or they were put there by hand`;
+  if (run.known !== null) concludeKnown(run.known, range === undefined ? (only ?? null) : '', run);
+  const readable = all.reduce(
+    (sum, { stream_id }) => sum + (extents.get(stream_id)?.records ?? 0),
+    0,
+  );
+  if (total > readable) {
+    const message = `${total - readable} rows belong to no stream of audit.streams: its row was removed, or they were put there by hand`;
     const place = { segment: TABLE, line: run.records + 1 };
     run.examination.report({ kind: 'malformed', stream: '', seq: -1, ...place, message });
   }
   return run.doubts.length === 0 ? null : run.doubts.join('; ');
 }
 
+async function beginReaders(
+  client: ClientBase,
+  { url, tls, connections = 0, isThreaded = false }: VerifyStoreOptions,
+  known: Known | null,
+  total: number,
+): Promise<RangeReaders> {
+  const { rows } = await client.query<{ snapshot: string }>(
+    'SELECT pg_export_snapshot() AS snapshot',
+  );
+  const reading = {
+    ...{ url, tls, snapshot: rows[0]?.snapshot ?? '' },
+    known: known === null ? null : knownSizes(known),
+  };
+  const isWorthIt = isThreaded && total >= THREADED_RECORDS_MIN;
+  return isWorthIt ? startReaders(connections, reading) : openReaders(connections, reading);
+}
+
+function noteWindow(
+  { stream }: Stream,
+  { from, to }: { readonly from: number; readonly to: number },
+  { examination }: Run,
+): void {
+  examination.note(
+    `of ${stream} records ${from} to ${to - 1} were read whole, of those around them the hashes alone`,
+  );
+}
+
 /** What is known of streams that are not there, and of the checkpoints themselves. */
 function concludeKnown(
   known: Known,
-  only: string | undefined,
+  /** The one stream that was asked for; null: all were. */
+  only: string | null,
   { examination, records, covers }: Run,
 ): void {
   for (const finding of known.findings) examination.report(finding);
   for (const note of known.notes) examination.note(note);
   for (const [stream, said] of known.streams) {
-    if (covers.has(stream) || (only !== undefined && stream !== only)) continue;
+    if (covers.has(stream) || (only !== null && stream !== only)) continue;
     const { findings } = createKnownCheck(stream, said).conclude({
       segment: TABLE,
       line: records + 1,

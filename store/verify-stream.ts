@@ -4,6 +4,7 @@
  * compared with their columns; of what lies around it the hashes, which is all that chain and tree are made of.
  */
 import type { ClientBase } from 'pg';
+import { readChain } from '../ledger/chain-place.ts';
 import type { Examination } from '../ledger/examination.ts';
 import { createPurgeCheck, type SeenPurge } from '../ledger/purge-check.ts';
 import type { Finding } from '../ledger/stream-check.ts';
@@ -19,6 +20,7 @@ import type { Json } from '../schemas/event.ts';
 import type { SealedEvent } from '../schemas/record.ts';
 import { findDifferences, type SealedRow } from './sealed-row.ts';
 import { readPlaces, type StoredPlace, type Window } from './verify-places.ts';
+import type { RangeSummary } from './verify-range.ts';
 import type { Stream } from './verify-queries.ts';
 
 export const TABLE = 'audit.records';
@@ -65,49 +67,105 @@ export interface PlaceHashes {
 /** Reads a stream, or what its window asks for; returns how many places that were. */
 export async function verifyStream(
   client: ClientBase,
-  { stream, purges, known, window, onPlace, onProgress }: StreamReading,
+  reading: StreamReading,
   run: Run,
 ): Promise<number> {
-  const check = createPurgeCheck(stream.stream, purges);
-  let knownCheck: KnownCheck | null = null;
-  let places = 0;
+  const { stream, window, onProgress } = reading;
+  const judged = judgeStream(reading, run);
   for await (const batch of readPlaces(client, stream.stream_id, window)) {
-    for (const one of batch) {
-      const hashes = hashesOf(one);
-      const { seq, this_hash } = hashes;
-      if (places === 0) {
-        const start = check.start(hashes);
-        run.examination.begin(stream.stream, start);
-        knownCheck = beginKnown(stream.stream, known, start.seq, purges);
-      }
-      places += 1;
-      let place = { segment: STUBS, line: places };
-      let read: ReadRow | null = null;
-      if (one.kind === 'record') {
-        read = { row: one.row, event: takeRow(one.row, stream, places === 1, run) };
-        place = { segment: TABLE, line: run.records };
-      } else {
-        if (one.kind === 'link') place = { segment: TABLE, line: places };
-        run.examination.takeStub(stream.stream, seq, hashes, place);
-      }
-      check.take(seq, this_hash, place, one.kind === 'stub' ? one.stub.purge : null);
-      knownCheck?.take(seq, this_hash, place);
-      onPlace?.(hashes, one.kind, read);
-    }
+    judged.take(batch);
     onProgress?.();
   }
-  const { findings, notes, doubt } = check.conclude();
-  if (doubt !== null) run.doubts.push(doubt);
-  const unsigned = purges.flatMap((purge) => judgePurge(purge, stream.stream, run));
-  // Also where no record is left: a stream that was emptied keeps its name.
-  knownCheck ??= beginKnown(stream.stream, known, purges.at(-1)?.size ?? 0, purges);
-  const isToEnd = (window?.end ?? null) === null;
-  const said = knownCheck?.conclude(isToEnd ? { segment: TABLE, line: run.records + 1 } : null);
-  if (said !== undefined) run.covers.set(stream.stream, said.cover);
-  for (const finding of [...findings, ...unsigned, ...(said?.findings ?? [])])
-    run.examination.report(finding);
-  for (const note of notes) run.examination.note(note);
-  return places;
+  return judged.conclude((window?.end ?? null) === null);
+}
+
+/** The verification of a stream while it is read, in order. */
+export interface JudgedStream {
+  /** Before this place no range is taken. */
+  readonly settledFrom: number;
+  take(places: readonly StoredPlace[]): void;
+  /** Takes a range that was summed up; false: it does not go on where the stream stands. */
+  takeRange(range: RangeSummary): boolean;
+  /** Ends it; `isToEnd`: all was read that there is. Returns how many places that were. */
+  conclude(isToEnd: boolean): number;
+}
+
+/** Begins with the verification of a stream. */
+export function judgeStream(
+  { stream, purges, known, onPlace }: Omit<StreamReading, 'window' | 'onProgress'>,
+  run: Run,
+): JudgedStream {
+  const { examination } = run;
+  const check = createPurgeCheck(stream.stream, purges);
+  const { settledFrom } = check;
+  let knownCheck: KnownCheck | null = null;
+  let places = 0;
+
+  function begin(first: Omit<PlaceHashes, 'this_hash'>): void {
+    if (places > 0) return;
+    const start = check.start(first);
+    examination.begin(stream.stream, start);
+    knownCheck = beginKnown(stream.stream, known, start.seq, purges);
+  }
+
+  function takePlace(one: StoredPlace): void {
+    const hashes = hashesOf(one);
+    const { seq, this_hash } = hashes;
+    begin(hashes);
+    places += 1;
+    let place = { segment: STUBS, line: places };
+    let read: ReadRow | null = null;
+    if (one.kind === 'record') {
+      read = { row: one.row, event: takeRow(one.row, stream, places === 1, run) };
+      place = { segment: TABLE, line: run.records };
+    } else {
+      if (one.kind === 'link') place = { segment: TABLE, line: places };
+      examination.takeStub(stream.stream, seq, hashes, place);
+    }
+    check.take(seq, this_hash, place, one.kind === 'stub' ? one.stub.purge : null);
+    knownCheck?.take(seq, this_hash, place);
+    onPlace?.(hashes, one.kind, read);
+  }
+
+  return {
+    settledFrom,
+    take: (batch) => {
+      for (const one of batch) takePlace(one);
+    },
+    takeRange: ({ run: rows, records, bytes, genesis }) => {
+      const end = rows?.parts.at(-1)?.end;
+      if (rows === null || end === undefined) return true;
+      // What purges left is looked at place by place, and so is where it ends.
+      if (rows.first < settledFrom || (places === 0 && settledFrom > 0)) return false;
+      begin({ seq: rows.first, prev_hash: rows.prev_hash });
+      if (!examination.isNext(stream.stream, rows.first, rows.prev_hash)) return false;
+      places += end - rows.first;
+      run.records += records;
+      run.bytes += bytes;
+      const place = { segment: TABLE, line: records > 0 ? run.records : places };
+      examination.takeRun(rows, place);
+      const said = genesis === null ? null : readChain(genesis);
+      if (said !== null)
+        examination.noteGenesis(said, { ...place, line: run.records - records + 1 });
+      check.pass(end - 1, place);
+      knownCheck?.takeRun(rows, place);
+      return true;
+    },
+    conclude: (isToEnd) => {
+      const { findings, notes, doubt } = check.conclude();
+      if (doubt !== null) run.doubts.push(doubt);
+      const unsigned = purges.flatMap((purge) => judgePurge(purge, stream.stream, run));
+      // Also where no record is left: a stream that was emptied keeps its name.
+      knownCheck ??= beginKnown(stream.stream, known, purges.at(-1)?.size ?? 0, purges);
+      const end = { segment: TABLE, line: run.records + 1 };
+      const said = knownCheck?.conclude(isToEnd ? end : null);
+      if (said !== undefined) run.covers.set(stream.stream, said.cover);
+      for (const finding of [...findings, ...unsigned, ...(said?.findings ?? [])])
+        examination.report(finding);
+      for (const note of notes) examination.note(note);
+      return places;
+    },
+  };
 }
 
 /** Begins where the stream does: at its genesis, or behind what a purge took, whose tree its record names. */

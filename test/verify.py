@@ -295,12 +295,14 @@ def check_anchor(anchor, stream, text, keys):
     head = f"sealtrail/stream-head/v1\n{blinded}\n{hashlib.sha256(text.encode()).hexdigest()}\n"
     index, inclusion = leaf_proof(anchor)
     check_inclusion(sha256(b"\0", head.encode()), index, size, inclusion, root)
-    beat = anchor["heartbeat"]
-    beat_index, inclusion = leaf_proof(beat)
-    if not HEARTBEAT.fullmatch(beat["leaf"]) or beat_index >= index:
-        raise Broken("the round of the anchor log has no time before it")
-    check_inclusion(sha256(b"\0", beat["leaf"].encode()), beat_index, size, inclusion, root)
-    print(f"anchored: in {origin} of size {size}, not before {beat['leaf'].splitlines()[1]}")
+    beats = [(anchor["heartbeat"], -1)] + ([(anchor["later"], 1)] if anchor.get("later") else [])
+    for beat, side in beats:
+        beat_index, inclusion = leaf_proof(beat)
+        if not HEARTBEAT.fullmatch(beat["leaf"]) or (beat_index - index) * side <= 0:
+            raise Broken("the entry of the anchor log is not between the times that are named")
+        check_inclusion(sha256(b"\0", beat["leaf"].encode()), beat_index, size, inclusion, root)
+    times = [beat["leaf"].splitlines()[1] for beat, _ in beats]
+    print(f"anchored: in {origin} of size {size}, not before {' and by '.join(times)}")
 
 
 def main(ledger, proof_path, keys_path):

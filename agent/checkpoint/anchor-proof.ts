@@ -3,13 +3,13 @@
  * a folder of checkpoints: of any incarnation, and without the ledger.
  */
 import { join } from 'node:path';
-import { streamKey } from '../../ledger/anchor-leaf.ts';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
 import { planInclusion, readProof } from '../../ledger/merkle/proof.ts';
 import type { AnchorProof } from '../../ledger/proof-file.ts';
 import { anchorPaths, readAnchorTree } from './anchor-log.ts';
 import { findFirst } from './anchor-search.ts';
 import { readEvidence } from './anchors/evidence-file.ts';
+import { proveEntry } from './entry-proof.ts';
 import { readJournal } from './journal.ts';
 import { readPosition } from './position.ts';
 import { choosePublished, type SignedAnchor } from './proving.ts';
@@ -22,14 +22,14 @@ export async function proveAnchored(
 ): Promise<AnchorProof | null> {
   const [agent = '', name = '', incarnation = ''] = stream.split('/');
   const { entries } = anchorPaths(dir, incarnation);
-  const keyPath = join(dir, 'blinding.key');
-  for (const path of [entries, keyPath]) if (!(await nodeFilesystem.exists(path))) return null;
+  for (const path of [entries, join(dir, 'blinding.key')])
+    if (!(await nodeFilesystem.exists(path))) return null;
   const question = { stream, seq: size - 1n, size: BigInt(Number.MAX_SAFE_INTEGER) };
   const entry = await findFirst(nodeFilesystem, entries, question);
   if (entry === null || entry.note.split('\n')[1] !== String(size)) return null;
-  const { index, beat } = entry;
-  if (beat.index < 0n) return null;
-  const published = await readEvidence(nodeFilesystem, dir, incarnation, index);
+  const { index } = entry;
+  if (entry.beat.index < 0n) return null;
+  const published = await readEvidence(nodeFilesystem, dir, incarnation, { above: index });
   const signed =
     choosePublished(published) ?? (await readNewest(dir, `${agent}/${name}/${incarnation}`));
   if (signed === null || signed.size <= index) return null;
@@ -39,17 +39,10 @@ export async function proveAnchored(
   const tree = await readAnchorTree(log);
   if (!tree.ok || tree.value.size() < signed.size) return null;
   const { read } = tree.value;
-  const proofOf = (leaf: bigint): ReturnType<typeof readProof> =>
-    readProof(planInclusion(leaf, signed.size) ?? [], read);
-  const secret = (await nodeFilesystem.readFile(keyPath)).toString('utf8').trim();
-  return {
-    stream_key: streamKey(Buffer.from(secret, 'hex'), stream).toString('hex'),
-    index,
-    inclusion: await proofOf(index),
-    checkpoint: signed.note,
-    heartbeat: { ...beat, inclusion: await proofOf(beat.index) },
-    evidence: signed.evidence,
-  };
+  return proveEntry({
+    ...{ dir, entries, stream, entry, signed },
+    proveLeaf: (leaf) => readProof(planInclusion(leaf, signed.size) ?? [], read),
+  });
 }
 
 /** The newest checkpoint of an anchor log that the agent itself has. */

@@ -48,6 +48,19 @@ export async function findLast(
   return last;
 }
 
+/** The first heartbeat behind an entry, among the first `size` entries; null: none. */
+export async function findBeatBehind(
+  filesystem: Filesystem,
+  path: string,
+  { index: behind, size }: { readonly index: bigint; readonly size: bigint },
+): Promise<FoundEntry['beat'] | null> {
+  for await (const { index, bytes } of entriesOf(filesystem, path, size)) {
+    if (index <= behind || bytes.includes('"note":')) continue;
+    return { index, leaf: parseAnchorEntry(bytes.toString('utf8'))?.leaf ?? '' };
+  }
+  return null;
+}
+
 /** Leaves [from, to), of those that are whole. */
 export async function readLeaves(
   filesystem: Filesystem,

@@ -5,7 +5,6 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { AnchorPolicy } from '../../ledger/anchor-policy.ts';
 import { formatStreamHead, streamKey } from '../../ledger/anchor-leaf.ts';
 import { parseCheckpoint } from '../../ledger/checkpoint.ts';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
@@ -13,48 +12,37 @@ import { readLines } from '../../ledger/lines.ts';
 import { hashLeaf } from '../../ledger/merkle/hash.ts';
 import { createTreeCheck } from '../../ledger/merkle/tree-check.ts';
 import { parseNote } from '../../ledger/note.ts';
-import type { FindingKind, Place } from '../../ledger/stream-check.ts';
+import type { Place } from '../../ledger/stream-check.ts';
 import type { Anchoring, KnownCheckpoint } from '../../ledger/verify/known.ts';
 import { anchorPaths, parseAnchorEntry } from './anchor-log.ts';
-import { readEvidence, type AnchoredCheckpoint } from './anchors/evidence-file.ts';
-import { judgeAnchors } from './anchors/judge.ts';
+import { readEvidenceLines } from './anchors/evidence-file.ts';
+import { findAnchored, type NamedPolicy, type Report } from './known-evidence.ts';
+import { createPackedEntries, type PackedEntries } from './packed-entries.ts';
 
-/** A checkpoint, and whether a trusted key has signed it. */
-export interface JudgedNote extends KnownCheckpoint {
-  readonly place: Place;
-}
+/** A checkpoint of an anchor log, and whether a trusted key has signed it. */
+export type LogCheckpoint = Omit<KnownCheckpoint, 'note'>;
 
 export interface AnchorSources {
   readonly dir: string | null;
   /** Checkpoints of anchor logs that are known, by origin. */
-  readonly logs: ReadonlyMap<string, readonly JudgedNote[]>;
-  readonly takeNote: (note: string, place: Place) => JudgedNote | null;
-  readonly policy: { readonly policy: AnchorPolicy; readonly path: string } | null;
-  readonly report: (
-    kind: FindingKind,
-    where: { readonly stream: string; readonly seq: number },
-    place: Place,
-    message: string,
-  ) => void;
+  readonly logs: ReadonlyMap<string, readonly LogCheckpoint[]>;
+  readonly takeNote: (note: string, place: Place) => void;
+  readonly policy: NamedPolicy | null;
+  readonly report: Report;
 }
 
 export interface KnownAnchors {
-  readonly checkpoints: readonly {
-    readonly stream: string;
-    readonly checkpoint: KnownCheckpoint;
-  }[];
+  /** Of streams. There may be a million, and of each there is one object. */
+  readonly checkpoints: readonly KnownCheckpoint[];
   /** By stream. */
   readonly anchorings: ReadonlyMap<string, Anchoring>;
 }
 
-interface Entry extends KnownCheckpoint {
-  readonly index: number;
-}
-
 interface Log {
   /** Checkpoints of streams, in the order of the log. */
-  readonly entries: readonly Entry[];
-  readonly beats: readonly { readonly index: number; readonly time: string }[];
+  readonly entries: PackedEntries;
+  /** Of heartbeats, by turns the index and the time in ms since the epoch. */
+  readonly beats: readonly number[];
   /** Up to this size a trusted checkpoint fits. */
   readonly signedTo: bigint;
   /** Up to this size any does. */
@@ -66,25 +54,31 @@ const HEARTBEAT = /^sealtrail\/heartbeat\/v1\n([0-9TZ:.-]{20,30})\n$/;
 /** Reads the anchor logs of a folder. Rejects with the system's error. */
 export async function readKnownAnchors(sources: AnchorSources): Promise<KnownAnchors> {
   const { dir, logs, policy } = sources;
-  const checkpoints: { stream: string; checkpoint: KnownCheckpoint }[] = [];
+  const checkpoints: KnownCheckpoint[] = [];
   const anchorings = new Map<string, Anchoring>();
   if (dir === null || !(await nodeFilesystem.exists(join(dir, 'anchor'))))
     return { checkpoints, anchorings };
   const names = await nodeFilesystem.list(join(dir, 'anchor'));
   for (const name of names.filter((one) => one.endsWith('.ndjson')).sort()) {
     const incarnation = name.slice(0, -'.ndjson'.length);
-    const published = await readEvidence(nodeFilesystem, dir, incarnation);
     const segment = `anchor/${incarnation}.evidence`;
-    for (const { note, line } of published) sources.takeNote(note, { segment, line });
+    const published: bigint[] = [];
+    for await (const { size, head, line } of readEvidenceLines(nodeFilesystem, dir, incarnation)) {
+      if (head === null) continue;
+      sources.takeNote(head.note, { segment, line });
+      published.push(size);
+    }
     const origin = [...logs.keys()].find((one) => one.endsWith(`/${incarnation}`));
     const log = await readLog(incarnation, origin ?? `sealtrail/?/${incarnation}`, sources);
-    for (const { index, ...checkpoint } of log.entries)
-      checkpoints.push({
-        stream: checkpoint.origin,
-        checkpoint: { ...checkpoint, isSigned: BigInt(index) < log.signedTo },
-      });
+    log.entries.signedBefore(log.signedTo);
+    for (const entry of log.entries) checkpoints.push(entry);
     if (policy === null) continue;
-    const anchored = await findAnchored({ published, segment }, log, policy, sources);
+    const { beats, fitsTo } = log;
+    const anchored = await findAnchored({
+      ...{ dir, incarnation, policy, report: sources.report },
+      published: [...new Set(published)].filter((size) => size <= fitsTo),
+      timeBefore: (size) => timeBefore(beats, size),
+    });
     if (anchored === null) continue;
     for (const { origin: stream, size, index } of log.entries)
       if (BigInt(index) < anchored.size)
@@ -103,14 +97,14 @@ async function readLog(
   const path = anchorPaths(dir ?? '', incarnation).entries;
   const blinding = await readBlindingKey(dir ?? '');
   const segment = `anchor/${incarnation}.ndjson`;
-  const entries: Entry[] = [];
-  const beats: { index: number; time: string }[] = [];
+  const entries = createPackedEntries(path);
+  const beats: number[] = [];
   const newest = new Map<string, bigint>();
   let line = 0;
   const file = await nodeFilesystem.openRead(path);
   try {
     reading: for await (const lines of readLines(file, 0, await file.size()))
-      for (const { bytes, whole } of lines) {
+      for (const { bytes, start, whole } of lines) {
         const index = line++;
         const place = { segment, line };
         const entry = whole ? parseAnchorEntry(bytes.toString('utf8')) : null;
@@ -128,7 +122,7 @@ async function readLog(
         const begin = BigInt(index);
         tree.takeRange({ begin, end: begin + 1n, hashes: [hashLeaf(Buffer.from(entry.leaf))] });
         const [, time] = HEARTBEAT.exec(entry.leaf) ?? [];
-        if (time !== undefined) beats.push({ index, time });
+        if (time !== undefined) beats.push(index, Date.parse(time));
         if (entry.note === undefined) continue;
         const parsed = parseNote(entry.note);
         const text = parsed.ok ? parsed.value.text : '';
@@ -150,7 +144,7 @@ async function readLog(
             'the anchor log holds a smaller checkpoint of the stream behind a larger one',
           );
         newest.set(checkpoint.origin, checkpoint.size);
-        entries.push({ ...checkpoint, note: entry.note, index, isSigned: false });
+        entries.add(checkpoint, { index, start, bytes: bytes.length });
       }
   } finally {
     await file.close();
@@ -179,36 +173,14 @@ async function readLog(
   return { entries, beats, signedTo, fitsTo };
 }
 
-/** The newest checkpoint of the log that anchors had as the policy asks. */
-async function findAnchored(
-  { published, segment }: { published: readonly AnchoredCheckpoint[]; segment: string },
-  { beats, fitsTo }: Log,
-  { policy, path }: { readonly policy: AnchorPolicy; readonly path: string },
-  { report }: AnchorSources,
-): Promise<{
-  readonly size: bigint;
-  readonly time: string;
-  readonly by: readonly string[];
-} | null> {
-  for (const { size, note, evidence, line } of published.toReversed()) {
-    if (size > fitsTo) continue;
-    const roundTime = beats.findLast(({ index }) => BigInt(index) < size)?.time;
-    if (roundTime === undefined) continue;
-    const judged = await judgeAnchors({ note, evidence, policy, policyPath: path, roundTime });
-    if (!judged.ok) {
-      if (judged.error.kind === 'invalid')
-        report(
-          'bad_signature',
-          { stream: note.split('\n')[0] ?? '', seq: Number(size) - 1 },
-          { segment, line },
-          judged.error.message,
-        );
-      continue;
-    }
-    const { time, by } = judged.value;
-    if (time !== null) return { size, time, by };
-  }
-  return null;
+/** The time of the last heartbeat before this size of the log. */
+function timeBefore(beats: readonly number[], size: bigint): string | undefined {
+  let at = beats.length - 2;
+  while (at >= 0 && BigInt(beats[at] ?? 0) >= size) at -= 2;
+  const time = beats[at + 1];
+  return at < 0 || time === undefined || Number.isNaN(time)
+    ? undefined
+    : new Date(time).toISOString();
 }
 
 async function readBlindingKey(dir: string): Promise<Buffer | null> {

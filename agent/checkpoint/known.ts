@@ -21,7 +21,7 @@ import type {
 import { judgeNote } from '../../ledger/verify/judge-note.ts';
 import { readJson } from '../../schemas/untrusted-json.ts';
 import { proveAnchored } from './anchor-proof.ts';
-import { readKnownAnchors, type JudgedNote } from './known-anchors.ts';
+import { readKnownAnchors, type LogCheckpoint } from './known-anchors.ts';
 import { treePath } from './streams.ts';
 
 export interface KnownSources {
@@ -47,7 +47,7 @@ export async function readKnown(sources: KnownSources): Promise<Known> {
   const findings: Finding[] = [];
   let unknown = 0;
   const streams = new Map<string, Mutable>();
-  const logs = new Map<string, JudgedNote[]>();
+  const logs = new Map<string, LogCheckpoint[]>();
 
   const streamOf = (stream: string): Mutable => {
     const known = streams.get(stream) ?? { checkpoints: [], receipts: [], anchoring: null };
@@ -61,24 +61,23 @@ export async function readKnown(sources: KnownSources): Promise<Known> {
     message: string,
   ): void => void findings.push({ kind, ...where, ...place, message });
 
-  /** Takes a note; false when it is none, or its signature is wrong. */
-  function takeNote(note: string, place: Place): JudgedNote | null {
+  /** Takes a note; one that is none, or whose signature is wrong, is a finding. */
+  function takeNote(note: string, place: Place): void {
     const said = judgeNote(note, trust);
     if (!said.ok) {
       const { kind, stream, seq, message } = said.error;
       report(kind, { stream, seq }, place, message);
-      return null;
+      return;
     }
-    const judged = { ...said.value, place };
-    const { origin } = judged;
-    if (trust !== null && !judged.isSigned) unknown += 1;
-    if (isOfStream(origin)) streamOf(origin).checkpoints.push(judged);
+    const { origin, size, root, isSigned } = said.value;
+    if (trust !== null && !isSigned) unknown += 1;
+    if (isOfStream(origin)) streamOf(origin).checkpoints.push(said.value);
     else {
+      // Of a log that its agent keeps there are a year's: what it is compared by is enough.
       const log = logs.get(origin) ?? [];
-      logs.set(origin, log);
-      log.push(judged);
+      if (log.length === 0) logs.set(origin, log);
+      log.push({ origin: log[0]?.origin ?? origin, size, root, isSigned });
     }
-    return judged;
   }
 
   function takeLines(text: string, name: string, isJournal: boolean): void {
@@ -107,8 +106,8 @@ export async function readKnown(sources: KnownSources): Promise<Known> {
       streamOf(stream).receipts.push(receipt);
 
   const anchors = await readKnownAnchors({ dir, logs, takeNote, policy, report });
-  for (const { stream, checkpoint } of anchors.checkpoints)
-    streamOf(stream).checkpoints.push(checkpoint);
+  for (const checkpoint of anchors.checkpoints)
+    streamOf(checkpoint.origin).checkpoints.push(checkpoint);
   for (const [stream, anchoring] of anchors.anchorings) streamOf(stream).anchoring = anchoring;
 
   return {

@@ -5,7 +5,6 @@
  */
 import { join } from 'node:path';
 import type { AnchorEvidence } from '../../ledger/anchor-evidence.ts';
-import { streamKey } from '../../ledger/anchor-leaf.ts';
 import { parseCheckpoint, type Checkpoint } from '../../ledger/checkpoint.ts';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
 import { splitRecord } from '../../ledger/frame.ts';
@@ -23,6 +22,7 @@ import { err, ok, type Result } from '../../schemas/result.ts';
 import { anchorPaths } from './anchor-log.ts';
 import { findFirst, findLast, readLeaves, type FoundEntry } from './anchor-search.ts';
 import { readEvidence, type AnchoredCheckpoint } from './anchors/evidence-file.ts';
+import { proveEntry } from './entry-proof.ts';
 import { readJournal, type NewestCheckpoints } from './journal.ts';
 import { readPosition, type Position } from './position.ts';
 import { treePath } from './streams.ts';
@@ -156,11 +156,17 @@ export async function choose(
   const question = { stream, seq, size: anchored.size };
   const first = await findFirst(nodeFilesystem, path, question);
   if (first === null) return young;
-  const outside = await readEvidence(nodeFilesystem, dir, incarnation, first.index);
+  const outside = await readEvidence(nodeFilesystem, dir, incarnation, {
+    above: first.index,
+  });
   const toward = choosePublished(outside) ?? { ...anchored, evidence: [] };
-  const last = await findLast(nodeFilesystem, path, { ...question, size: toward.size });
-  if (last === null) return young;
-  const { note, index, beat } = last;
+  // Where anchors say when they had it, the newest that they had; else the one whose time the log itself bounds best.
+  const entry =
+    toward.evidence.length === 0
+      ? first
+      : await findLast(nodeFilesystem, path, { ...question, size: toward.size });
+  if (entry === null) return young;
+  const { note, index, beat } = entry;
   const parsed = parseNote(note);
   const checkpoint = parsed.ok ? parseCheckpoint(parsed.value.text) : null;
   if (checkpoint === null || checkpoint.size <= seq) return young;
@@ -223,18 +229,13 @@ async function proveAnchor(
   const late = { from: size, to: anchor.size };
   for (const leaf of await readLeaves(nodeFilesystem, paths.entries, late))
     tree.value.append(hashLeaf(Buffer.from(leaf)));
-  const secret = await nodeFilesystem.readFile(join(dir, 'blinding.key'));
-  const key = streamKey(Buffer.from(secret.toString('utf8').trim(), 'hex'), stream);
-  const { index, beat, signed } = anchor;
-  return ok({
-    stream_key: key.toString('hex'),
-    index,
-    inclusion: await proveLeaf(tree.value, index, signed.size),
-    checkpoint: signed.note,
-    heartbeat: {
-      ...beat,
-      inclusion: await proveLeaf(tree.value, beat.index, signed.size),
-    },
-    evidence: signed.evidence,
-  });
+  const { signed } = anchor;
+  const proveLeafOf = (leaf: bigint): ReturnType<typeof proveLeaf> =>
+    proveLeaf(tree.value, leaf, signed.size);
+  return ok(
+    await proveEntry({
+      ...{ dir, entries: paths.entries, stream, entry: anchor, signed },
+      proveLeaf: proveLeafOf,
+    }),
+  );
 }

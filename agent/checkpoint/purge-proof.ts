@@ -10,7 +10,7 @@ import type { TreeFile } from '../../ledger/tree-file.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
 import { anchorPaths } from './anchor-log.ts';
 import { findLast } from './anchor-search.ts';
-import { readEvidence } from './anchors/evidence-file.ts';
+import { readEvidenceLines } from './anchors/evidence-file.ts';
 import { choose, openStreamTree, type Sources } from './proving.ts';
 
 /** Records of a stream that are under a signed checkpoint, and under one in the anchor log. */
@@ -42,9 +42,8 @@ export async function signedSizes(
 /** Leaves of the anchor log that so many anchors have, each in the newest checkpoint that it took. */
 async function leavesAtQuorum(dir: string, incarnation: string, quorum: number): Promise<bigint> {
   const largest = new Map<string, bigint>();
-  for (const { size, evidence } of await readEvidence(nodeFilesystem, dir, incarnation))
-    for (const { anchor } of evidence)
-      if (size > (largest.get(anchor) ?? 0n)) largest.set(anchor, size);
+  for await (const { size, evidence } of readEvidenceLines(nodeFilesystem, dir, incarnation))
+    if (size > (largest.get(evidence.anchor) ?? 0n)) largest.set(evidence.anchor, size);
   const descending = [...largest.values()].sort((one, other) => (one > other ? -1 : 1));
   return descending[quorum - 1] ?? 0n;
 }

@@ -10,6 +10,7 @@ import { err, ok, type Result } from '../../schemas/result.ts';
 import {
   planRetention,
   previewPurge,
+  readStoreTime,
   stepPurge,
   type PurgePreview,
   type RetentionError,
@@ -31,6 +32,7 @@ export interface PurgePorts {
   /** Has the running agent record it; resolves when it is durable. */
   record(operation: object): Promise<Result<RecordPlace, string>>;
   pause(ms: number): Promise<void>;
+  nowMs(): number;
 }
 
 export interface RecordPlace {
@@ -63,6 +65,8 @@ export interface PurgeOutcome {
 }
 
 const LOOK_MS = 100;
+/** Two clocks that are further apart are not both right, and records expire by one of them. */
+const SKEW_MS_MAX = 300_000;
 /** Holds may be placed and lifted while a purge runs; then it is recorded anew. */
 const TRIES_MAX = 5;
 
@@ -90,6 +94,8 @@ export async function purgeAll(
   ports: PurgePorts,
   options: PurgeOptions,
 ): Promise<Result<PurgeOutcome, string>> {
+  const skewed = await findSkew(ports);
+  if (skewed !== null) return err(skewed);
   const caughtUp = await awaitStore(ports, options);
   if (!caughtUp.ok) return caughtUp;
   const done: Purged[] = [];
@@ -100,6 +106,15 @@ export async function purgeAll(
     else if (purged.value !== null) done.push(purged.value);
   }
   return ok({ done, refusals });
+}
+
+/** Why no purge may go by the store's clock; null: it agrees with this host's. */
+async function findSkew({ store, nowMs }: PurgePorts): Promise<string | null> {
+  const time = await readStoreTime(store);
+  if (!time.ok) return time.error.message;
+  const skewMs = time.value.getTime() - nowMs();
+  if (Math.abs(skewMs) <= SKEW_MS_MAX) return null;
+  return `the store's clock says ${time.value.toISOString()}, ${Math.round(skewMs / 1000)} s from this host's: what has expired is counted by it, so set the clocks right first`;
 }
 
 /** Waits until the store holds what the agent holds now; resolves with the agent's streams. */

@@ -30,6 +30,8 @@ export interface TreeCheck {
   size(): bigint;
   /** The first trusted size at which the tree has another root, so far; null: none. */
   differs(): bigint | null;
+  /** The largest trusted size at which it had the root, so far; 0: none. */
+  fitsTo(): bigint;
   /** After the last record. */
   conclude(): TreeVerdict;
 }
@@ -72,6 +74,7 @@ export function createTreeCheck(
     },
     size: () => range.end(),
     differs: () => differs,
+    fitsTo: () => verifiedTo,
     conclude: () => {
       if (differs !== null) return { kind: 'root_differs', trusted: differs, verifiedTo };
       const last = due.at(-1);

@@ -11,9 +11,6 @@ export interface Chunk {
   readonly to: number;
 }
 
-/** Sums up a chunk; null where its lines have to be looked at one by one. Rejects with the system's error. */
-export type SummarizeFile = (chunk: Chunk) => Promise<ChunkSummary | null>;
-
 const NEWLINE = 0x0a;
 /** Large enough that a thread is busy for some ten milliseconds, and small enough to be kept many times. */
 export const CHUNK_BYTES_DEFAULT: number = 4 * 1024 * 1024;

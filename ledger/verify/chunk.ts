@@ -9,11 +9,10 @@ import { isChainHash, type ChainHash } from '../../schemas/brand.ts';
 import { readChain, type ChainPlace } from '../chain-place.ts';
 import { ENDS_LENGTH, HEAD, PREV_MARK, TAIL_MARK, THIS_MARK } from '../frame.ts';
 import { REMOVAL_ACTION } from '../front.ts';
-import { HASH_BYTES, writeRecordLeaf } from '../merkle/hash.ts';
-import { rangeOfLeaves } from '../merkle/range.ts';
 import { isCanonical, rehash, SECOND_HASH_EVERY } from '../content-check.ts';
 import { EventScan } from './event-scan.ts';
-import type { ChunkSummary, KnownSizes, Notable, ProducerStep, RunPart } from './summary.ts';
+import { addRecord, beginRun, closeRun, type OpenRun } from './open-run.ts';
+import type { ChunkSummary, KnownSizes, Notable, ProducerStep } from './summary.ts';
 
 /** Room that a chunk needs before its first line: the hash is taken where the line lies, behind prev_hash. */
 export const LEAD_BYTES = 64;
@@ -24,21 +23,6 @@ const HEAD_BYTES = Buffer.from(HEAD);
 const PREV_BYTES = Buffer.from(PREV_MARK);
 const THIS_BYTES = Buffer.from(THIS_MARK);
 const TAIL_BYTES = Buffer.from(TAIL_MARK);
-
-interface OpenRun {
-  readonly first: number;
-  readonly prev_hash: ChainHash;
-  next: number;
-  head: ChainHash;
-  lastLine: number;
-  readonly parts: RunPart[];
-  /** Of the part under way, side by side, with room for more. */
-  leaves: Buffer;
-  partFirst: number;
-  /** Sizes that are known, and which of them is next. */
-  readonly known: readonly number[];
-  knownAt: number;
-}
 
 interface OpenProducer {
   readonly steps: ProducerStep[];
@@ -101,11 +85,7 @@ export function summarizeChunk(
   }
   return {
     records: line,
-    runs: [...runs].map(([stream, run]) => {
-      if (run.partFirst < run.next) endPart(run, known !== null);
-      const { first, prev_hash, parts, lastLine } = run;
-      return { stream, first, prev_hash, parts, lastLine };
-    }),
+    runs: [...runs].map(([stream, run]) => closeRun(stream, run)),
     producers: [...producers].map(([producer, { steps, last }]) => ({ producer, steps, last })),
     notable,
   };
@@ -148,42 +128,13 @@ function takePlace(
   let run = runs.get(stream);
   if (run === undefined) {
     if (!isChainHash(prev_hash)) return false;
-    run = beginRun(seq, prev_hash, known?.get(stream) ?? []);
+    run = beginRun(seq, prev_hash, known === null ? null : (known.get(stream) ?? []));
     runs.set(stream, run);
   } else if (seq !== run.next || prev_hash !== run.head) {
     return false;
   }
-  if (known !== null) addLeaf(run, seq - run.partFirst, this_hash);
-  run.next = seq + 1;
-  run.head = this_hash;
-  run.lastLine = line;
-  if (run.known[run.knownAt] === run.next) {
-    run.knownAt += 1;
-    endPart(run, known !== null);
-  }
+  addRecord(run, this_hash, line);
   return true;
-}
-
-function beginRun(first: number, prev_hash: ChainHash, known: readonly number[]): OpenRun {
-  let knownAt = 0;
-  while ((known[knownAt] ?? Infinity) <= first) knownAt += 1;
-  const parts: RunPart[] = [];
-  const leaves = Buffer.alloc(HASH_BYTES);
-  const begun = { first, prev_hash, parts, leaves, partFirst: first, known, knownAt };
-  return { ...begun, next: first, head: prev_hash, lastLine: 0 };
-}
-
-function addLeaf(run: OpenRun, index: number, hash: ChainHash): void {
-  const at = index * HASH_BYTES;
-  if (at === run.leaves.length) run.leaves = Buffer.concat([run.leaves], 2 * at);
-  writeRecordLeaf(hash, run.leaves, at);
-}
-
-function endPart(run: OpenRun, isOfTree: boolean): void {
-  const { next: end, head, partFirst } = run;
-  const leaves = run.leaves.subarray(0, (end - partFirst) * HASH_BYTES);
-  run.parts.push({ end, head, range: isOfTree ? rangeOfLeaves(BigInt(partFirst), leaves) : null });
-  run.partFirst = end;
 }
 
 function takeProducer(producers: Map<string, OpenProducer>, place: ChainPlace): void {

@@ -121,7 +121,7 @@ export function createKnownCheck(
     if (tree === null || isRewritten) return;
     const differs = tree.differs();
     if (differs === null) {
-      if (checkpoints.some(({ size }) => size === tree?.size())) matched = tree.size();
+      matched = tree.fitsTo();
       return;
     }
     isRewritten = true;

@@ -6,9 +6,9 @@ import { splitRecord } from '../frame.ts';
 import { readLines } from '../lines.ts';
 import { segmentName } from '../segment.ts';
 import { createChunkReader, cutFile, type Chunk } from './chunk-file.ts';
-import type { ChunkThreads } from './chunk-threads.ts';
 import type { LedgerRun } from './run.ts';
 import type { ChunkSummary, KnownSizes } from './summary.ts';
+import type { Threads } from './threads.ts';
 
 export interface MeasuredSegment {
   /** Number of its first record. */
@@ -68,7 +68,7 @@ export interface ReadSettings {
   /** Null: no trees are grown. */
   readonly sizes: KnownSizes | null;
   /** Null: chunks are summed up in this thread. */
-  readonly pool: ChunkThreads | null;
+  readonly pool: Threads<Chunk, ChunkSummary | null> | null;
   /** Whether the last segment is the ledger's last. */
   readonly isToEnd: boolean;
   readonly total: number;
@@ -154,7 +154,7 @@ function summarizeWith(
   { filesystem, pool }: ReadSettings,
   sizes: KnownSizes | null,
 ): (chunk: Chunk) => Promise<ChunkSummary | null> {
-  if (pool !== null) return pool.summarize;
+  if (pool !== null) return pool.run;
   // Of another file system's files nothing is known but what it reads itself.
   if (filesystem !== nodeFilesystem) return () => Promise.resolve(null);
   const read = createChunkReader(sizes);

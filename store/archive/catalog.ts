@@ -29,8 +29,16 @@ export interface ObjectFinding {
   readonly message: string;
 }
 
-/** Lists manifests and segments, of one agent or all. Rejects with ArchiveError. */
-export async function readCatalog(client: ArchiveClient, agent?: string): Promise<Catalog> {
+/**
+ * Lists manifests and segments, of one agent or all, as they stood at a time: what was put later, on top of others too, is
+ * as if it were not there. So one who could put, and no more, keeps nobody from what was there before him. Rejects with
+ * ArchiveError.
+ */
+export async function readCatalog(
+  client: ArchiveClient,
+  agent?: string,
+  asOf: Date | null = null,
+): Promise<Catalog> {
   const found = new Map<string, { versions: ObjectVersion[]; isHidden: boolean }>();
   for (const folder of ['manifests/', 'segments/'])
     for await (const page of listVersions(
@@ -39,6 +47,7 @@ export async function readCatalog(client: ArchiveClient, agent?: string): Promis
     ))
       for (const version of page) {
         const { key } = version;
+        if (asOf !== null && version.modified > asOf) continue;
         const one = found.get(key) ?? { versions: [], isHidden: false };
         found.set(key, one);
         if (!version.isDeleteMarker) one.versions.push(version);

@@ -59,7 +59,11 @@ export async function planRestore(
     const { from, to, segments, checkpoints } = opened.value.manifest;
     const { agent } = object.named;
     const named = segments.map(({ key, records }) => ({ key, records }));
-    const endsMs = Math.min(...segments.map(({ retain_until }) => Date.parse(retain_until)));
+    // Not as arguments of Math.min: whoever may put may name a million.
+    const endsMs = segments.reduce(
+      (least, { retain_until }) => Math.min(least, Date.parse(retain_until)),
+      Infinity,
+    );
     const batch = { object: object.key, agent, from, to, segments: named, endsMs };
     read.push(batch);
     notes.push(...checkpoints.map((note) => ({ batch, note })));

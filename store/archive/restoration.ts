@@ -14,7 +14,13 @@ export interface RestoreTarget {
 }
 
 export type TargetOutcome =
-  | { readonly kind: 'taken'; readonly restored: number; readonly present: number }
+  | {
+      readonly kind: 'taken';
+      readonly restored: number;
+      readonly present: number;
+      /** Records that it can hold none of, and why: they keep no other one out. */
+      readonly left?: readonly string[];
+    }
   /** It holds another record in the place of one of these. */
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string };

@@ -23,9 +23,13 @@ export function createStoreTarget(options: PostgresStoreOptions): RestoreTarget 
       const appended = await store.appendRecords(records);
       if (!appended.ok) return { kind: 'failed', reason: `the store: ${appended.error.message}` };
       const { stored, repeated, refused } = appended.value;
-      const [first] = refused;
-      if (first !== undefined) return { kind: 'refused', reason: first.reason };
-      return { kind: 'taken', restored: stored, present: repeated };
+      const fork = refused.find(({ kind }) => kind === 'fork');
+      if (fork !== undefined) return { kind: 'refused', reason: fork.reason };
+      const left = refused.map(({ index, reason }) => {
+        const { stream, seq } = records[index]?.event.chain ?? { stream: '', seq: -1 };
+        return `${stream} seq ${seq} cannot be stored: ${reason}`;
+      });
+      return { kind: 'taken', restored: stored, present: repeated, left };
     },
     finish: () => Promise.resolve(NOTHING),
     close: () => store.close(),

@@ -5,7 +5,7 @@
  */
 import { splitRecord } from '../../ledger/frame.ts';
 import type { SeenPurge } from '../../ledger/purge-check.ts';
-import { parsePurge, PURGE_ACTION } from '../../ledger/purge-record.ts';
+import { mayRecordPurgeOf, parsePurge, PURGE_ACTION } from '../../ledger/purge-record.ts';
 import type { Trust } from '../../ledger/trust.ts';
 import type { Json } from '../../schemas/event.ts';
 import type { SealedEvent } from '../../schemas/record.ts';
@@ -14,7 +14,6 @@ import { readJson } from '../../schemas/untrusted-json.ts';
 import type { StoredRecord } from '../store.ts';
 import { openObject, readCatalog, type Catalog } from './catalog.ts';
 import { ArchiveError, type ArchiveClient } from './client.ts';
-import { groupOf } from './layout.ts';
 import { openManifest, planRestore, readNote, type Plan, type PlannedBatch } from './plan.ts';
 import {
   conclude,
@@ -38,6 +37,8 @@ export interface RestoreOptions {
   readonly target: RestoreTarget | null;
   /** Only this one's records. */
   readonly agent?: string;
+  /** The archive as it stood then, by the server's clock; default as it stands. */
+  readonly asOf?: Date;
   readonly nowMs: () => number;
   readonly onProgress?: (bytesDone: number, bytesTotal: number) => void;
 }
@@ -47,7 +48,7 @@ export async function restoreArchive(options: RestoreOptions): Promise<Restorati
   const run = createRun();
   const isTrusted = options.trust !== null;
   try {
-    const catalog = await readCatalog(options.client, options.agent);
+    const catalog = await readCatalog(options.client, options.agent, options.asOf);
     const plan = await planRestore(options.client, catalog, options);
     run.findings.push(...plan.findings);
     run.notes.push(...plan.notes);
@@ -117,10 +118,15 @@ async function readBatch(
   }
   const { manifest } = opened.value;
   const contents: (readonly string[])[] = [];
-  for (const { key, retain_until } of manifest.segments) {
+  for (const { key, records, retain_until } of manifest.segments) {
     const isOver = Date.parse(retain_until) <= options.nowMs();
     const content = await readSegment(options, catalog, key, isOver, run);
-    contents.push(content === null ? [] : splitLines(content));
+    const lines = content === null ? [] : splitLines(content);
+    if (content !== null && lines.length < records) {
+      const message = `it places ${records} records in ${key}, which holds ${lines.length}`;
+      run.findings.push({ kind: 'tampered', object: name, message });
+    }
+    contents.push(lines);
   }
   const places = contents.map(() => 0);
   return manifest.order.flatMap(([segment, count]) => {
@@ -227,6 +233,8 @@ function note(run: Run, outcome: TargetOutcome | undefined, object: string): str
   if (outcome?.kind === 'taken') {
     run.restored += outcome.restored;
     run.present += outcome.present;
+    for (const message of outcome.left ?? [])
+      run.findings.push({ kind: 'refused', object, message });
   }
   return null;
 }
@@ -251,7 +259,7 @@ async function findPurges(
       const purge = event === null ? null : parsePurge(event as unknown as Json);
       if (event === null || purge === null || !beheaded.includes(purge.stream)) continue;
       const { stream, seq } = event.chain;
-      const isOwn = groupOf(stream)?.agent === groupOf(purge.stream)?.agent;
+      const isOwn = mayRecordPurgeOf(stream, purge.stream);
       const isNewer = purge.size > (purges.get(purge.stream)?.size ?? 0);
       if (isOwn && isNewer && readNote(purge.checkpoint, options.trust).ok)
         purges.set(purge.stream, { ...purge, record: { stream, seq } });

@@ -169,6 +169,7 @@ describeTask(14, (criterion) => {
       at('root.key'),
       '--note',
       at('keys.note'),
+      '--first',
       '-c',
       agent.configFile,
     ];

@@ -3,6 +3,8 @@ import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { startWitness, type RunningWitness } from '../../agent/witness.ts';
+import { judgeProof } from '../../cli/check.ts';
+import { listKeys } from '../../cli/keys-list.ts';
 import { runCli, startAgentProcess, type AgentProcess } from '../support/agent-process.ts';
 import { recordOneEvent } from '../support/record-one-event.ts';
 import { silentLog } from '../support/append-stage.ts';
@@ -53,8 +55,8 @@ const DEAD = 'dead+70c262a8+BFvzYbwX+fp6U+93H8x3PbwuahYNKacDlroNbVeRQKQp';
 
 /** Lets the witnesses know the agent's key, and waits until a quorum has something newer than before. */
 async function anchored(agent: AgentProcess): Promise<void> {
-  const { stdout } = await runCli(['keys', 'list', '--data-dir', agent.dir]);
-  await writeFile(join(outside.path, 'keys.txt'), stdout);
+  const { keys } = await listKeys(agent.dir);
+  await writeFile(join(outside.path, 'keys.txt'), keys.map(({ vkey }) => `${vkey}\n`).join(''));
   const before = (await agent.status()).checkpoints?.anchors?.quorum_size ?? 0;
   await vi.waitFor(async () => {
     const { checkpoints } = await agent.status();
@@ -116,9 +118,10 @@ test('a proof says by when and by whom it was anchored, one dead anchor aside; a
     await writeFile(file, proof);
     const lines = witnesses.map(({ vkey }, at) => `witness w${at + 1} ${vkey}\n`).join('');
     await writeFile(policy, `${lines}witness dead ${DEAD}\n${rule}\n`);
-    return runCli(['check', file, '--trust', keys, '--policy', policy]);
+    return (await judgeProof(file, { trust: keys, policy })).verdict;
   };
-  const good = await check(proved.stdout, 'quorum 2');
+  expect(await check(proved.stdout, 'quorum 2')).toBe('proven');
+  const good = await runCli(['check', file, '--trust', keys, '--policy', policy]);
   expect(good.code, good.stdout).toBe(0);
   expect(good.stdout).toMatch(/^verified to size \d+, anchored at 20\S+ by (w1, w2|w2, w1)$/m);
   expect(good.stdout).toContain('proven.ndjson: compare it');
@@ -129,11 +132,11 @@ test('a proof says by when and by whom it was anchored, one dead anchor aside; a
   expect(verified.stdout).toMatch(
     /verified to size \d+, anchored at 20\S+ by (w1, w2|w2, w1) up to size \d+$/m,
   );
-  expect((await check(proved.stdout, 'quorum 3')).code).toBe(2);
+  expect(await check(proved.stdout, 'quorum 3')).toBe('cannot_tell');
   const unmet = await verify();
   expect(unmet.code, unmet.stdout).toBe(2);
-  expect((await check(proved.stdout, 'group both all w1 w2\nquorum both')).code).toBe(0);
-  expect((await check(proved.stdout, 'quorum dead')).code).toBe(2);
+  expect(await check(proved.stdout, 'group both all w1 w2\nquorum both')).toBe('proven');
+  expect(await check(proved.stdout, 'quorum dead')).toBe('cannot_tell');
 
   interface ProofText {
     anchor: { evidence: { kind: string; line?: string }[] };
@@ -147,17 +150,17 @@ test('a proof says by when and by whom it was anchored, one dead anchor aside; a
     const first = anchor.evidence.findIndex(({ kind }) => kind === 'cosignature');
     anchor.evidence.splice(first, 1);
   });
-  expect((await check(without, 'quorum 2')).code, 'one is missing').toBe(2);
+  expect(await check(without, 'quorum 2'), 'one is missing').toBe('cannot_tell');
   const twice = changed(({ anchor }) => {
     const [one] = anchor.evidence.filter(({ kind }) => kind === 'cosignature');
     if (one !== undefined) anchor.evidence = [one, one];
   });
-  expect((await check(twice, 'quorum 2')).code, 'a witness counts once').toBe(2);
+  expect(await check(twice, 'quorum 2'), 'a witness counts once').toBe('cannot_tell');
   const forged = changed(({ anchor }) => {
     for (const one of anchor.evidence)
       if (one.line !== undefined) one.line = one.line.replace(/(.{8})\n$/, 'AAAAAA==\n');
   });
-  expect((await check(forged, 'quorum 1')).code, 'a signature that is wrong').toBe(1);
+  expect(await check(forged, 'quorum 1'), 'a signature that is wrong').toBe('refuted');
   expect(await agent.stop()).toBe(0);
 });
 

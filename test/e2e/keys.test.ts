@@ -100,7 +100,10 @@ test('what v1 signed is proven after v2 and v3; what a newer key signs for an ol
   const { next } = JSON.parse(
     await cli('keys', 'rotate', '--prepare', '--json', '-c', agent.configFile),
   ) as PrintedReport;
-  const second = await rotate('--root-key', at('root.key'), '--note', at('3.note'));
+  const withRoot = ['--root-key', at('root.key'), '--note', at('3.note')];
+  const unsaid = await runCli(['keys', 'rotate', '-c', agent.configFile, ...withRoot]);
+  expect([unsaid.code, unsaid.stderr]).toEqual([2, expect.stringContaining('--previous')]);
+  const second = await rotate(...withRoot, '--previous', at('2.note'));
   expect(second).toMatchObject({ number: 3, current: next });
   await proveOne('v3.proof');
 

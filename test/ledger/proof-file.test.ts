@@ -78,7 +78,7 @@ test('a record that is none is no proof, whatever hash fits it, and the untouche
   });
 });
 
-test('a heartbeat says since when at the earliest: one that stands behind the entry is refused', async () => {
+test('heartbeats say between which rounds an entry was made: one on the wrong side of it is refused', async () => {
   const proof = await proofOf(EVENT);
   const streamKey = Buffer.alloc(32, 1);
   const text = proof.checkpoint.slice(0, proof.checkpoint.indexOf('\n\n') + 1);
@@ -87,20 +87,28 @@ test('a heartbeat says since when at the earliest: one that stands behind the en
   const [first = '', second = '', third = ''] = beats;
   const texts = [first, second, head, third];
   const leaves = texts.map((leaf) => hashLeaf(Buffer.from(leaf)));
-  const judge = async (beat: number): Promise<ReturnType<typeof verifyProof>> => {
+  const beatAt = (beat: number) => ({ ...prove(leaves, beat), leaf: texts[beat] ?? '' });
+  const judge = async (beat: number, later?: number): Promise<ReturnType<typeof verifyProof>> => {
     const anchor: AnchorProof = {
       ...prove(leaves, 2),
       stream_key: streamKey.toString('hex'),
       checkpoint: await note(LOG, leaves),
-      heartbeat: { ...prove(leaves, beat), leaf: texts[beat] ?? '' },
+      heartbeat: beatAt(beat),
+      later: later === undefined ? null : beatAt(later),
       evidence: [],
     };
     return verifyProof(formatProof({ ...proof, anchor }), trust);
   };
   expect(await judge(1)).toMatchObject({
     ok: true,
-    value: { anchor: { time: '2026-03-01T00:01:00.000Z' } },
+    value: { anchor: { time: '2026-03-01T00:01:00.000Z', by: null } },
   });
+  expect(await judge(1, 3)).toMatchObject({
+    ok: true,
+    value: { anchor: { time: '2026-03-01T00:01:00.000Z', by: '2026-03-01T00:02:00.000Z' } },
+  });
+  for (const later of [0, 1, 2])
+    expect(await judge(1, later)).toMatchObject({ ok: false, error: { kind: 'invalid' } });
   // An older one is as true, and bounds less: "not before".
   expect(await judge(0)).toMatchObject({ ok: true });
   expect(await judge(3)).toMatchObject({ ok: false, error: { kind: 'invalid' } });

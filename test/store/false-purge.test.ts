@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkPurgeModel } from '../support/purge-model.ts';
 import { events, openPurgeStore, type PurgeStore } from '../support/purge-store.ts';
 import { preview, runPurge, type PurgeableStream } from '../support/purging.ts';
+import { stepPurge } from '../../store/retention.ts';
+import { createSealer } from './sealed.ts';
 
 let bench: PurgeStore;
 let clients: PurgeStore['clients'];
@@ -112,6 +114,30 @@ describe('a false purge is found', () => {
       'deleted 512',
     );
   });
+});
+
+test('a purge that another agent, class or tenant has on record excuses nothing, and frees nothing', async () => {
+  const incarnation = 'b'.repeat(32);
+  const [agent, label] = [`sealtrail/other/${incarnation}`, 'c'.repeat(16)];
+  for (const name of ['agent', 'class', 'tenant'] as const) {
+    const of = await makeStream(600);
+    const tenant = of.records[0]?.event.resource.tenant_id ?? '';
+    const by = {
+      agent: createSealer(`${agent}/${label}/standard`, tenant),
+      class: createSealer(`sealtrail/test/${incarnation}/${label}/audit`, tenant),
+      tenant: createSealer(`sealtrail/test/${incarnation}/${label}/standard`, 'elsewhere'),
+    }[name];
+    const said = await preview(clients.retention, of.stream, 512);
+    const record = await of.recordPurge(said, (same) => same, 600, by);
+    expect(await stepPurge(clients.retention, record, 256), name).toMatchObject({
+      error: { kind: 'refused', message: expect.stringContaining('is no record') as string },
+    });
+    expect(await verify(of), name).toMatchObject({ verdict: 'intact', findings: [] });
+    await attack(of, 'DELETE FROM audit.records WHERE stream_id = $ID AND seq < 512');
+    const found = await verify(of);
+    expect(found.findings, name).toMatchObject([{ kind: 'deleted', seq: 512 }]);
+    expect(found.notes.join(), name).toContain('it excuses nothing');
+  }
 });
 
 test('any holds and purges, in any order: what is left is what a plain model has left', async () => {

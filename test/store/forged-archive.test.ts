@@ -17,7 +17,7 @@ import { digestOf } from '../../store/archive/layout.ts';
 import type { Manifest } from '../../store/archive/manifest.ts';
 import { createFolderTarget } from '../../store/archive/restore-targets.ts';
 import type { Restoration, RestoreTarget } from '../../store/archive/restoration.ts';
-import { restoreArchive } from '../../store/archive/restore.ts';
+import { restoreArchive, type RestoreOptions } from '../../store/archive/restore.ts';
 import { archiveTrail, openSink, writeTrail } from '../support/archive.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { archiveClient, archiveConfig } from '../support/s3.ts';
@@ -31,6 +31,9 @@ const configOf = (peer: S3Peer): S3ExporterConfig =>
     { endpoint: peer.url, writer: { user: 'w', access_key_id: 'key', secret_access_key: 's' } },
     { bucket: 'archive' },
   );
+
+/** When the archive was written, and when somebody began to put there what he liked. */
+const [ARCHIVED, ATTACKED] = [new Date('2026-03-01T00:00:00Z'), new Date('2026-04-01T00:00:00Z')];
 
 let temp: Awaited<ReturnType<typeof makeTempDir>>;
 let trail: { records: readonly DeliveryRecord[]; trust: Trust };
@@ -50,12 +53,13 @@ type Objects = Map<string, Buffer>;
 
 async function judge(
   change: (objects: Objects) => void,
-  over: { target?: RestoreTarget; trust?: Trust | null; nowMs?: () => number } = {},
+  over: Partial<Pick<RestoreOptions, 'target' | 'trust' | 'nowMs' | 'asOf'>> = {},
 ): Promise<Restoration> {
   await using peer = await startS3Peer();
   const objects = new Map(genuine);
   change(objects);
-  for (const [key, body] of objects) peer.put(PREFIX + key, body);
+  for (const [key, body] of objects)
+    peer.put(PREFIX + key, body, genuine.has(key) ? ARCHIVED : ATTACKED);
   using client = archiveClient(configOf(peer));
   return await restoreArchive({
     client,
@@ -163,6 +167,29 @@ test('a manifest that hides records does not stand for the batch: they are resto
     expect(found.findings.map(({ kind }) => kind)).toEqual(['tampered']);
     for (const { records, checkpointed } of found.streams) expect(checkpointed).toBe(records);
   }
+});
+
+test('who may put can spoil an archive as it stands, and not as it stood before', async () => {
+  const spoil = (objects: Objects): void => {
+    const [key, manifest] = manifestsOf(objects)[0] ?? ['', null];
+    if (manifest === null) throw new Error('no manifest');
+    // Genuine segments, said to hold more than they do: so it stands before the genuine manifest, which says no more.
+    const segments = manifest.segments.map((one) => ({ ...one, records: one.records + 5 }));
+    const order = segments.map(({ records }, at) => [at, records] as const).toReversed();
+    const to = manifest.from + order.reduce((sum, [, records]) => sum + records, 0);
+    putManifest(objects, key, { ...manifest, segments, order, to });
+  };
+  const spoiled = await judge(spoil);
+  expect(spoiled.verdict).toBe('broken');
+  expect(spoiled.findings).toContainEqual(
+    expect.objectContaining({
+      kind: 'tampered',
+      message: expect.stringContaining('which holds') as string,
+    }),
+  );
+  expect(await judge(spoil, { asOf: new Date('2026-03-15T00:00:00Z') })).toMatchObject({
+    ...{ verdict: 'intact', findings: [], records: trail.records.length },
+  });
 });
 
 test('what speaks against an archive is told also where it cannot be read to its end', async () => {

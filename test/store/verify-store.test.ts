@@ -83,8 +83,13 @@ function urlOf(user: string): string {
   return url.href;
 }
 
+/** Row by row over one connection, and by ranges over several: they MUST say the same. */
 async function verify(stream?: string, url = server.url('auditor')): Promise<Verification> {
-  return verifyStore({ url, ...(stream === undefined ? {} : { stream }) });
+  const options = { url, ...(stream === undefined ? {} : { stream }) };
+  const byRow = await verifyStore(options);
+  for (const rangeRecords of [1, 4, 1_000])
+    expect(await verifyStore({ ...options, connections: 2, rangeRecords })).toEqual(byRow);
+  return byRow;
 }
 
 const OF_ACME = `stream_id = (SELECT stream_id FROM audit.streams WHERE stream = 'agent/1/acme')`;
@@ -309,6 +314,39 @@ describe('what a verdict covers', () => {
     expect(found.notes).toEqual([expect.stringContaining('stream agent/6/b seq 1 carries the id')]);
   });
 
+  test('of a time the records received in it are read whole, of those around them the hashes', async () => {
+    const at = (hour: number): string => new Date(Date.UTC(2025, 0, 1, hour)).toISOString();
+    const sealer = createSealer(undefined, 'timed');
+    const timed = Array.from({ length: 24 }, (_, hour) => sealer.seal({ receivedAt: at(hour) }));
+    await store.appendRecords(timed);
+    const options = {
+      ...{ url: server.url('auditor'), stream: sealer.stream },
+      range: { since: at(6), until: at(9) },
+    };
+    const both = async (): Promise<Verification> => {
+      const byRow = await verifyStore(options);
+      expect(await verifyStore({ ...options, connections: 2, rangeRecords: 5 })).toEqual(byRow);
+      return byRow;
+    };
+    const good = await both();
+    expect(good).toMatchObject({ verdict: 'intact', records: 3 });
+    expect(good.streams).toMatchObject([{ verified_to: 23, unproven: 0 }]);
+    expect(good.notes).toEqual([expect.stringContaining('records 6 to 8 were read whole')]);
+    const set = (seq: number, to: string) =>
+      admin.query(
+        `UPDATE audit.records SET ${to} WHERE stream_id = (SELECT stream_id FROM audit.streams WHERE stream = $1) AND seq = $2`,
+        [sealer.stream, seq],
+      );
+    await set(20, `outcome = 'denied'`);
+    expect(await both(), 'outside').toMatchObject({ verdict: 'intact' });
+    await set(7, `outcome = 'denied'`);
+    expect((await both()).findings).toMatchObject([{ kind: 'column_differs', seq: 7 }]);
+    await set(15, `this_hash = sha256('x')`);
+    expect((await both()).findings.map(({ seq }) => seq)).toEqual([7, 16]);
+    const none = await verifyStore({ ...options, range: { since: at(100), until: null } });
+    expect(none).toMatchObject({ verdict: 'cannot_tell' });
+  });
+
   test('what is added while it reads is no finding, and progress is told', async () => {
     const sealer = createSealer(undefined, 'busy');
     const many = Array.from({ length: 6_000 }, () => sealer.seal());
@@ -316,7 +354,7 @@ describe('what a verdict covers', () => {
     const progress: number[] = [];
     let adding: Promise<unknown> | null = null;
     const found = await verifyStore({
-      url: server.url('auditor'),
+      ...{ url: server.url('auditor'), connections: 2, rangeRecords: 500 },
       onProgress: (done, total) => {
         progress.push(done);
         expect(total).toBe(3_018);

@@ -1,4 +1,5 @@
 /** A store of PostgreSQL with a client for each of the roles that retention knows, and streams to purge in it. */
+import { deepStrictEqual } from 'node:assert';
 import pg from 'pg';
 import { ulid } from 'ulid';
 import { liftHold, placeHold, type HoldFilter } from '../../store/holds.ts';
@@ -29,6 +30,7 @@ export interface PurgeStore extends AsyncDisposable {
   /** Records a purge, and carries it out. */
   purge(of: PurgeableStream, size: number): Promise<PurgeProgress>;
   seqsOf(of: PurgeableStream, table: 'records' | 'stubs' | 'record_keys'): Promise<number[]>;
+  /** By ranges and row by row, which MUST say the same. */
   verify(of: PurgeableStream): ReturnType<typeof verifyStore>;
   /** As a superuser, with the triggers of a table out of the way. */
   tamper(table: string, sql: string, values: readonly unknown[]): Promise<void>;
@@ -84,7 +86,13 @@ export async function openPurgeStore(): Promise<PurgeStore> {
       );
       return found.rows.map(({ seq }) => Number(seq));
     },
-    verify: (of) => verifyStore({ url: server.url('auditor'), stream: of.stream }),
+    verify: async (of) => {
+      const options = { url: server.url('auditor'), stream: of.stream };
+      const byRow = await verifyStore(options);
+      const byRange = await verifyStore({ ...options, connections: 2, rangeRecords: 100 });
+      deepStrictEqual(byRange, byRow);
+      return byRow;
+    },
     tamper: async (table, sql, values) => {
       await clients.admin.query(`ALTER TABLE audit.${table} DISABLE TRIGGER USER`);
       const done = await clients.admin.query(sql, [...values]);

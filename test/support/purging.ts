@@ -45,6 +45,8 @@ export interface PurgeableStream {
     preview: PurgePreview,
     change?: (metadata: Record<string, unknown>) => Record<string, unknown>,
     checkpointSize?: number,
+    /** Who seals the record; default the stream itself. */
+    by?: Sealer,
   ): Promise<{ readonly stream: string; readonly seq: number }>;
 }
 
@@ -59,8 +61,8 @@ export function createPurgeableStream(
   const sealer: Sealer = createSealer(stream, tenant);
   const records: StoredRecord[] = [];
 
-  async function put(added: readonly StoredRecord[]): Promise<void> {
-    records.push(...added);
+  async function put(added: readonly StoredRecord[], isOwn = true): Promise<void> {
+    if (isOwn) records.push(...added);
     const done = await store.appendRecords(added);
     if (!done.ok || done.value.refused.length > 0) throw new Error(JSON.stringify(done));
   }
@@ -75,7 +77,12 @@ export function createPurgeableStream(
     stream,
     records,
     store: (fields) => put(fields.map((one) => sealer.seal({ receivedAt: LONG_AGO, ...one }))),
-    recordPurge: async (preview, change = (same) => same, checkpointSize = records.length) => {
+    recordPurge: async (
+      preview,
+      change = (same) => same,
+      checkpointSize = records.length,
+      by = sealer,
+    ) => {
       const root = createRange(rangeOf(checkpointSize)).root();
       const text = formatCheckpoint({ origin: stream, size: BigInt(checkpointSize), root });
       const metadata = describePurge(preview, {
@@ -83,15 +90,15 @@ export function createPurgeableStream(
         base_range: rangeOf(preview.base),
         checkpoint: await signNote(text, [PURGE_SIGNER]),
       });
-      const purge = sealer.seal({
+      const purge = by.seal({
         action: 'retention.purge',
         category: 'audit_trail',
         resourceType: 'stream',
         resourceId: stream,
         metadata: change({ ...metadata }) as EventFields['metadata'] & object,
       });
-      await put([purge]);
-      return { stream, seq: purge.event.chain.seq };
+      await put([purge], by === sealer);
+      return { stream: by.stream, seq: purge.event.chain.seq };
     },
   };
 }

@@ -11,7 +11,7 @@ export interface S3Peer extends HttpPeer {
   /** Answers every request with this error of S3; null: none. */
   setError(error: { readonly code: string; readonly status: number } | null): void;
   /** Puts an object, or takes one away, behind the agent's back. */
-  put(key: string, body: Buffer | null): void;
+  put(key: string, body: Buffer | null, modified?: Date): void;
   /** Lists objects whose key has this in it, and says that none of them is there. */
   conceal(part: string): void;
   /** Takes objects and locks none of them, whatever it is asked. */
@@ -23,6 +23,7 @@ interface Kept {
   readonly etag: string;
   mode: string | null;
   until: string | null;
+  readonly modified: Date;
 }
 
 const xml = (text: string, status = 200): PeerAnswer => ({
@@ -38,9 +39,14 @@ export async function startS3Peer(): Promise<S3Peer> {
   let isLocking = true;
   let concealed: string | null = null;
 
-  function keep(key: string, body: Buffer, mode: string | null, until: string | null): void {
+  function keep(
+    key: string,
+    body: Buffer,
+    [mode, until]: readonly [string | null, string | null],
+    modified = new Date(),
+  ): void {
     const etag = `"${createHash('md5').update(body).digest('hex')}"`;
-    kept.set(key, { body, etag, mode, until });
+    kept.set(key, { body, etag, mode, until, modified });
   }
 
   function handle({ method, url, headers, body }: PeerRequest): PeerAnswer | string {
@@ -59,7 +65,7 @@ export async function startS3Peer(): Promise<S3Peer> {
       const found = [...kept].filter(([name]) => name.startsWith(prefix)).sort();
       const versions = found.map(
         ([name, one]) =>
-          `<Version><Key>${name}</Key><VersionId>v1</VersionId><IsLatest>true</IsLatest><ETag>${one.etag}</ETag><Size>${one.body.length}</Size></Version>`,
+          `<Version><Key>${name}</Key><VersionId>v1</VersionId><IsLatest>true</IsLatest><LastModified>${one.modified.toISOString()}</LastModified><ETag>${one.etag}</ETag><Size>${one.body.length}</Size></Version>`,
       );
       return xml(
         `<ListVersionsResult><IsTruncated>false</IsTruncated>${versions.join('')}</ListVersionsResult>`,
@@ -79,7 +85,7 @@ export async function startS3Peer(): Promise<S3Peer> {
       if (headers['content-md5'] !== md5.digest('base64')) return 'Content-MD5 is wrong';
       const header = (name: string): string | null =>
         isLocking ? String(headers[`x-amz-object-lock-${name}`] ?? '') : null;
-      keep(key, body, header('mode'), header('retain-until-date'));
+      keep(key, body, [header('mode'), header('retain-until-date')]);
       return { status: 200, body: '' };
     }
     const isConcealed = method === 'HEAD' && concealed !== null && key.includes(concealed);
@@ -107,9 +113,9 @@ export async function startS3Peer(): Promise<S3Peer> {
     get stored() {
       return new Map([...kept].map(([key, { body }]) => [key, body]));
     },
-    put: (key, body) => {
+    put: (key, body, modified) => {
       if (body === null) kept.delete(key);
-      else keep(key, body, null, null);
+      else keep(key, body, [null, null], modified);
     },
     conceal: (part) => (concealed = part),
     setError: (next) => (error = next),

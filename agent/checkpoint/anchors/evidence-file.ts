@@ -7,7 +7,7 @@
 import { dirname, join } from 'node:path';
 import { parseEvidence, type AnchorEvidence } from '../../../ledger/anchor-evidence.ts';
 import type { Filesystem } from '../../../ledger/filesystem.ts';
-import { readLines } from '../../../ledger/lines.ts';
+import { readBlocksBackward, readLines } from '../../../ledger/lines.ts';
 import { readJson } from '../../../schemas/untrusted-json.ts';
 import type { Publication } from './anchor.ts';
 
@@ -72,24 +72,30 @@ export function createEvidenceFile(filesystem: Filesystem, dir: string): Evidenc
   };
 }
 
+/** What one anchor gave, as it stands in the file. */
+export interface EvidenceLine {
+  readonly size: bigint;
+  /** With the first of a checkpoint. */
+  readonly head: Head | null;
+  readonly evidence: AnchorEvidence;
+  /** From 1. */
+  readonly line: number;
+}
+
 /**
- * Reads the evidence of an incarnation, checkpoints in the order in which they were published. With `above`, which is
- * of a log of years: only of checkpoints that are larger, and none beyond the first that a quorum has.
+ * Reads the lines of an incarnation's evidence, and keeps none: a year of them takes gigabytes. `isWanted`: of which
+ * checkpoints; asked before a line is taken apart.
  */
-export async function readEvidence(
+export async function* readEvidenceLines(
   filesystem: Filesystem,
   dir: string,
   incarnation: string,
-  above?: bigint,
-): Promise<readonly AnchoredCheckpoint[]> {
+  isWanted: (size: bigint) => boolean = () => true,
+): AsyncGenerator<EvidenceLine, void> {
   const path = evidencePath(dir, incarnation);
-  const found = new Map<string, { head: Head; line: number; evidence: AnchorEvidence[] }>();
-  let at = 0;
-  let reached: bigint | null = null;
-  const isWanted = (size: bigint): boolean =>
-    above === undefined || (size > above && (reached === null || size <= reached));
-  if (!(await filesystem.exists(path))) return [];
+  if (!(await filesystem.exists(path))) return;
   const file = await filesystem.openRead(path);
+  let at = 0;
   try {
     for await (const lines of readLines(file, 0, await file.size()))
       for (const { bytes, whole } of lines) {
@@ -98,22 +104,42 @@ export async function readEvidence(
         const [, stated] = SIZE.exec(bytes.toString('latin1', 0, SIZE_END)) ?? [];
         if (stated !== undefined && !isWanted(BigInt(stated))) continue;
         const line = whole ? parseLine(bytes.toString('utf8')) : null;
-        if (line === null) continue;
-        const known =
-          found.get(line.size) ?? (line.head && { head: line.head, line: at, evidence: [] });
-        if (known === null) continue;
-        known.evidence.push(line.evidence);
-        found.set(line.size, known);
-        const anchors = new Set(known.evidence.map(({ anchor }) => anchor)).size;
-        if (anchors >= known.head.quorum && isWanted(BigInt(line.size)))
-          reached = BigInt(line.size);
+        if (line !== null && isWanted(line.size)) yield { ...line, line: at };
       }
   } finally {
     await file.close();
   }
-  const chosen = [...found].filter(([size]) => isWanted(BigInt(size)));
+}
+
+/**
+ * Reads the evidence of an incarnation, checkpoints in the order in which they were published: of those that are larger
+ * than `above`, and none beyond the first that a quorum has; or of those that `isWanted`.
+ */
+export async function readEvidence(
+  filesystem: Filesystem,
+  dir: string,
+  incarnation: string,
+  wanted?: { readonly above: bigint } | { readonly isWanted: (size: bigint) => boolean },
+): Promise<readonly AnchoredCheckpoint[]> {
+  const found = new Map<bigint, { head: Head; line: number; evidence: AnchorEvidence[] }>();
+  let reached: bigint | null = null;
+  const isWanted = (size: bigint): boolean => {
+    if (wanted === undefined) return true;
+    if ('isWanted' in wanted) return wanted.isWanted(size);
+    return size > wanted.above && (reached === null || size <= reached);
+  };
+  for await (const one of readEvidenceLines(filesystem, dir, incarnation, isWanted)) {
+    const { size, head, line, evidence } = one;
+    const known = found.get(size) ?? (head && { head, line, evidence: [] });
+    if (known === null) continue;
+    known.evidence.push(evidence);
+    found.set(size, known);
+    const anchors = new Set(known.evidence.map(({ anchor }) => anchor)).size;
+    if (anchors >= known.head.quorum && isWanted(size)) reached = size;
+  }
+  const chosen = [...found].filter(([size]) => isWanted(size));
   return chosen.map(([size, { head, line, evidence }]) => ({
-    size: BigInt(size),
+    size,
     ...head,
     line,
     // Of an anchor that was asked twice the first answer counts: its time is the earlier one.
@@ -121,6 +147,32 @@ export async function readEvidence(
       ({ anchor }, at) => evidence.findIndex((one) => one.anchor === anchor) === at,
     ),
   }));
+}
+
+/** What each anchor has had of late, by its name: the largest size in the last megabyte of the file. */
+export async function readGiven(
+  filesystem: Filesystem,
+  dir: string,
+  incarnation: string,
+): Promise<ReadonlyMap<string, bigint>> {
+  const given = new Map<string, bigint>();
+  const path = evidencePath(dir, incarnation);
+  if (!(await filesystem.exists(path))) return given;
+  const file = await filesystem.openRead(path);
+  try {
+    for await (const block of readBlocksBackward(file)) {
+      for (const text of block.toString('utf8').split('\n')) {
+        const line = parseLine(text);
+        if (line === null) continue;
+        const { anchor } = line.evidence;
+        if (line.size > (given.get(anchor) ?? 0n)) given.set(anchor, line.size);
+      }
+      break;
+    }
+  } finally {
+    await file.close();
+  }
+  return given;
 }
 
 /** How each of our lines begins, and within how many bytes. */
@@ -132,14 +184,12 @@ interface Head {
   readonly note: string;
 }
 
-function parseLine(
-  text: string,
-): { readonly size: string; readonly head: Head | null; readonly evidence: AnchorEvidence } | null {
+function parseLine(text: string): Omit<EvidenceLine, 'line'> | null {
   const value = readJson(text);
   if (typeof value !== 'object' || value === null) return null;
   const { size, quorum, note, ...rest } = value as Record<string, unknown>;
   const evidence = parseEvidence(rest['evidence']);
   if (typeof size !== 'string' || !/^[0-9]{1,20}$/.test(size) || evidence === null) return null;
   const isHead = typeof note === 'string' && typeof quorum === 'number';
-  return { size, head: isHead ? { quorum, note } : null, evidence };
+  return { size: BigInt(size), head: isHead ? { quorum, note } : null, evidence };
 }

@@ -12,6 +12,8 @@ import { describeConflict } from './rounds.ts';
 
 export interface StartComparison {
   readonly anchors: readonly Anchor[];
+  /** Sizes that they have had, by name: one that holds less now has lost it, and says nothing of what came after. */
+  readonly given: ReadonlyMap<string, bigint>;
   /** The newest checkpoint that the agent has, of size 0 where it has none. */
   readonly own: Publication;
   readonly logKeys: readonly NoteVerifier[];
@@ -23,14 +25,18 @@ export interface StartComparison {
 
 /** Asks them all at once; null: the log may go on. */
 export async function compareAtStart(options: StartComparison): Promise<StartDoubt | null> {
-  const { own, logKeys, timeoutMs, isClean, log } = options;
+  const { own, given, logKeys, timeoutMs, isClean, log } = options;
   const asked = options.anchors.filter(({ newest }) => newest !== null);
   if (asked.length === 0) return null;
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), timeoutMs);
   const answers = await Promise.all(
     asked.map(async (anchor) => {
-      const failure = await askOne(anchor, own, logKeys, timeout.signal);
+      const failure = await askOne(
+        anchor,
+        { own, had: given.get(anchor.name) ?? 0n, logKeys },
+        timeout.signal,
+      );
       if (failure !== null && !('held' in failure))
         log.warn(
           { component: 'anchor', anchor: anchor.name, kind: failure.kind, reason: failure.message },
@@ -51,11 +57,16 @@ export async function compareAtStart(options: StartComparison): Promise<StartDou
   return { kind: 'unconfirmed', reason };
 }
 
+interface Question {
+  readonly own: Publication;
+  readonly had: bigint;
+  readonly logKeys: readonly NoteVerifier[];
+}
+
 /** Null: it holds nothing that contradicts. */
 async function askOne(
   { newest }: Anchor,
-  own: Publication,
-  logKeys: readonly NoteVerifier[],
+  { own, had, logKeys }: Question,
   signal: AbortSignal,
 ): Promise<AnchorFailure | null> {
   if (newest === null) return null;
@@ -69,7 +80,11 @@ async function askOne(
     const held = await Promise.race([newest(own, signal), late]);
     if (!held.ok) return held.error;
     const compared = await compareHeld(held.value, own, logKeys);
-    return compared.ok ? null : compared.error;
+    if (!compared.ok) return compared.error;
+    const holds = held.value?.size ?? 0n;
+    if (holds >= had) return null;
+    // A share that is not mounted, a table that was emptied.
+    return { kind: 'refused', message: `it holds size ${holds}, and has had size ${had}` };
   } catch (error) {
     // Our own tree cannot be read: the stage will say so, and here nothing is known.
     return { kind: 'unreachable', message: messageOf(error) };

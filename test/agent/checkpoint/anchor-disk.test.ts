@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Anchor } from '../../../agent/checkpoint/anchors/anchor.ts';
 import { createFileAnchor } from '../../../agent/checkpoint/anchors/file.ts';
+import { parseKeys } from '../../../agent/checkpoint/anchors/begin.ts';
 import { compareAtStart } from '../../../agent/checkpoint/anchors/start-comparison.ts';
 import { createEvidenceFile } from '../../../agent/checkpoint/anchors/evidence-file.ts';
 import { openAnchorLog, type AnchorLog } from '../../../agent/checkpoint/anchor-log.ts';
@@ -57,6 +58,7 @@ test('an anchor that hears of no signal, such as a mount that hangs, holds up a 
   const own = await createTestLog().publication(3);
   const doubt = await compareAtStart({
     anchors: [hung],
+    given: new Map(),
     own,
     logKeys: [],
     timeoutMs: 20,
@@ -64,6 +66,27 @@ test('an anchor that hears of no signal, such as a mount that hangs, holds up a 
     log: silentLog,
   });
   expect(doubt).toMatchObject({ kind: 'unconfirmed' });
+});
+
+test('an anchor that has lost what it had confirms nothing: a share that is not mounted is no clean bill', async () => {
+  await using folder = await makeTempDir();
+  const log = createTestLog();
+  const anchor = createFileAnchor({ name: 'f', path: join(folder.path, 'anchor') }, Date.now);
+  const ask = async (had: bigint, isClean = false) =>
+    compareAtStart({
+      anchors: [anchor],
+      given: new Map([['file/f', had]]),
+      own: await log.publication(3),
+      logKeys: parseKeys([log.vkey]),
+      timeoutMs: 10_000,
+      isClean,
+      log: silentLog,
+    });
+  expect(await ask(3n), 'nothing is there').toMatchObject({ kind: 'unconfirmed' });
+  expect(await ask(3n, true), 'after a clean stop nothing is in doubt').toBeNull();
+  expect(await ask(0n), 'it is new').toBeNull();
+  expect(await anchor.publish(await log.publication(3), signal)).toMatchObject({ ok: true });
+  expect(await ask(3n)).toBeNull();
 });
 
 test('entries that are signed outlast a disk that is full while they are written once more', async () => {

@@ -12,9 +12,12 @@ const refused = (): never => {
   throw Object.assign(new Error('records are not in the store'), { code: 'SP002' });
 };
 
+const STORE_MS = Date.UTC(2026, 10, 1);
+
 function portsOf(next = 600): PurgePorts {
   const progress = { size: 512, base: 512, done_to: 512, purged: 512, finished: true };
   const query = async (sql: string, [stream]: string[] = []): Promise<{ rows: object[] }> => {
+    if (sql.includes('clock_timestamp')) return { rows: [{ now: new Date(STORE_MS) }] };
     if (sql.includes('retention_plan')) return { rows: [BAD, GOOD].map(row) };
     if (stream === BAD) return refused();
     if (sql.includes('audit.purge(')) return { rows: [{ progress }] };
@@ -27,6 +30,7 @@ function portsOf(next = 600): PurgePorts {
     prove: () => Promise.reject(new Error('nothing is proven here')),
     record: () => Promise.reject(new Error('nothing is recorded here')),
     pause: () => Promise.resolve(),
+    nowMs: () => STORE_MS + 1_000,
   };
 }
 const OPTIONS = { by: 'ada', placesMax: 256, waitMs: 0 };
@@ -56,3 +60,13 @@ test('nothing is purged before the store has all that the agent has', async () =
     error: expect.stringContaining('has not yet received') as string,
   });
 });
+
+test.each([-400, 400])(
+  'a store whose clock is %i s off has nothing purged by it',
+  async (seconds) => {
+    const ports = { ...portsOf(), nowMs: () => STORE_MS + seconds * 1_000 };
+    expect(await purgeAll(ports, OPTIONS)).toMatchObject({
+      error: expect.stringContaining('set the clocks right') as string,
+    });
+  },
+);

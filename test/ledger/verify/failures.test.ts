@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { nodeFilesystem, type Filesystem } from '../../../ledger/filesystem.ts';
 import { segmentName } from '../../../ledger/segment.ts';
-import { startChunkThreads } from '../../../ledger/verify/chunk-threads.ts';
+import { startThreads } from '../../../ledger/verify/threads.ts';
 import { verifyLedger } from '../../../ledger/verify.ts';
 import { makeEvent } from '../../support/events.ts';
 import { makeTempDir, openTestLedger } from '../../support/ledger.ts';
@@ -43,9 +43,8 @@ test('a thread of the verifier that ends is told to whoever waits for it, and to
       "import { parentPort } from 'node:worker_threads'; parentPort.on('message', () => process.exit(1));",
     )}`,
   );
-  const threads = startChunkThreads(1, null, ends);
-  const chunk = { path: '/nowhere', from: 0, bytes: 1 } as never;
-  await expect(threads.summarize(chunk)).rejects.toThrow('has ended');
-  await expect(threads.summarize(chunk)).rejects.toThrow('has ended');
+  const threads = startThreads(1, ends, null);
+  await expect(threads.run('task')).rejects.toThrow('has ended');
+  await expect(threads.run('another')).rejects.toThrow('has ended');
   await threads.close();
 });
