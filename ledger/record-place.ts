@@ -1,7 +1,7 @@
 /**
  * Where a record stands: stream, number and hashes, cut out of its line without decoding the event, for
- * whoever follows the ledger and needs no more of it. Every record passes here: by offsets and char codes
- * it takes a third of the time that patterns took (bench/README.md).
+ * whoever follows the ledger and needs no more of it. Every record passes here: byte by byte it takes less
+ * than half of the time that strings and patterns took.
  */
 import { chainHash, type ChainHash } from '../schemas/brand.ts';
 import { ENDS_LENGTH, PREV_MARK, TAIL_MARK, THIS_MARK } from './frame.ts';
@@ -19,89 +19,85 @@ export interface RecordPlace {
  */
 export type FindPlace = (line: Buffer) => RecordPlace | null;
 
-const CHAIN_AT = Buffer.from('},"chain":{');
-/** Longer than the member is with the longest producer id and stream. */
-const CHAIN_BYTES_MAX = 1_024;
-const SALT_MARK = '"salt":"';
+const CHAIN = Buffer.from('},"chain":{');
+/** Longer than what stands in the member before its salt. */
+const SALT_WITHIN_BYTES = 512;
+const SALT = Buffer.from('"salt":"');
 const SALT_LENGTH = 32;
-const SEQ_MARK = '","seq":';
+const SEQ = Buffer.from('","seq":');
 const SEQ_DIGITS_MAX = 16;
-const STREAM_MARK = ',"stream":"';
-const STREAM = /^[A-Za-z0-9._/-]{1,512}$/;
-const VERSION_MARK = '","v":';
+const STREAM = Buffer.from(',"stream":"');
+const STREAM_NAME = /^[A-Za-z0-9._/-]{1,512}$/;
+const VERSION = Buffer.from('","v":');
 const HASH_LENGTH = 64;
-
+const PREV = Buffer.from(PREV_MARK);
+const THIS = Buffer.from(THIS_MARK);
+const TAIL = Buffer.from(TAIL_MARK);
 const RECENT_MAX = 4;
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
+const IS_HEX = new Uint8Array(256);
+for (const digit of Buffer.from('0123456789abcdef')) IS_HEX[digit] = 1;
 
 /** Creates a finder. A stream that it has met lately is the same string again, which costs its reader no hash. */
 export function createPlaceFinder(): FindPlace {
-  const recent: string[] = [];
+  const recent: { readonly name: string; readonly bytes: Buffer }[] = [];
 
   /** The stream that begins there; null where none does. */
-  function streamAt(chain: string, at: number): string | null {
-    for (const stream of recent)
-      if (chain.startsWith(stream, at) && chain.startsWith(VERSION_MARK, at + stream.length))
-        return stream;
-    const stream = chain.slice(at, Math.max(at, chain.indexOf(VERSION_MARK, at)));
-    if (!STREAM.test(stream)) return null;
+  function streamAt(line: Buffer, at: number): string | null {
+    for (const { name, bytes } of recent)
+      if (stands(line, at, bytes) && stands(line, at + bytes.length, VERSION)) return name;
+    const name = line.toString('latin1', at, Math.max(at, line.indexOf(VERSION, at)));
+    if (!STREAM_NAME.test(name)) return null;
     if (recent.length === RECENT_MAX) recent.shift();
-    recent.push(stream);
-    return stream;
+    recent.push({ name, bytes: Buffer.from(name) });
+    return name;
   }
 
   return (line) => {
     const endsAt = line.length - ENDS_LENGTH;
-    const chainAt = line.indexOf(CHAIN_AT);
+    const chainAt = line.indexOf(CHAIN);
     if (chainAt === -1 || chainAt > endsAt) return null;
-    const chain = line.toString('latin1', chainAt, Math.min(chainAt + CHAIN_BYTES_MAX, endsAt));
-    const saltAt = chain.indexOf(SALT_MARK) + SALT_MARK.length;
-    const digitsAt = saltAt + SALT_LENGTH + SEQ_MARK.length;
-    const digitsEnd = endOfDigits(chain, digitsAt);
-    const ends = line.toString('latin1', endsAt);
+    const saltAt = line.indexOf(SALT, chainAt) + SALT.length;
+    if (saltAt < chainAt || saltAt > chainAt + SALT_WITHIN_BYTES) return null;
+    if (!isHex(line, saltAt, SALT_LENGTH) || !stands(line, saltAt + SALT_LENGTH, SEQ)) return null;
+    const digitsAt = saltAt + SALT_LENGTH + SEQ.length;
+    let [at, seq] = [digitsAt, 0];
+    for (let byte = line[at] ?? 0; byte >= DIGIT_0 && byte <= DIGIT_9; byte = line[at] ?? 0) {
+      seq = seq * 10 + byte - DIGIT_0;
+      at += 1;
+    }
+    if (at === digitsAt || at > digitsAt + SEQ_DIGITS_MAX || !stands(line, at, STREAM)) return null;
+    const stream = streamAt(line, at + STREAM.length);
+    const [prevAt, thisAt] = [
+      endsAt + PREV.length,
+      endsAt + PREV.length + HASH_LENGTH + THIS.length,
+    ];
     const isFormed =
-      saltAt >= SALT_MARK.length &&
-      isHex(chain, saltAt, SALT_LENGTH) &&
-      chain.startsWith(SEQ_MARK, saltAt + SALT_LENGTH) &&
-      digitsEnd > digitsAt &&
-      digitsEnd <= digitsAt + SEQ_DIGITS_MAX &&
-      chain.startsWith(STREAM_MARK, digitsEnd) &&
-      areEnds(ends);
-    if (!isFormed) return null;
-    const stream = streamAt(chain, digitsEnd + STREAM_MARK.length);
-    if (stream === null) return null;
+      stands(line, endsAt, PREV) &&
+      isHex(line, prevAt, HASH_LENGTH) &&
+      stands(line, prevAt + HASH_LENGTH, THIS) &&
+      isHex(line, thisAt, HASH_LENGTH) &&
+      stands(line, thisAt + HASH_LENGTH, TAIL);
+    if (stream === null || !isFormed) return null;
     return {
       stream,
-      seq: Number(chain.slice(digitsAt, digitsEnd)),
-      prev_hash: chainHash(ends.slice(PREV_AT, PREV_AT + HASH_LENGTH)),
-      this_hash: chainHash(ends.slice(THIS_AT, THIS_AT + HASH_LENGTH)),
+      seq,
+      prev_hash: chainHash(line.toString('latin1', prevAt, prevAt + HASH_LENGTH)),
+      this_hash: chainHash(line.toString('latin1', thisAt, thisAt + HASH_LENGTH)),
     };
   };
 }
 
-const PREV_AT = PREV_MARK.length;
-const THIS_AT = PREV_AT + HASH_LENGTH + THIS_MARK.length;
-
-/** Whether this is what stands behind the event in its line (frame.ts). */
-function areEnds(ends: string): boolean {
-  return (
-    ends.startsWith(PREV_MARK) &&
-    isHex(ends, PREV_AT, HASH_LENGTH) &&
-    ends.startsWith(THIS_MARK, PREV_AT + HASH_LENGTH) &&
-    isHex(ends, THIS_AT, HASH_LENGTH) &&
-    ends.startsWith(TAIL_MARK, THIS_AT + HASH_LENGTH)
-  );
-}
-
-function isHex(text: string, from: number, length: number): boolean {
-  for (let at = from; at < from + length; at += 1) {
-    const code = text.charCodeAt(at);
-    if (!((code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66))) return false;
-  }
+/** Whether these bytes stand there. */
+function stands(line: Buffer, at: number, bytes: Buffer): boolean {
+  for (let index = 0; index < bytes.length; index += 1)
+    if (line[at + index] !== bytes[index]) return false;
   return true;
 }
 
-function endOfDigits(text: string, from: number): number {
-  let at = from;
-  while (text.charCodeAt(at) >= 0x30 && text.charCodeAt(at) <= 0x39) at += 1;
-  return at;
+function isHex(line: Buffer, from: number, length: number): boolean {
+  let all = 1;
+  for (let at = from; at < from + length; at += 1) all &= IS_HEX[line[at] ?? 0] ?? 0;
+  return all === 1;
 }
