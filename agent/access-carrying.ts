@@ -27,7 +27,8 @@ const PRODUCER = 'access-log';
 const LOOK_MS = 2_000;
 const BATCH_MAX = 256;
 const FORGET_EVERY_MS = 3_600_000;
-const FAULTS_TOLD = 10;
+/** A minute of them: a first start makes the database, and is no trouble (sinks/postgresql.ts). */
+const FAULTS_TOLD = 30;
 const NOT_YET = 'who read the trail stands in the store, and cannot be carried into the trail';
 
 function storeOf({ exporters }: Config): PostgresqlExporterConfig | undefined {

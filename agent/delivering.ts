@@ -32,8 +32,9 @@ export async function deliver(
     onReport: (report) => {
       metrics.onDelivery(report);
       traces.onDelivery(report);
-      if (report.fork !== undefined)
-        leaveFork(ledger, view, report.fork).catch((error: unknown) => base.fail(messageOf(error)));
+    },
+    onFork: (fork) => {
+      leaveFork(ledger, view, fork).catch((error: unknown) => base.fail(messageOf(error)));
     },
     recordSkip: ({ sink, ...skipped }) =>
       ledger.append.recordOwn('delivery.skipped', 'failure', { type: 'sink', id: sink }, skipped),

@@ -99,8 +99,8 @@ export async function startGateway(
       }),
     leases: createLeases(database, `${nats.stream} ${nats.consumer}`, SHARDS.length),
     // One batch at a time over all shards: the store's connection takes one.
-    handle: (messages, waiting, signal) =>
-      turn(() => handleBatch({ ...handling, waiting }, messages, signal)),
+    handle: (messages, waiting, tellFork, signal) =>
+      turn(() => handleBatch({ ...handling, waiting, tellFork }, messages, signal)),
     log,
     onTrouble: totals.failed,
   });

@@ -89,8 +89,6 @@ export type DeliveryResult =
       readonly retry: readonly number[];
       /** Records the sink will never take, each with its reason. */
       readonly poison: readonly { readonly index: number; readonly reason: string }[];
-      /** The newest of them whose place is taken, where the sink knows places. */
-      readonly fork?: Fork;
       /** Why records are to be sent again, where there are any. */
       readonly reason?: string;
       readonly retryAfterMs?: number;
@@ -155,7 +153,6 @@ export interface DeliveryReport {
   readonly startedMs: number;
   readonly durationMs: number;
   readonly outcome: 'delivered' | 'partial' | 'failed';
-  readonly fork?: Fork;
 }
 
 /** Records that a best-effort sink with a bound does not get; some of them may have arrived before. */

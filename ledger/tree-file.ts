@@ -124,24 +124,30 @@ interface Tail {
   clear(): void;
 }
 
+/** Hashes of a chunk: few for a stream that hardly grows, and none is copied when the next chunk begins. */
+const CHUNK_HASHES = 128;
+
 /** Hashes side by side: kept one by one, they would be most of what the garbage collector has to do. */
 function createTail(): Tail {
-  let bytes = Buffer.alloc(HASH_BYTES);
+  let chunks: Buffer[] = [];
   let length = 0;
   return {
     push: (hash) => {
-      if (length * HASH_BYTES === bytes.length) bytes = Buffer.concat([bytes], bytes.length * 2);
-      bytes.set(hash, length * HASH_BYTES);
+      const at = length % CHUNK_HASHES;
+      if (at === 0) chunks.push(Buffer.allocUnsafe(CHUNK_HASHES * HASH_BYTES));
+      chunks.at(-1)?.set(hash, at * HASH_BYTES);
       length += 1;
     },
-    at: (index) =>
-      index < length
-        ? Buffer.from(bytes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES))
-        : undefined,
+    at: (index) => {
+      const from = (index % CHUNK_HASHES) * HASH_BYTES;
+      const chunk = chunks[Math.floor(index / CHUNK_HASHES)];
+      if (index >= length || chunk === undefined) return undefined;
+      return Buffer.from(chunk.subarray(from, from + HASH_BYTES));
+    },
     length: () => length,
-    bytes: () => bytes.subarray(0, length * HASH_BYTES),
+    bytes: () => Buffer.concat(chunks, length * HASH_BYTES),
     clear: () => {
-      bytes = Buffer.alloc(HASH_BYTES);
+      chunks = [];
       length = 0;
     },
   };

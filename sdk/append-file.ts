@@ -7,7 +7,14 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** What became of a line. */
-export type Written = { readonly ok: true } | { readonly ok: false; readonly message: string };
+export type Written =
+  | { readonly ok: true }
+  | {
+      readonly ok: false;
+      readonly message: string;
+      /** True: the disk failed, and what it has of the line could not be taken back. */
+      readonly mayBeKept?: boolean;
+    };
 
 export interface GroupCommits {
   /** `done` is called once, when the line is on disk or is not. */
@@ -61,8 +68,13 @@ export function createGroupCommits(
 export async function openToAppend(path: string, isNew: boolean): Promise<FileHandle> {
   const { O_APPEND, O_CREAT, O_EXCL, O_RDWR } = constants;
   const file = await open(path, O_RDWR | O_APPEND | O_CREAT | (isNew ? O_EXCL : 0), 0o600);
-  await syncFolder(dirname(path));
-  return file;
+  try {
+    await syncFolder(dirname(path));
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
 /** Writes all of it and waits for the disk. */

@@ -225,7 +225,7 @@ function circuitOpen(): AuditError {
   );
 }
 
-type SpoolFailure = Exclude<SpoolOutcome, { ok: true }> & { readonly mayBeKept?: boolean };
+type SpoolFailure = Exclude<SpoolOutcome, { ok: true }>;
 
 /** What is at such a disk may be kept after all, and is drained then. */
 function hanging(ms: number): SpoolFailure {

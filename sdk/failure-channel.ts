@@ -55,8 +55,9 @@ export function createFailureChannel(dir: string, id: string, service: string): 
         await rename(path, `${path}.1`);
       }
       if (file === null) {
-        file = await openToAppend(path, false);
-        bytes = (await file.stat()).size;
+        const opened = await openToAppend(path, false);
+        bytes = (await opened.stat()).size;
+        file = opened;
       }
       bytes += await appendDurably(file, lines);
       isBroken = false;
@@ -73,12 +74,13 @@ export function createFailureChannel(dir: string, id: string, service: string): 
   async function abandon(): Promise<void> {
     const broken = file;
     file = null;
+    if (broken === null) return;
     try {
-      await broken?.truncate(bytes);
-      await broken?.close();
+      await broken.truncate(bytes);
     } catch (error) {
       warn(messageOf(error));
     }
+    await broken.close().catch((error: unknown) => warn(messageOf(error)));
   }
 
   return {

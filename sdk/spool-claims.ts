@@ -4,6 +4,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { codeOf } from '../schemas/result.ts';
 import { isEventId } from './event-id.ts';
 import { listSpoolFiles, removeSpoolFolder, type SealedFile } from './spool-file.ts';
 import { lockFolder, type FolderLock } from './spool-owner.ts';
@@ -23,8 +24,12 @@ interface Claim {
   readonly paths: Set<string>;
 }
 
-/** Creates the claims of a process; `isOwn` tells its own folders by name. */
-export function createSpoolClaims(dir: string, isOwn: (name: string) => boolean): SpoolClaims {
+/** Creates the claims of a process; `isOwn` tells its own folders by name, `onFault` hears why one waits. */
+export function createSpoolClaims(
+  dir: string,
+  isOwn: (name: string) => boolean,
+  onFault: (error: unknown) => void,
+): SpoolClaims {
   const claims = new Map<string, Claim>();
 
   async function scan(): Promise<readonly SealedFile[]> {
@@ -32,7 +37,12 @@ export function createSpoolClaims(dir: string, isOwn: (name: string) => boolean)
     const entries = await readdir(dir, { withFileTypes: true });
     for (const { name } of entries.filter((entry) => entry.isDirectory()).sort(byName)) {
       if (!isEventId(name) || isOwn(name) || claims.has(name)) continue;
-      found.push(...(await claim(name)));
+      try {
+        found.push(...(await claim(name)));
+      } catch (error) {
+        // Another process has removed it meanwhile, or it cannot be read: that is no reason for the others to wait.
+        if (codeOf(error) !== 'ENOENT') onFault(error);
+      }
     }
     return found;
   }
@@ -44,7 +54,10 @@ export function createSpoolClaims(dir: string, isOwn: (name: string) => boolean)
     if (!names.some((one) => one === 'owner.json' || one.endsWith('.ndjson'))) return [];
     const lock = await lockFolder(folder);
     if (lock === null) return [];
-    const files = await listSpoolFiles(folder);
+    const files = await listSpoolFiles(folder).catch(async (error: unknown) => {
+      await lock.release();
+      throw error;
+    });
     claims.set(name, { folder, lock, paths: new Set(files.map(({ path }) => path)) });
     if (files.length === 0) await finish(name);
     return files;

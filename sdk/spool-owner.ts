@@ -34,7 +34,14 @@ export async function lockFolder(folder: string): Promise<FolderLock | null> {
     throw error;
   });
   if (release === null) return null;
-  await writeFile(ownerPath(folder), JSON.stringify(await describe(process.pid)), { mode: 0o600 });
+  try {
+    const note = JSON.stringify(await describe(process.pid));
+    await writeFile(ownerPath(folder), note, { mode: 0o600 });
+  } catch (error) {
+    // Held on to, nobody could ever take it: not this process either.
+    await release();
+    throw error;
+  }
   return {
     isHeld: () => isHeld,
     release: async () => {

@@ -46,9 +46,10 @@ export function createSpoolWriter(
       return;
     }
     await mkdir(folder, { recursive: true, mode: 0o700 });
+    // Before the lock, which is the sign that all of this is done.
+    await syncFolder(dirname(folder));
     lock = await lockFolder(folder);
     if (lock === null) throw new Error('the folder of the spool is held by another process');
-    await syncFolder(dirname(folder));
   }
 
   async function openFile(): Promise<Current> {
@@ -73,8 +74,8 @@ export function createSpoolWriter(
       if (current.bytes >= FILE_BYTES) await seal();
       return { ok: true };
     } catch (error) {
-      await abandon();
-      return { ok: false, message: messageOf(error) };
+      const isCutBack = await abandon();
+      return { ok: false, message: messageOf(error), mayBeKept: !isCutBack };
     }
   }
 
@@ -82,22 +83,26 @@ export function createSpoolWriter(
     if (current === null) return;
     const { path, file, bytes, events } = current;
     current = null;
-    await file.close();
+    // What is on disk is kept, whatever the closing says.
     if (events > 0) onSealed({ path, bytes });
-    else await rm(path, { force: true });
+    await file.close().catch((error: unknown) => warn(`closed: ${messageOf(error)}`));
+    if (events === 0) await rm(path, { force: true });
   }
 
-  /** What the failed group left is cut off; where even that fails, a reader finds half a line. */
-  async function abandon(): Promise<void> {
-    if (current === null) return;
+  /** What the failed group left is cut off; where even that fails, a reader may find some of it: then false. */
+  async function abandon(): Promise<boolean> {
+    if (current === null) return true;
+    const { file, bytes } = current;
+    let isCutBack = true;
     try {
-      await current.file.truncate(current.bytes);
-      await seal();
+      await file.truncate(bytes);
+      await file.datasync();
     } catch (error) {
-      warn(messageOf(error));
-      if (current !== null) onSealed({ path: current.path, bytes: current.bytes });
-      current = null;
+      isCutBack = false;
+      warn(`cut back: ${messageOf(error)}`);
     }
+    await seal();
+    return isCutBack;
   }
 
   async function close(): Promise<void> {
@@ -116,8 +121,8 @@ export function createSpoolWriter(
   };
 }
 
-function warn(message: string): void {
-  process.emitWarning(`a spool file could not be cut back: ${message}`, {
+function warn(what: string): void {
+  process.emitWarning(`a spool file could not be ${what}`, {
     type: 'AuditWarning',
     code: 'SEALTRAIL_SPOOL_FAILED',
   });

@@ -33,6 +33,8 @@ export type SpoolOutcome =
       readonly ok: false;
       readonly reason: 'spool_full' | 'spool_failed';
       readonly message: string;
+      /** True: it may be drained yet. */
+      readonly mayBeKept?: boolean;
     };
 
 export interface SpoolStats {
@@ -67,7 +69,11 @@ export function createSpool(
   const toSend: SealedFile[] = [];
   /** Events that were given new numbers, since the agent had passed theirs. */
   const renumbered = new Set<string>();
-  const claims = createSpoolClaims(dir, (name) => own.has(name));
+  const claims = createSpoolClaims(
+    dir,
+    (name) => own.has(name),
+    (error) => warn(`a folder of the spool cannot be taken over: ${messageOf(error)}`),
+  );
   const stop = new AbortController();
   const commits = createGroupCommits((lines) => inTurn(() => commit(lines)));
   let writer = openWriter();

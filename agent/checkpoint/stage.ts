@@ -10,7 +10,7 @@ import { formatHeartbeat } from '../../ledger/anchor-leaf.ts';
 import type { Filesystem } from '../../ledger/filesystem.ts';
 import { signNote } from '../../ledger/note.ts';
 import { createReader } from '../../ledger/reader.ts';
-import { findPlace } from '../../ledger/record-place.ts';
+import { createPlaceFinder } from '../../ledger/record-place.ts';
 import type { NoteSigner } from '../../ledger/signing.ts';
 import type { ChainHash } from '../../schemas/brand.ts';
 import type { CheckpointConfig } from '../../schemas/checkpoint-config.ts';
@@ -83,7 +83,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   const { streams, anchor, journal, position } = files;
   const reader = createReader(
     { dir: options.ledgerDir, filesystem, from: position.next },
-    findPlace,
+    createPlaceFinder(),
   );
   let { durable, signers } = options;
   let lastHash: ChainHash | null = position.last_hash;

@@ -7,6 +7,7 @@ import type {
   DeadLetter,
   DeadLetterRetry,
   DeliveryReport,
+  Fork,
   Logger,
   SkippedRecords,
 } from '../ports.ts';
@@ -20,6 +21,8 @@ export interface DeliveryOptions extends WorkerStart {
   readonly log: Logger;
   /** Called once a batch that was sent, whatever came of it. */
   readonly onReport?: (report: DeliveryReport) => void;
+  /** Called where a sink, or who stands behind it, holds another record at a place of the chain. */
+  readonly onFork?: (fork: Fork) => void;
   /** Puts a skip of a best-effort sink into the ledger; absent: none is skipped. */
   readonly recordSkip?: (skipped: SkippedRecords) => Promise<boolean>;
   /** Called once when the thread ends without being told to. */
@@ -71,6 +74,7 @@ export async function startDelivery(
     start: { dataDir, exporters, vocabulary, agent, durable },
     log: options.log,
     onReport: (report) => options.onReport?.(report),
+    onFork: (fork) => options.onFork?.(fork),
     onSkip: (skipped) => options.recordSkip?.(skipped) ?? Promise.resolve(false),
     onSinks: (reports) => {
       sinks = reports;

@@ -2,7 +2,13 @@
 import type { ExporterConfig } from '../../schemas/exporter-config.ts';
 import type { MappingAgent } from '../../schemas/mapping.ts';
 import type { Vocabulary } from '../../schemas/vocabulary.ts';
-import type { DeadLetter, DeadLetterRetry, DeliveryReport, SkippedRecords } from '../ports.ts';
+import type {
+  DeadLetter,
+  DeadLetterRetry,
+  DeliveryReport,
+  Fork,
+  SkippedRecords,
+} from '../ports.ts';
 import type { SinkReport } from './progress.ts';
 import type { LogMessage } from '../thread-log.ts';
 
@@ -35,6 +41,7 @@ export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'sinks'; readonly sinks: readonly SinkReport[] }
   | { readonly kind: 'report'; readonly report: DeliveryReport }
+  | { readonly kind: 'fork'; readonly fork: Fork }
   | LogMessage
   /** A skip to be recorded in the ledger before it happens. */
   | { readonly kind: 'skip'; readonly id: number; readonly skipped: SkippedRecords }

@@ -67,7 +67,6 @@ async function deliver(
     startedMs,
     durationMs: timing.nowMs() - startedMs,
     outcome: outcomeOf(result),
-    ...(result.kind === 'delivered' && result.fork !== undefined && { fork: result.fork }),
   });
   return result;
 }

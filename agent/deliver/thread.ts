@@ -1,7 +1,7 @@
 /** The delivery thread from outside: its start and end, its messages, its answers. */
 import { Worker } from 'node:worker_threads';
 import { assertNever } from '../../schemas/result.ts';
-import type { DeliveryReport, Logger, SkippedRecords } from '../ports.ts';
+import type { DeliveryReport, Fork, Logger, SkippedRecords } from '../ports.ts';
 import type { SinkReport } from './progress.ts';
 import type { Answer, FromWorker, ToWorker, WorkerStart } from './protocol.ts';
 
@@ -11,6 +11,7 @@ export interface ThreadOptions {
   readonly start: WorkerStart;
   readonly log: Logger;
   readonly onReport: (report: DeliveryReport) => void;
+  readonly onFork: (fork: Fork) => void;
   readonly onSinks: (sinks: readonly SinkReport[]) => void;
   /** Puts a skip into the ledger; false when it is not there. */
   readonly onSkip: (skipped: SkippedRecords) => Promise<boolean>;
@@ -68,6 +69,9 @@ export function startThread(options: ThreadOptions): DeliveryThread {
         return;
       case 'report':
         options.onReport(message.report);
+        return;
+      case 'fork':
+        options.onFork(message.fork);
         return;
       case 'skip':
         void recordSkip(message.id, message.skipped);

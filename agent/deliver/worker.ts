@@ -61,7 +61,12 @@ function settleSkip(id: number, isRecorded: boolean): void {
 }
 
 const open = (exporter: ExporterConfig): Promise<Sink> =>
-  openSink(exporter, { ...start, vocabulary, log });
+  openSink(exporter, {
+    ...start,
+    vocabulary,
+    log,
+    onFork: (fork) => tell({ kind: 'fork', fork }),
+  });
 
 const begin = async (exporter: ExporterConfig, sink: Sink): Promise<Running> => ({
   exporter,

@@ -6,12 +6,22 @@
 import { assertNever, type Result } from '../../schemas/result.ts';
 import type { StoredLinks, StreamPlace } from '../../store/links.ts';
 import type { Store, StoreError } from '../../store/store.ts';
-import type { Logger } from '../ports.ts';
+import type { Fork, Logger } from '../ports.ts';
 import type { GatewayLetter, GatewayLetters } from './dead-letters.ts';
 import { readIncoming, type GatewayMessage, type Incoming, type Refused } from './incoming.ts';
 import { linkRecords, type Verdict } from './link.ts';
 import type { GatewayTotals } from './totals.ts';
 import type { Waiting } from './waiting.ts';
+
+export type TellFork = (tenant: string, fork: Fork) => void;
+
+/** A message that is never stored. */
+interface RefusedMessage {
+  readonly message: GatewayMessage;
+  readonly refused: Refused;
+  /** Of a message that is a sealed record. */
+  readonly stream?: string;
+}
 
 export interface BatchOptions {
   readonly subjectPrefix: string;
@@ -21,6 +31,8 @@ export interface BatchOptions {
   readonly store: Pick<Store, 'appendRecords'>;
   readonly letters: Pick<GatewayLetters, 'add'>;
   readonly waiting: Waiting;
+  /** Tells the agents of a tenant, named by its token. Throws when the connection has ended. */
+  readonly tellFork: TellFork;
   readonly totals: GatewayTotals;
   readonly log: Logger;
 }
@@ -44,7 +56,7 @@ export async function handleBatch(
   signal: AbortSignal,
 ): Promise<void> {
   const incoming: Incoming[] = [];
-  const letters: { readonly message: GatewayMessage; readonly refused: Refused }[] = [];
+  const letters: RefusedMessage[] = [];
   for (const message of messages) {
     const read = readIncoming(message.subject, message.data, options.subjectPrefix);
     if (read.ok) incoming.push({ message, record: read.value });
@@ -59,7 +71,7 @@ async function storeLinked(
   { links, store, totals, waiting, log }: BatchOptions,
   come: readonly Incoming[],
   signal: AbortSignal,
-): Promise<{ readonly message: GatewayMessage; readonly refused: Refused }[]> {
+): Promise<RefusedMessage[]> {
   if (come.length === 0) return [];
   const incoming = [...come, ...waiting.release(come)];
   const records = incoming.map(({ record }) => record);
@@ -95,8 +107,8 @@ function answer(
   verdicts: readonly Verdict[],
   byStore: ReadonlyMap<number, Refused>,
   { totals, waiting }: Pick<BatchOptions, 'totals' | 'waiting'>,
-): { readonly message: GatewayMessage; readonly refused: Refused }[] {
-  const refused: { readonly message: GatewayMessage; readonly refused: Refused }[] = [];
+): RefusedMessage[] {
+  const refused: RefusedMessage[] = [];
   for (const [index, one] of incoming.entries()) {
     const { message, record } = one;
     const verdict = verdicts[index];
@@ -106,7 +118,7 @@ function answer(
       case 'store':
       case 'same': {
         const why = byStore.get(verdict.kind === 'same' ? verdict.as : index);
-        if (why !== undefined) refused.push({ message, refused: why });
+        if (why !== undefined) refused.push({ message, refused: why, stream });
         else message.ack();
         if (verdict.kind === 'same') totals.repeated(1);
         totals.arrived(stream, record.event.chain.seq);
@@ -121,7 +133,7 @@ function answer(
         totals.early(stream, verdict.missing);
         break;
       case 'refused':
-        refused.push({ message, refused: verdict.refused });
+        refused.push({ message, refused: verdict.refused, stream });
         break;
       default:
         assertNever(verdict);
@@ -131,8 +143,8 @@ function answer(
 }
 
 async function setAside(
-  { letters, totals, log }: BatchOptions,
-  refused: readonly { readonly message: GatewayMessage; readonly refused: Refused }[],
+  { letters, totals, log, tellFork }: BatchOptions,
+  refused: readonly RefusedMessage[],
 ): Promise<void> {
   if (refused.length === 0) return;
   const kept = refused.map(({ message, refused: why }): GatewayLetter => ({
@@ -148,6 +160,7 @@ async function setAside(
     for (const { message } of refused) message.nak(TROUBLE_MS);
     return;
   }
+  for (const [tenant, fork] of forksOf(refused)) tellFork(tenant, fork);
   for (const { message, refused: why } of refused) {
     message.term();
     totals.refused(why);
@@ -156,4 +169,18 @@ async function setAside(
       'FINDING: a message that is no genuine record was set aside',
     );
   }
+}
+
+/** One a stream, with the token of its tenant: whoever went on with a copy of a ledger does not know it yet. */
+function forksOf(refused: readonly RefusedMessage[]): Iterable<readonly [string, Fork]> {
+  const forks = new Map<string, readonly [string, Fork]>();
+  for (const { message, refused: why, stream } of refused)
+    if (stream !== undefined && (why.kind === 'fork' || why.kind === 'link_broken'))
+      forks.set(stream, [tenantOf(message), { stream, reason: `${why.kind}: ${why.reason}` }]);
+  return forks.values();
+}
+
+/** The subject ends in the token. */
+function tenantOf({ subject }: GatewayMessage): string {
+  return subject.slice(subject.lastIndexOf('.') + 1);
 }

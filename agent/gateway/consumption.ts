@@ -7,9 +7,10 @@ import type { JetStreamClient } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { messageOf } from '../../schemas/result.ts';
 import type { Leases } from '../../store/leases.ts';
+import { forkSubject, formatForkNotice } from '../fork-notice.ts';
 import { SHARDS } from '../nats-subject.ts';
-import type { Logger } from '../ports.ts';
-import { HANDED_BACK_MS_MAX } from './batch.ts';
+import type { Fork, Logger } from '../ports.ts';
+import { HANDED_BACK_MS_MAX, type TellFork } from './batch.ts';
 import type { GatewayMessage } from './incoming.ts';
 import { startShard, type ShardWorker } from './shard.ts';
 import { prepareStream, renewConsumer, type StreamOptions } from './stream.ts';
@@ -22,6 +23,7 @@ export interface ConsumptionOptions extends StreamOptions {
   readonly handle: (
     messages: readonly GatewayMessage[],
     waiting: Waiting,
+    tellFork: TellFork,
     signal: AbortSignal,
   ) => Promise<void>;
   readonly log: Logger;
@@ -78,6 +80,13 @@ export function startConsumption(options: ConsumptionOptions): Consumption {
     options.onTrouble(reason);
   }
 
+  /** What the server has against what was sent to it: nothing else says so. */
+  async function listen(connection: NatsConnection): Promise<void> {
+    for await (const status of connection.status())
+      if (status.type === 'error')
+        options.log.warn({ reason: messageOf(status.error) }, 'NATS refuses something');
+  }
+
   /** One connection, from its beginning to its end. */
   async function runSession(): Promise<void> {
     const connection = await options.connect();
@@ -89,6 +98,7 @@ export function startConsumption(options: ConsumptionOptions): Consumption {
       end();
     });
     stopping.signal.addEventListener('abort', end);
+    void listen(connection);
     try {
       const { jetstream, jetstreamManager } = await import('@nats-io/jetstream');
       const manager = await jetstreamManager(connection, { checkAPI: false });
@@ -96,8 +106,10 @@ export function startConsumption(options: ConsumptionOptions): Consumption {
       if (!prepared.ok) return trouble(prepared.error);
       connected = true;
       const client = jetstream(connection);
+      const tell = (tenant: string, fork: Fork): void =>
+        connection.publish(forkSubject(options.subjectPrefix, tenant), formatForkNotice(fork));
       while (!ended.signal.aborted) {
-        await balance(client, end);
+        await balance(client, tell, end);
         await pause(BALANCE_MS, ended.signal);
       }
     } finally {
@@ -110,7 +122,7 @@ export function startConsumption(options: ConsumptionOptions): Consumption {
   }
 
   /** Makes the workers match the leases. */
-  async function balance(client: JetStreamClient, end: () => void): Promise<void> {
+  async function balance(client: JetStreamClient, tell: TellFork, end: () => void): Promise<void> {
     const leased = new Set((await options.leases.balance()).map((lease) => SHARDS[lease] ?? ''));
     for (const [shard, worker] of workers) {
       const isStalled = leased.has(shard) && (await worker.isStalled(silentMsMax));
@@ -131,7 +143,7 @@ export function startConsumption(options: ConsumptionOptions): Consumption {
       const worker = await startShard({
         consumer,
         batchRecordsMax: options.batchRecordsMax,
-        handle: (messages, signal) => options.handle(messages, waiting, signal),
+        handle: (messages, signal) => options.handle(messages, waiting, tell, signal),
         onFailed,
       });
       workers.set(shard, worker);

@@ -25,6 +25,8 @@ export interface RangeBuilder {
   root(): TreeHash;
 }
 
+const LOW_BITS = 32;
+
 /** The range of no leaves at the beginning of a tree. */
 export const EMPTY_RANGE: CompactRange = { begin: 0n, end: 0n, hashes: [] };
 
@@ -43,21 +45,32 @@ export function createRange(from: CompactRange = EMPTY_RANGE): RangeBuilder {
   const { begin } = from;
   let { end } = from;
   const hashes = [...from.hashes];
+  const levels = splitRange(from).map(({ level }) => level);
+  // The low bits of the end once more: a leaf asks for two of them on average, and each BigInt is an allocation.
+  let low = Number(BigInt.asUintN(LOW_BITS, end));
+
+  /** Whether a subtree of this level, which would be next, is a right child. */
+  function isRight(level: number): boolean {
+    return level < LOW_BITS ? ((low >>> level) & 1) === 1 : ((end >> BigInt(level)) & 1n) === 1n;
+  }
 
   /** Adds a perfect subtree at the end, and joins it with its left siblings. */
   function push(hash: TreeHash, level: number, onNode?: (hash: TreeHash) => void): void {
     onNode?.(hash);
     let node = hash;
-    let size = 1n << BigInt(level);
-    // A right child, whose sibling is in the range: bit `size` of where it begins is set.
-    for (let at = end; (at & size) !== 0n && at - size >= begin; at -= size, size *= 2n) {
+    let height = level;
+    // The sibling of a right child is the last one, or before the range.
+    for (; isRight(height) && levels.at(-1) === height; height += 1) {
       const left = hashes.pop();
-      assert(left !== undefined, 'a right child in the range has its sibling before it');
+      levels.pop();
+      assert(left !== undefined, 'each level has its hash');
       node = hashNode(left, node);
       onNode?.(node);
     }
     hashes.push(node);
-    end += 1n << BigInt(level);
+    levels.push(height);
+    end += level === 0 ? 1n : 1n << BigInt(level);
+    if (level < LOW_BITS) low = (low + 2 ** level) % 2 ** LOW_BITS;
   }
 
   return {

@@ -4,6 +4,7 @@ import { MAPPING_TABLE } from '../../schemas/mapping-table.ts';
 import { AGENT_ACTION_NAMES } from '../../schemas/vocabulary.ts';
 import { repositoryText } from '../support/config.ts';
 import { readEcsStandard } from '../support/ecs-check.ts';
+import { describeShared } from '../support/shared.ts';
 
 interface SavedObject {
   readonly type: string;
@@ -32,16 +33,6 @@ const MAPPED = new Set([
   ...MAPPING_TABLE.flatMap(({ ecs }) => ecs?.match(/[@a-z_]+(?:\.[a-z_]+)*/g) ?? []),
   ...['event.dataset', 'agent.name', 'message'],
 ]);
-const ECS = readEcsStandard().fields;
-
-function faultOf(field: string): string | null {
-  // Below `metadata` are the application's own names.
-  const mapped = field.replace(/^(sealtrail\.metadata)\..*$/, '$1');
-  if (!MAPPED.has(mapped)) return `${field} is in no document`;
-  if (field.startsWith('sealtrail.') || ECS[field] !== undefined) return null;
-  return `${field} is no field of ECS`;
-}
-
 /** Names on the left of a comparison of KQL. */
 const kqlFields = (query: string): string[] =>
   [...query.matchAll(/([@\w.]+) : /g)].map((match) => match[1] ?? '');
@@ -51,42 +42,54 @@ const esqlFields = (query: string): string[] =>
   query.replace(/^\/\/.*$|"[^"]*"|^FROM .*$/gm, '').match(/@timestamp|\b[a-z_]+(?:\.[a-z_]+)+/g) ??
   [];
 
-test('every field that a saved search asks for or shows is one that documents have', () => {
-  const searches = OBJECTS.filter(({ type }) => type === 'search');
-  expect(searches).toHaveLength(6);
-  for (const { id, attributes } of searches) {
-    const source = JSON.parse(attributes.kibanaSavedObjectMeta?.searchSourceJSON ?? '{}') as {
-      query: { query: string; language: string };
-    };
-    expect(source.query.language).toBe('kuery');
-    const asked = kqlFields(source.query.query);
-    expect(asked.length, id).toBeGreaterThan(0);
-    for (const field of [...asked, ...(attributes.columns ?? [])])
-      expect([id, faultOf(field)]).toEqual([id, null]);
-  }
-});
+describeShared('the fields that deploy/kibana asks for', () => {
+  const ECS = readEcsStandard().fields;
 
-test('every field of an ES|QL query is one that documents have, and none is of a kind that ES|QL cannot read', () => {
-  expect(QUERIES).toHaveLength(6);
-  for (const query of QUERIES) {
-    const [question = '', from = '', ...steps] = query.split('\n');
-    expect(question).toMatch(/^\/\/ [A-Z]/);
-    expect(from).toMatch(/^FROM logs-[a-z.*-]+$/);
-    for (const step of steps) expect(step).toMatch(/^\| (WHERE|STATS|SORT|KEEP|EVAL) /);
-    const fields = esqlFields(query);
-    expect(fields.length, question).toBeGreaterThan(1);
-    for (const field of fields) {
-      expect([question, faultOf(field)]).toEqual([question, null]);
-      expect(field).not.toMatch(/^sealtrail\.(metadata|origin)/);
+  function faultOf(field: string): string | null {
+    // Below `metadata` are the application's own names.
+    const mapped = field.replace(/^(sealtrail\.metadata)\..*$/, '$1');
+    if (!MAPPED.has(mapped)) return `${field} is in no document`;
+    if (field.startsWith('sealtrail.') || ECS[field] !== undefined) return null;
+    return `${field} is no field of ECS`;
+  }
+
+  test('every field that a saved search asks for or shows is one that documents have', () => {
+    const searches = OBJECTS.filter(({ type }) => type === 'search');
+    expect(searches).toHaveLength(6);
+    for (const { id, attributes } of searches) {
+      const source = JSON.parse(attributes.kibanaSavedObjectMeta?.searchSourceJSON ?? '{}') as {
+        query: { query: string; language: string };
+      };
+      expect(source.query.language).toBe('kuery');
+      const asked = kqlFields(source.query.query);
+      expect(asked.length, id).toBeGreaterThan(0);
+      for (const field of [...asked, ...(attributes.columns ?? [])])
+        expect([id, faultOf(field)]).toEqual([id, null]);
     }
-    for (const [open, close] of ['()', '[]'].map((pair) => pair.split('') as [string, string]))
-      expect(query.split(open).length).toBe(query.split(close).length);
-  }
-});
+  });
 
-test('the check finds a field that is not there', () => {
-  expect(faultOf('user.nickname')).toMatch(/in no document/);
-  expect(faultOf('sealtrail.metadata.whatever')).toBeNull();
+  test('every field of an ES|QL query is one that documents have, and none is of a kind that ES|QL cannot read', () => {
+    expect(QUERIES).toHaveLength(6);
+    for (const query of QUERIES) {
+      const [question = '', from = '', ...steps] = query.split('\n');
+      expect(question).toMatch(/^\/\/ [A-Z]/);
+      expect(from).toMatch(/^FROM logs-[a-z.*-]+$/);
+      for (const step of steps) expect(step).toMatch(/^\| (WHERE|STATS|SORT|KEEP|EVAL) /);
+      const fields = esqlFields(query);
+      expect(fields.length, question).toBeGreaterThan(1);
+      for (const field of fields) {
+        expect([question, faultOf(field)]).toEqual([question, null]);
+        expect(field).not.toMatch(/^sealtrail\.(metadata|origin)/);
+      }
+      for (const [open, close] of ['()', '[]'].map((pair) => pair.split('') as [string, string]))
+        expect(query.split(open).length).toBe(query.split(close).length);
+    }
+  });
+
+  test('the check finds a field that is not there', () => {
+    expect(faultOf('user.nickname')).toMatch(/in no document/);
+    expect(faultOf('sealtrail.metadata.whatever')).toBeNull();
+  });
 });
 
 test('ids are unique, every reference leads to one of them, and the dashboard shows each search once', () => {

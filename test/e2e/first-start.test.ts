@@ -20,8 +20,18 @@ const DRAFT = {
   resource: { type: 'session', id: 's-1' },
 };
 
-test('keys that are missing are generated at the first start, readable by nobody else, and it says so', async () => {
-  await using agent = await startAgentProcess({ exporters: FILE_ONLY, isAlone: true });
+test('a first start makes keys, readable by nobody else, says so, and alarms nobody: the sink waits for the database that is being made', async () => {
+  await using agent = await startAgentProcess({
+    exporters: { postgresql: { embedded: true } },
+    isFirstStart: true,
+    isAlone: true,
+  });
+  await agent.delivered();
+  expect(agent.output()).toContain('the embedded PostgreSQL is being made; records wait');
+  expect(agent.output()).not.toMatch(/"level":"(warn|error)"/);
+  expect((await agent.status()).sinks).toEqual([
+    expect.objectContaining({ retries_total: 0, last_error: null }),
+  ]);
   for (const name of ['redaction.key', 'signing.key']) {
     const { mode } = await stat(join(agent.dir, 'keys', name));
     expect(mode & 0o777, name).toBe(0o600);
@@ -40,21 +50,7 @@ test('keys that are missing are generated at the first start, readable by nobody
   expect(await agent.redactionKey()).toBe(key);
 });
 
-test('a first start in order alarms nobody: the sink waits for the database that is being made', async () => {
-  await using agent = await startAgentProcess({
-    exporters: { postgresql: { embedded: true } },
-    isFirstStart: true,
-    isAlone: true,
-  });
-  await agent.delivered();
-  expect(agent.output()).toContain('the embedded PostgreSQL is being made; records wait');
-  expect(agent.output()).not.toMatch(/"level":"(warn|error)"/);
-  expect((await agent.status()).sinks).toEqual([
-    expect.objectContaining({ retries_total: 0, last_error: null }),
-  ]);
-});
-
-test('an agent that is told to stop while its database is made for the first time stops, and leaves nothing running', async () => {
+test('an agent that is stopped or killed while its database is made leaves nothing running after a stop, and makes it whole at the next start', async () => {
   await using temp = await makeTempDir();
   await using agent = await startAgentProcess({
     dir: temp.path,
@@ -66,13 +62,8 @@ test('an agent that is told to stop while its database is made for the first tim
   expect({ code, isInTime: ms < SHUTDOWN_MS_MAX }).toEqual({ code: 0, isInTime: true });
   expect(await processesOn(agent.dir)).toEqual([]);
   await agent.start();
-  await agent.delivered();
-});
-
-test('an agent that is killed while its database is made for the first time makes it whole at the next start', async () => {
-  await using agent = await startAgentProcess({ isFirstStart: true, isAlone: true });
-  for (const ms of [100, 900]) {
-    await pause(ms);
+  for (const killMs of [100, 900]) {
+    await pause(killMs);
     await agent.kill();
     await agent.start();
   }

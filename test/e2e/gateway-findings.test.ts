@@ -1,4 +1,5 @@
 /** What a gateway makes of messages that are no genuine records, of gaps, of streams that drop, and of SIGTERM. */
+import { join } from 'node:path';
 import { jetstream, jetstreamManager, type StreamConfig } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect } from 'vitest';
@@ -8,13 +9,14 @@ import { hashRecord } from '../../ledger/chain.ts';
 import { formatRecord } from '../../ledger/frame.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import type { StoredRecord } from '../../store/store.ts';
-import { runCli } from '../support/agent-process.ts';
+import { runCli, startAgentProcess } from '../support/agent-process.ts';
 import { eventually } from '../support/eventually.ts';
+import { startGoodClient } from '../support/good-client.ts';
 import { startGatewayProcess, type GatewayProcess } from '../support/gateway-process.ts';
 import { whenShared } from '../support/gateway-trial.ts';
 import { testWhere } from '../support/host.ts';
 import { hasNats, startNats, type TestNats } from '../support/nats.ts';
-import { readStore } from '../support/outcome.ts';
+import { readRecords, readStore } from '../support/outcome.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { createSealer } from '../store/sealed.ts';
 
@@ -138,6 +140,38 @@ test('records that come last first are held, and stored in their order once the 
   await whenStored(records);
   expect(await gateway.letters()).toHaveLength(before);
   await eventually(async () => expect((await gateway.status()).waiting).toEqual([]));
+});
+
+test('an agent whose place another has filled hears of it, and goes on in a new incarnation that is stored', async () => {
+  await using agent = await startAgentProcess({ exporters: { nats: { servers: [nats.url] } } });
+  const client = await startGoodClient(agent);
+  await client.reached(2);
+  await agent.delivered();
+  const before = (await client.stop()).acked;
+  const { stream } = before[0]!;
+  await eventually(async () => expect(await stored(stream)).toContain(before.at(-1)!.this_hash));
+  // Whoever lives on a copy of its ledger has been faster by a record.
+  const last = (await readRecords(join(agent.dir, 'ledger'))).findLast(
+    ({ event }) => event.chain.stream === stream,
+  )!;
+  const { tenant_id } = last.event.resource;
+  const other = createSealer(stream, tenant_id, { ...last, eventText: '' }).seal();
+  await publish(lineOf(other), subjectOfRecord(other));
+  await eventually(async () => expect(await stored(stream)).toContain(other.this_hash));
+  expect((await agent.status()).rollback).toBe(null);
+
+  const still = await startGoodClient(agent);
+  await eventually(async () => expect((await agent.status()).rollback).toContain('fork: stream'));
+  const { acked, failed } = await still.stop();
+  expect(failed).toEqual([]);
+  const own = acked.at(-1)!;
+  expect(own.stream).not.toBe(stream);
+  await eventually(async () => expect(await stored(own.stream)).toContain(own.this_hash));
+  expect(agent.output()).toContain('lives twice');
+  const told = (await readRecords(join(agent.dir, 'ledger'))).filter(
+    ({ event }) => event.event.action === 'ledger.rolled_back',
+  );
+  expect(told).toHaveLength(1);
 });
 
 test('SIGTERM under load: it stops within 10 s, and another gateway has all of it', async () => {

@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect } from 'vitest';
-import { createNatsSink } from '../../agent/deliver/sinks/nats.ts';
+import { createNatsSink, type NatsSinkContext } from '../../agent/deliver/sinks/nats.ts';
+import { forkSubject, formatForkNotice } from '../../agent/fork-notice.ts';
 import { subjectOf, tenantToken } from '../../agent/nats-subject.ts';
+import type { Sink } from '../../agent/ports.ts';
+import type { NatsExporterConfig } from '../../schemas/exporter-config.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGatewayProcess, type GatewayProcess } from '../support/gateway-process.ts';
@@ -62,8 +65,8 @@ async function connectAs(user: string): Promise<NatsConnection & AsyncDisposable
   return Object.assign(connection, { [Symbol.asyncDispose]: () => connection.close() });
 }
 
-const sinkOf = (user: string): ReturnType<typeof createNatsSink> =>
-  createNatsSink({
+function sinkOf(user: string, context: NatsSinkContext): Sink {
+  const config: NatsExporterConfig = {
     name: 'nats',
     type: 'nats',
     servers: [nats.url],
@@ -75,7 +78,9 @@ const sinkOf = (user: string): ReturnType<typeof createNatsSink> =>
     retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
     required: true,
     ...loginOf(user),
-  });
+  };
+  return createNatsSink(config, context);
+}
 
 test('the page shows the tokens of its tenants', () => {
   for (const tenant of ['acme', 'globex', 'sealtrail'])
@@ -88,7 +93,12 @@ test("a tenant's agent delivers its own records, through the gateway into the st
     ['acme', 'globex'],
     ['globex', 'acme'],
   ] as const) {
-    const sink = sinkOf(user);
+    const heard: string[] = [];
+    const warned: string[] = [];
+    const sink = sinkOf(user, {
+      log: { warn: (fields) => warned.push(JSON.stringify(fields)) },
+      onFork: ({ stream }) => heard.push(stream),
+    });
     const [own, foreign] = [createSealer(undefined, user), createSealer(undefined, other)];
     const record = { ...own.seal(), number: 0 };
     expect(await sink.deliver([record], signal)).toMatchObject({ kind: 'delivered', retry: [] });
@@ -96,6 +106,20 @@ test("a tenant's agent delivers its own records, through the gateway into the st
       const hashes = (await readStore(postgres.url('auditor'))).map(({ this_hash }) => this_hash);
       expect(hashes).toContain(record.this_hash);
     });
+    // Of forks it hears from gateways, in its own tenant; tenants tell one another nothing.
+    await using teller = await connectAs('gateway');
+    await using stranger = await connectAs(other);
+    const tell = (by: NatsConnection, tenant: string, stream: string): void =>
+      by.publish(
+        forkSubject('sealtrail', tenantToken(tenant)),
+        formatForkNotice({ stream, reason: 'fork: taken' }),
+      );
+    tell(stranger, user, 'by a stranger');
+    await stranger.flush();
+    tell(teller, other, 'of another tenant');
+    tell(teller, user, own.stream);
+    await eventually(() => expect(heard).toEqual([own.stream]));
+    expect(warned).toEqual([]);
     const refused = await sink.deliver([{ ...foreign.seal(), number: 1 }], signal);
     expect(refused).toMatchObject({
       kind: 'failed',

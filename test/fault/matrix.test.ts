@@ -26,7 +26,7 @@ import { readRecords } from '../support/outcome.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 
-const BATCHES = 6;
+const BATCHES = 4;
 const SINK = 'test';
 const POISON = 'poison';
 /** Operations that every life has, and those of them that can fail with it. */
@@ -111,7 +111,7 @@ async function live(dir: string, filesystem: Filesystem, acked: string[]): Promi
   let firstSeq = 0;
   for (let batch = 0; batch < BATCHES; batch++) {
     const events = [makeEvent(), makeEvent({ metadata: { text: 'x'.repeat(2_000) } })];
-    if (batch % 3 === 1)
+    if (batch % 2 === 1)
       events.push(makeEvent({ resource: { type: 'r', id: POISON, tenant_id: 'acme' } }));
     const outcomes = await agent.ledger.append.append({
       producer,

@@ -5,7 +5,7 @@ import { createRecordBatch } from '../../ledger/record-batch.ts';
 import { GENESIS_PREV_HASH } from '../../schemas/brand.ts';
 import { canonicalEvent } from '../../schemas/canonical-event.ts';
 import { splitRecord } from '../../ledger/frame.ts';
-import { findPlace } from '../../ledger/record-place.ts';
+import { createPlaceFinder } from '../../ledger/record-place.ts';
 import { canonicalize } from '../../schemas/canonical.ts';
 import { eventsOf } from '../support/event-arbitraries.ts';
 import { makeEvent, makeRecord } from '../support/events.ts';
@@ -13,6 +13,7 @@ import { makeEvent, makeRecord } from '../support/events.ts';
 const { chain } = makeRecord().event;
 const piece = fc.constantFrom('c', 'custodian', '"', '\\', '}', ']', ',', ':', '{"c":1}', ' ');
 const batch = createRecordBatch();
+const findPlace = createPlaceFinder();
 
 /** The sealed event's text, cut out of the line that the batch makes of it, in which its place is found. */
 function insertChain(canonical: string, member: typeof chain): string {
@@ -75,7 +76,20 @@ test('a line that is no sealed record has no place', () => {
     line.replace('"chain"', '"chair"'),
     line.replace('"salt":"', '"salt":"g'),
     line.replace(/"this_hash":"./, '"this_hash":"G'),
+    line.replace(/"prev_hash":"./, '"prev_hash":"A'),
+    line.replace('"prev_hash"', '"last_hash"'),
+    line.replace(/,"seq":\d+,"stream"/, ',"seq":,"stream"'),
+    line.replace(/,"seq":\d+,"stream"/, ',"seq":-1,"stream"'),
+    line.replace(/,"seq":\d+,"stream"/, `,"seq":${'1'.repeat(17)},"stream"`),
+    line.replace('"stream":"', '"stream":"ä'),
+    line.replace(/"stream":"[^"]*"/, '"stream":""'),
+    line.replace('","v":', '","w":'),
   ];
   for (const text of wrong) expect(findPlace(Buffer.from(text)), text).toBe(null);
   expect(findPlace(Buffer.from(line))).toMatchObject({ stream: chain.stream, seq: chain.seq });
+  // One whose name begins like the one before it is another stream.
+  const longer = `${chain.stream}er`;
+  const other = line.replace(`"${chain.stream}"`, `"${longer}"`);
+  expect(findPlace(Buffer.from(other))).toMatchObject({ stream: longer });
+  expect(findPlace(Buffer.from(line))).toMatchObject({ stream: chain.stream });
 });

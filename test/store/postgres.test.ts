@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPostgresqlSink } from '../../agent/deliver/sinks/postgresql.ts';
-import type { DeliveryRecord } from '../../agent/ports.ts';
+import type { DeliveryRecord, Fork } from '../../agent/ports.ts';
 import { chainHash } from '../../schemas/brand.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import type { AppendSummary, Store, StoredRecord } from '../../store/store.ts';
@@ -232,8 +232,10 @@ describe('the sink', () => {
 
   test('reports a fork as poison, loudly, and confirms the rest', async () => {
     const lines: object[] = [];
+    const told: Fork[] = [];
     const sink = createPostgresqlSink('postgresql', store, {
       log: { info: () => undefined, error: (fields) => lines.push(fields) },
+      onFork: (fork) => told.push(fork),
     });
     const [one, two] = many(2);
     const signal = new AbortController().signal;
@@ -246,6 +248,7 @@ describe('the sink', () => {
     const result = await sink.deliver(deliveries([forged, two!]), signal);
     expect(result).toMatchObject({ kind: 'delivered', poison: [{ index: 0 }] });
     expect(lines).toHaveLength(1);
+    expect(told).toMatchObject([{ stream: one!.event.chain.stream }]);
   });
 
   test('a server that is away fails the batch as a whole', async () => {

@@ -6,28 +6,38 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
+import { addRefusals, limitProduce } from './kafka-limit.ts';
+import { beginSasl, SASL_AUTHENTICATE, SASL_HANDSHAKE, type SaslOptions } from './kafka-sasl.ts';
 
 const PRODUCE = 0;
 const METADATA = 3;
-const SASL_HANDSHAKE = 17;
 const API_VERSIONS = 18;
-const SASL_AUTHENTICATE = 36;
-const SASL_AUTHENTICATION_FAILED = 58;
 
 export interface FrontOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
-  readonly sasl?: { readonly username: string; readonly password: string };
+  readonly sasl?: SaslOptions;
+  /** The topic's max.message.bytes. */
+  readonly batchBytesMax?: number;
 }
 
 /** What befalls the next produce request: lost before the broker has it, or its answer lost. */
 export type ProduceFault = 'reset before' | 'reset after' | 'no answer';
+
+/** A request that the broker has. */
+interface Asked {
+  readonly apiKey: number;
+  readonly version: number;
+  readonly fault: ProduceFault | undefined;
+  /** Partitions whose part of it the broker did not get. */
+  readonly refused: readonly number[];
+}
 
 export interface KafkaFront {
   readonly port: number;
   /** Taken one a produce request, in order. */
   readonly faults: ProduceFault[];
   /** Whom SASL lets in from now on. */
-  password: string | null;
+  sasl: SaslOptions | undefined;
   /** Certificate shown from now on. */
   useCertificate(tls: { readonly cert: string; readonly key: string }): void;
   /** Produce requests that came. */
@@ -55,7 +65,7 @@ export async function startKafkaFront(
   const front: KafkaFront = {
     port: await listen(server, 0),
     faults: [],
-    password: options.sasl?.password ?? null,
+    sasl: options.sasl,
     useCertificate: (tls) => {
       if ('setSecureContext' in server) server.setSecureContext(tls);
     },
@@ -71,8 +81,8 @@ export async function startKafkaFront(
 
   function serve(client: Socket): void {
     const broker = connect(brokerPort, '127.0.0.1');
-    const asked = new Map<number, { apiKey: number; version: number; fault?: ProduceFault }>();
-    let isAllowed = options.sasl === undefined;
+    const asked = new Map<number, Asked>();
+    const sasl = beginSasl(() => front.sasl);
     const end = (): void => {
       client.destroy();
       broker.destroy();
@@ -82,24 +92,19 @@ export async function startKafkaFront(
     onFrames(client, (frame) => {
       const apiKey = frame.readInt16BE(4);
       const correlation = frame.readInt32BE(8);
-      if (apiKey === SASL_HANDSHAKE) return void client.write(answer(correlation, HANDSHAKE));
-      if (apiKey === SASL_AUTHENTICATE) {
-        const { username } = options.sasl ?? {};
-        isAllowed = frame.includes(`\0${username}\0${front.password}`);
-        const code = Buffer.from([0, isAllowed ? 0 : SASL_AUTHENTICATION_FAILED]);
-        const rest = Buffer.from([0xff, 0xff, 0, 0, 0, 0, ...new Array<number>(8).fill(0)]);
-        return void client.write(answer(correlation, Buffer.concat([code, rest])));
-      }
-      if (!isAllowed && apiKey !== API_VERSIONS) return end();
+      if (apiKey === SASL_HANDSHAKE || apiKey === SASL_AUTHENTICATE)
+        return void client.write(answer(correlation, sasl.answer(apiKey, frame)));
+      if (!sasl.isAllowed() && apiKey !== API_VERSIONS) return end();
       const fault = apiKey === PRODUCE ? front.faults.shift() : undefined;
       if (apiKey === PRODUCE) produced += 1;
       if (fault === 'reset before') return end();
-      asked.set(correlation, {
-        apiKey,
-        version: frame.readInt16BE(6),
-        ...(fault === undefined ? {} : { fault }),
-      });
-      broker.write(frame);
+      const limited =
+        apiKey === PRODUCE && options.batchBytesMax !== undefined
+          ? limitProduce(frame, options.batchBytesMax)
+          : { request: frame, refused: [] };
+      const { refused } = limited;
+      asked.set(correlation, { apiKey, version: frame.readInt16BE(6), fault, refused });
+      broker.write(limited.request);
     });
     onFrames(broker, (frame) => {
       const request = asked.get(frame.readInt32BE(4));
@@ -108,18 +113,15 @@ export async function startKafkaFront(
       if (request?.fault === 'no answer') return;
       if (request?.apiKey === METADATA) nameBroker(frame, request.version, front.port);
       const isOffer = request?.apiKey === API_VERSIONS && options.sasl !== undefined;
-      client.write(isOffer ? offerSasl(frame) : frame);
+      if (isOffer) client.write(offerSasl(frame));
+      else if (request?.refused.length)
+        client.write(addRefusals(frame, request.version, request.refused));
+      else client.write(frame);
     });
   }
 
   return front;
 }
-
-/** SaslHandshake, no error, one mechanism: PLAIN. */
-const HANDSHAKE = Buffer.from(
-  '0000' + '00000001' + '0005' + Buffer.from('PLAIN').toString('hex'),
-  'hex',
-);
 
 function answer(correlation: number, body: Buffer): Buffer {
   const head = Buffer.alloc(8);

@@ -1,8 +1,8 @@
 /**
  * A Kafka to test against: librdkafka's mock cluster in a process of its own, behind a front that does
  * what the mock cannot. The mock names a controller that does not exist, speaks neither TLS nor SASL,
- * and drops no connection on demand; the front names broker 1, ends TLS, asks for SASL PLAIN and breaks
- * connections. Topics, batches, offsets and the errors of the protocol are the mock's. It keeps no
+ * and drops no connection on demand; the front names broker 1, ends TLS, asks for SASL, keeps to
+ * a topic's largest batch and breaks connections. Topics, batches, offsets and the errors of the protocol are the mock's. It keeps no
  * producer state, so it takes a repeated batch twice, where a real broker would tell it.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';

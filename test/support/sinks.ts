@@ -48,7 +48,8 @@ export async function openTestSink(
   vocabulary: Vocabulary = NO_VOCABULARY,
   log: Logger = silentLog,
 ): Promise<Sink & AsyncDisposable> {
-  const sink = await openSink(exporter, { dataDir: '', vocabulary, agent: AGENT, log });
+  const onFork = (): void => undefined;
+  const sink = await openSink(exporter, { dataDir: '', vocabulary, agent: AGENT, log, onFork });
   return { ...sink, [Symbol.asyncDispose]: () => sink.close() };
 }
 

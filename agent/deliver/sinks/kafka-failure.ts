@@ -35,7 +35,9 @@ export function describeFailure(error: unknown): string {
   const type = causes.map(typeOf).find((one) => one !== '');
   if (type !== undefined) return `${EXPLAINED[type] ?? 'the cluster refuses the batch'} (${type})`;
   if (causes.some((one) => nameOf(one) === 'KafkaJSSASLAuthenticationError'))
-    return 'username or password is not accepted';
+    return causes.some((one) => messageOf(one).includes('server signature'))
+      ? 'the broker does not show that it knows the password'
+      : 'username or password is not accepted';
   const last = causes.at(-1);
   const code = codeOf(last);
   // Of a connection, a host or a file; anything else could quote what was being sent.

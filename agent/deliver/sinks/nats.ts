@@ -10,9 +10,10 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { formatRecord } from '../../../ledger/frame.ts';
 import type { NatsExporterConfig } from '../../../schemas/exporter-config.ts';
 import { messageOf } from '../../../schemas/result.ts';
+import { forkSubject, parseForkNotice } from '../../fork-notice.ts';
 import { codeOfApi, connectToNats } from '../../nats-connection.ts';
-import { subjectOf } from '../../nats-subject.ts';
-import type { DeliveryRecord, DeliveryResult, Sink } from '../../ports.ts';
+import { subjectOf, tenantToken } from '../../nats-subject.ts';
+import type { DeliveryRecord, DeliveryResult, Fork, Logger, Sink } from '../../ports.ts';
 import { summarizeVerdicts, type Verdict } from './bulk.ts';
 
 /** Room for the headers beside the record, which count as payload. */
@@ -23,18 +24,27 @@ const TOO_LARGE = 10_054;
 interface Link {
   readonly connection: NatsConnection;
   readonly client: JetStreamClient;
+  /** Tenants whose forks this connection hears of. */
+  readonly tenants: Set<string>;
+}
+
+export interface NatsSinkContext {
+  readonly log: Pick<Logger, 'warn'>;
+  /** Called where a gateway says that a place of the chain is taken. */
+  readonly onFork: (fork: Fork) => void;
 }
 
 /** Creates the sink; connects at the first batch, and anew after a connection was lost. */
-export function createNatsSink(config: NatsExporterConfig): Sink {
-  const { name, timeout_ms: timeoutMs } = config;
+export function createNatsSink(config: NatsExporterConfig, { log, onFork }: NatsSinkContext): Sink {
+  const { name, timeout_ms: timeoutMs, subject_prefix: prefix } = config;
   let link: Link | null = null;
 
   async function open(): Promise<Link> {
     if (link !== null && !link.connection.isClosed()) return link;
     const connection = await connectToNats({ config, name: `sealtrail ${name}`, timeoutMs });
     const { jetstream } = await import('@nats-io/jetstream');
-    link = { connection, client: jetstream(connection, { timeout: timeoutMs }) };
+    const client = jetstream(connection, { timeout: timeoutMs });
+    link = { connection, client, tenants: new Set() };
     return link;
   }
 
@@ -44,8 +54,29 @@ export function createNatsSink(config: NatsExporterConfig): Sink {
     await ending?.connection.close();
   }
 
-  async function publish({ client, connection }: Link, record: DeliveryRecord): Promise<Verdict> {
+  /** Before the first record of a tenant leaves, so that what a gateway has against it is heard. */
+  function listen({ connection, tenants }: Link, tenant: string): void {
+    if (tenants.has(tenant)) return;
+    tenants.add(tenant);
+    connection.subscribe(forkSubject(prefix, tenantToken(tenant)), {
+      callback: (error, message) => {
+        if (error !== null) {
+          log.warn(
+            { sink: name, reason: messageOf(error) },
+            'a gateway cannot tell of a fork: this user may not subscribe to it (docs/GATEWAY.md)',
+          );
+          return;
+        }
+        const fork = parseForkNotice(message.string());
+        if (fork !== null) onFork(fork);
+      },
+    });
+  }
+
+  async function publish(opened: Link, record: DeliveryRecord): Promise<Verdict> {
+    const { client, connection } = opened;
     const { event, eventText, prev_hash, this_hash } = record;
+    listen(opened, event.resource.tenant_id);
     const payload = Buffer.from(formatRecord(eventText, prev_hash, this_hash).trimEnd());
     const bytesMax = (connection.info?.max_payload ?? Infinity) - HEADER_BYTES;
     if (payload.length > bytesMax)
@@ -53,7 +84,7 @@ export function createNatsSink(config: NatsExporterConfig): Sink {
         kind: 'poison',
         reason: `larger than the server's max_payload: ${payload.length} bytes`,
       };
-    const subject = subjectOf(config.subject_prefix, event.resource.tenant_id, event.chain.stream);
+    const subject = subjectOf(prefix, event.resource.tenant_id, event.chain.stream);
     try {
       await client.publish(subject, payload, {
         msgID: this_hash,

@@ -6,7 +6,7 @@ import type { ExporterConfig } from '../../../schemas/exporter-config.ts';
 import type { MappingAgent } from '../../../schemas/mapping.ts';
 import { assertNever } from '../../../schemas/result.ts';
 import type { Vocabulary } from '../../../schemas/vocabulary.ts';
-import type { Logger, Sink } from '../../ports.ts';
+import type { Fork, Logger, Sink } from '../../ports.ts';
 import { documentFormat } from '../documents.ts';
 import { realTiming } from '../timing.ts';
 import { createFileSink } from './file.ts';
@@ -16,6 +16,8 @@ export interface SinkContext {
   readonly vocabulary: Vocabulary;
   readonly agent: MappingAgent;
   readonly log: Logger;
+  /** Called where a place of the chain turns out to be taken. */
+  readonly onFork: (fork: Fork) => void;
 }
 
 /** Creates the sink. */
@@ -24,7 +26,7 @@ export async function openSink(exporter: ExporterConfig, context: SinkContext): 
   switch (exporter.type) {
     case 'postgresql': {
       const { openPostgresqlSink } = await import('./postgresql.ts');
-      return openPostgresqlSink(exporter, context.dataDir, log);
+      return openPostgresqlSink(exporter, context);
     }
     case 'file': {
       const format = documentFormat(exporter.format, vocabulary, agent);
@@ -62,7 +64,7 @@ export async function openSink(exporter: ExporterConfig, context: SinkContext): 
     }
     case 'nats': {
       const { createNatsSink } = await import('./nats.ts');
-      return createNatsSink(exporter);
+      return createNatsSink(exporter, context);
     }
     case 's3': {
       const { createS3Sink } = await import('./s3.ts');

@@ -10,7 +10,7 @@ import type { PostgresqlExporterConfig } from '../../../schemas/exporter-config.
 import { embeddedAddress, embeddedHome } from '../../../store/embedded-address.ts';
 import { createPostgresStore } from '../../../store/postgres.ts';
 import type { Store, StoreError } from '../../../store/store.ts';
-import type { DeliveryResult, Logger, Sink } from '../../ports.ts';
+import type { DeliveryResult, Fork, Logger, Sink } from '../../ports.ts';
 import { pause, realTiming } from '../timing.ts';
 
 type SinkLog = Pick<Logger, 'info' | 'error'>;
@@ -22,8 +22,15 @@ const LOOK_MS = 50;
 /** Opens the sink of a configuration: on the embedded server of `dataDir`, or on an own database. */
 export function openPostgresqlSink(
   config: PostgresqlExporterConfig,
-  dataDir: string,
-  log: SinkLog,
+  {
+    dataDir,
+    log,
+    onFork,
+  }: {
+    readonly dataDir: string;
+    readonly log: SinkLog;
+    readonly onFork: (fork: Fork) => void;
+  },
 ): Sink {
   const { url, owner_url: ownerUrl, tls, timeout_ms: timeoutMs } = config;
   const home = embeddedHome(dataDir);
@@ -41,6 +48,7 @@ export function openPostgresqlSink(
       });
   return createPostgresqlSink(config.name, store, {
     log,
+    onFork,
     migrates: config.embedded || ownerUrl !== undefined,
     ...(config.embedded && { whenUp: (signal: AbortSignal) => whenFirstUp(home, log, signal) }),
   });
@@ -52,6 +60,7 @@ export function createPostgresqlSink(
   store: Store,
   options: {
     readonly log?: SinkLog;
+    readonly onFork?: (fork: Fork) => void;
     readonly migrates?: boolean;
     /** Awaited before each batch. */
     readonly whenUp?: (signal: AbortSignal) => Promise<void>;
@@ -80,18 +89,19 @@ export function createPostgresqlSink(
     if (!appended.ok) return failed(appended.error);
     const { refused } = appended.value;
     const forks = refused.filter((one) => one.kind === 'fork');
-    const last = forks.at(-1);
-    const stream = records[last?.index ?? -1]?.event.chain.stream;
     if (forks.length > 0)
       log?.error(
         { sink: name, forks: forks.length, first: forks[0]?.reason },
         'the store holds other records at these places of the stream: a fork',
       );
+    const last = forks.at(-1);
+    const stream = records[last?.index ?? -1]?.event.chain.stream;
+    if (last !== undefined && stream !== undefined)
+      options.onFork?.({ stream, reason: last.reason });
     return {
       kind: 'delivered',
       retry: [],
       poison: refused.map(({ index, reason }) => ({ index, reason })),
-      ...(last !== undefined && stream !== undefined && { fork: { stream, reason: last.reason } }),
     };
   }
 

@@ -162,7 +162,16 @@ function openTestSink(config: ExporterConfig, dataDir: string): Promise<Sink> {
   const tls = endpoint?.startsWith('https:')
     ? { tls: { ca_file: join(dataDir, 'ca.pem'), insecure_skip_verify: false } }
     : {};
-  return openSink({ ...config, ...tls }, { dataDir, vocabulary, agent, log: silentLog });
+  return openSink(
+    { ...config, ...tls },
+    {
+      dataDir,
+      vocabulary,
+      agent,
+      log: silentLog,
+      onFork: () => undefined,
+    },
+  );
 }
 
 async function idsOf(dataDir: string, durable: number): Promise<readonly string[]> {

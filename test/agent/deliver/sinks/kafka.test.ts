@@ -14,10 +14,11 @@ import {
   openTestSink,
   sealedRecords,
   send,
+  sendAll,
   SINK_BASE,
   testFormat,
 } from '../../../support/sinks.ts';
-import { createSealer } from '../../../store/sealed.ts';
+import { createSealer, type EventFields } from '../../../store/sealed.ts';
 
 const test = testWhere(hasKafka, 'librdkafka and its Python binding are not installed');
 const sealers = Array.from({ length: 8 }, (_, index) => createSealer(undefined, `tenant-${index}`));
@@ -125,6 +126,25 @@ test('a batch too large is to be sent in halves, and no record is to blame befor
   expect(await send(sink, records)).toEqual(DELIVERED);
 });
 
+test("a topic's largest batch is kept to: batches go in halves until they fit, and a record beyond it is set aside", async () => {
+  await using kafka = await startKafka({ batchBytesMax: 8_000 });
+  await using sink = await open(kafka.broker, { gzip: false });
+  const fields = (number: number): EventFields => ({
+    metadata: { note: number === 30 ? 'x'.repeat(20_000) : 'small' },
+  });
+  const batch = sealedRecords(60, fields, [createSealer()]);
+  expect(await send(sink, batch.slice(0, 2))).toEqual(DELIVERED);
+  expect(await send(sink, batch)).toMatchObject({ kind: 'too_large' });
+  const sent = await sendAll(sink, batch);
+  expect(sent.again).toEqual([]);
+  expect(sent.poison).toMatchObject([
+    { record: { number: 30 }, reason: expect.stringContaining('MESSAGE_TOO_LARGE') },
+  ]);
+  const arrived = kafka.read().map(({ headers }) => headers['event_id']);
+  const wanted = batch.flatMap(({ event, number }) => (number === 30 ? [] : [event.event_id]));
+  expect([...new Set(arrived)]).toEqual(wanted);
+});
+
 test('a batch with a record that the cluster finds invalid goes in halves, as one that is too large', async () => {
   await using kafka = await startKafka();
   await using sink = await open(kafka.broker);
@@ -225,7 +245,7 @@ test('TLS and SASL: a wrong or expired certificate and a revoked password fail t
   const good = authority.issue('broker');
   await using kafka = await startKafka({
     tls: createAuthority('another').issue('broker'),
-    sasl: { username: 'audit', password: 'right' },
+    sasl: { mechanism: 'PLAIN', username: 'audit', password: 'right' },
   });
   const tls = { ca_file, insecure_skip_verify: false };
   const sasl = { mechanism: 'plain', username: 'audit', password: 'right' } as const;
@@ -243,13 +263,13 @@ test('TLS and SASL: a wrong or expired certificate and a revoked password fail t
   expect(await send(sink, records.slice(0, 40))).toEqual(DELIVERED);
 
   // Revoked: what is connected stays, what connects anew is not let in.
-  kafka.front.password = 'another';
+  kafka.front.sasl = { mechanism: 'PLAIN', username: 'audit', password: 'another' };
   kafka.front.faults.push('reset before');
   expect(await send(sink, records.slice(40))).toEqual({
     kind: 'failed',
     reason: 'username or password is not accepted',
   });
-  kafka.front.password = 'right';
+  kafka.front.sasl = { mechanism: 'PLAIN', username: 'audit', password: 'right' };
   expect(await send(sink, records.slice(40))).toEqual(DELIVERED);
   expectAllInOrder(kafka);
 });

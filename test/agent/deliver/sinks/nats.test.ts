@@ -4,12 +4,15 @@ import { join } from 'node:path';
 import { jetstreamManager, type JetStreamManager, type StreamConfig } from '@nats-io/jetstream';
 import { connect, credsAuthenticator, nkeys } from '@nats-io/transport-node';
 import { expect } from 'vitest';
-import { createNatsSink } from '../../../../agent/deliver/sinks/nats.ts';
+import { createNatsSink, type NatsSinkContext } from '../../../../agent/deliver/sinks/nats.ts';
+import { forkSubject, formatForkNotice } from '../../../../agent/fork-notice.ts';
 import { subjectOf, tenantToken } from '../../../../agent/nats-subject.ts';
-import type { DeliveryRecord, DeliveryResult, Sink } from '../../../../agent/ports.ts';
+import type { DeliveryRecord, DeliveryResult, Fork, Sink } from '../../../../agent/ports.ts';
 import { formatRecord } from '../../../../ledger/frame.ts';
 import type { NatsExporterConfig } from '../../../../schemas/exporter-config.ts';
+import { silentLog } from '../../../support/append-stage.ts';
 import { createAuthority } from '../../../support/certificates.ts';
+import { eventually } from '../../../support/eventually.ts';
 import { testWhere } from '../../../support/host.ts';
 import { makeTempDir } from '../../../support/ledger.ts';
 import { hasNats, startNats, type TestNats } from '../../../support/nats.ts';
@@ -31,8 +34,12 @@ function sealed(
   }));
 }
 
-function open(url: string, over: Partial<NatsExporterConfig> = {}): Sink & AsyncDisposable {
-  const sink = createNatsSink({
+function open(
+  url: string,
+  over: Partial<NatsExporterConfig> = {},
+  context: Partial<NatsSinkContext> = {},
+): Sink & AsyncDisposable {
+  const config: NatsExporterConfig = {
     name: 'nats',
     type: 'nats',
     servers: [url],
@@ -45,7 +52,8 @@ function open(url: string, over: Partial<NatsExporterConfig> = {}): Sink & Async
     retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
     required: true,
     ...over,
-  });
+  };
+  const sink = createNatsSink(config, { log: silentLog, onFork: () => undefined, ...context });
   return { ...sink, [Symbol.asyncDispose]: () => sink.close() };
 }
 
@@ -185,6 +193,40 @@ test('the signal to stop ends a batch that waits for its answer', async () => {
   });
   stopping.abort();
   expect(await sent).toMatchObject({ kind: 'failed' });
+});
+
+test('what a gateway tells of a tenant is heard of the tenants whose records were sent, and of no other', async () => {
+  await using server = await startNats();
+  await addStream(server);
+  const heard: Fork[] = [];
+  await using sink = open(server.url, {}, { onFork: (fork) => heard.push(fork) });
+  expect(await send(sink, sealed(2))).toEqual(DELIVERED);
+  const connection = await connect({ servers: server.url });
+  const tell = (tenant: string, text: string): void =>
+    connection.publish(forkSubject('sealtrail', tenantToken(tenant)), text);
+  const fork = { stream: 'sealtrail/a/b/c/standard', reason: 'fork: taken' };
+  tell('globex', formatForkNotice({ ...fork, reason: 'of another tenant' }));
+  for (const none of ['', '{}', '{"stream":1,"reason":"x"}', '[]']) tell('acme', none);
+  tell('acme', formatForkNotice({ ...fork, reason: 'x'.repeat(5_000) }));
+  tell('acme', formatForkNotice(fork));
+  await eventually(() => expect(heard.at(-1)).toEqual(fork));
+  expect(heard.map(({ reason }) => reason.length)).toEqual([1_000, fork.reason.length]);
+  await connection.close();
+});
+
+test('a user who may not hear of forks delivers all the same, and the log says so', async () => {
+  await using server = await startNats(
+    'authorization { users: [{ user: u, password: p, permissions: {' +
+      ' publish: [">"], subscribe: ["_INBOX.>"] } }] }',
+  );
+  const login = { username: 'u', password: 'p' };
+  await addStream(server, {}, { user: 'u', pass: 'p' });
+  const warned: string[] = [];
+  const log = { warn: (_: object, message: string) => void warned.push(message) };
+  await using sink = open(server.url, login, { log });
+  expect(await send(sink, sealed(2))).toEqual(DELIVERED);
+  await eventually(() => expect(warned).toEqual([expect.stringContaining('may not subscribe')]));
+  expect(await send(sink, sealed(2))).toEqual(DELIVERED);
 });
 
 test('user and password, token and nkey are shown; without them, or with wrong ones, the reason says so', async () => {
