@@ -104,17 +104,19 @@ function checkBy(rule: Rule): AnswerCheck {
         report({ kind: 'hidden', rows: [], stream, seq, message: HIDDEN });
     },
     conclude: async (rows, store) => {
+      let masked = 0;
       if (repetitions.size > 0) {
         for (const placed of rows.byStream.values())
           for (const { event_id } of placed) repetitions.delete(event_id);
         const there = await store.findShown([...repetitions.keys()]);
         for (const [id, place] of repetitions)
           if (!there.has(id)) report({ kind: 'hidden', rows: [], ...place, message: UNREPEATED });
+          else if (kind === 'rows') masked += 1;
       }
       const isComputed = figures === null || compareFigures(figures, rows, report);
       const isLooked = excuses === null || (await lookForExcuses(excuses, store, report));
       const by = isLooked ? kind : 'candidates';
-      const judged = isTooMuch || !isComputed ? null : { by, matching, repeated };
+      const judged = isTooMuch || !isComputed ? null : { by, matching, repeated, masked };
       return { judged, findings, findings_total: total };
     },
   };

@@ -69,6 +69,8 @@ export interface JudgedAnswer {
   readonly matching: number;
   /** Of them, repetitions of an event. */
   readonly repeated: number;
+  /** Of these, such as no row shows: their event's id stands for another act, and no query shows theirs. */
+  readonly masked: number;
 }
 
 export interface Certificate {

@@ -82,7 +82,7 @@ export function tellProven({ asked, rows, records, judged, proofs }: Facts): rea
 
 /** What holding the answer against the records has shown: by rules apart from the statement. */
 function tellJudged(
-  { by, matching, repeated }: JudgedAnswer,
+  { by, matching, repeated, masked }: JudgedAnswer,
   records: number,
   rows: Facts['rows'],
 ): string {
@@ -92,7 +92,7 @@ function tellJudged(
       ? ''
       : ` Of them ${count(repeated, 'record')} ${repeated === 1 ? 'repeats' : 'repeat'} an event that another one has.`;
   if (by === 'rows')
-    return `The answer is complete: ${matching.toLocaleString('en-US')} ${read} answer the question, by a rule that shares nothing with the statement, and ${rows.count === 1 ? 'the one row is what they are' : `the ${count(rows.count, 'row')} are what they are`}: the database kept none back.${again}`;
+    return `The answer is complete${masked === 0 ? '' : `, but for ${count(masked, 'event')} under the id of another act, which no query shows (see the notes)`}: ${matching.toLocaleString('en-US')} ${read} answer the question, by a rule that shares nothing with the statement, and ${rows.count === 1 ? 'the one row is what they are' : `the ${count(rows.count, 'row')} are what they are`}: the database kept none back.${again}`;
   if (by === 'figures')
     return `The figures are right, and no row is missing: they were computed again, by a rule that shares nothing with the statement, from the ${count(matching, 'record')} that count, ${read}.${again}`;
   if (by === 'excused')

@@ -41,7 +41,7 @@ export function readCertificate(text: string | null): Certificate | null {
     return null;
   if (typeof memberOf(asked, 'tenant') !== 'string') return null;
   const judged = of('judged');
-  const counts = ['matching', 'repeated'].map((name) => memberOf(judged, name));
+  const counts = ['matching', 'repeated', 'masked'].map((name) => memberOf(judged, name));
   if (judged !== null && !counts.every(isCount)) return null;
   return (of('streams') as unknown[]).every(isStreamProof) ? (value as Certificate) : null;
 }

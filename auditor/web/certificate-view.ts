@@ -1,6 +1,6 @@
 /** What a certificate says, as a banner: in a colour, with a sign and in words. Pure. */
 import { html, shown, type Html } from './html.ts';
-import type { Certificate } from '../certificate/certificate.ts';
+import { recordOf, type Certificate } from '../certificate/certificate.ts';
 
 const WORDS: Readonly<Record<Certificate['verdict'], readonly [sign: string, word: string]>> = {
   intact: ['✓', 'Intact'],
@@ -20,9 +20,10 @@ export function drawCertificate(certificate: Certificate): Html {
       <ul>
         ${lines.map((line) => html`<li>${shown(line, 2000)}</li>`)}
       </ul>`;
-  const found = findings.slice(0, FINDINGS_SHOWN).map(({ rows, stream, seq, message }) => {
-    const place = rows.length === 0 ? 'Not among the rows' : `Row ${rows.join(', ')}`;
-    return `${place}: ${message} (stream ${stream}, number ${seq})`;
+  const found = findings.slice(0, FINDINGS_SHOWN).map((one) => {
+    const place = one.rows.length === 0 ? 'Not among the rows' : `Row ${one.rows.join(', ')}`;
+    const record = recordOf(one);
+    return `${place}: ${one.message}${record && ` (${record})`}`;
   });
   const facts = factsOf(certificate).map(
     ([name, value]) =>

@@ -108,7 +108,7 @@ describe('a bundle that was changed', () => {
       sha256: sha256Of(Buffer.from(left.join(''))),
     };
     const finding = 'Intact: this is all that there is.';
-    const judged = { by: 'rows' as const, matching: left.length, repeated: 0 };
+    const judged = { by: 'rows' as const, matching: left.length, repeated: 0, masked: 0 };
     const text = formatCertificate({ ...certificate, rows, judged, finding });
     for (const signer of [null, createSigner('auditor/alice')]) {
       const note = await writeCertificateNote(text, 'intact', '2026-11-26T12:00:00.000Z', signer);
@@ -199,7 +199,7 @@ describe('a bundle that was changed', () => {
 
   test('an answer made of nothing: no record of the agent stands behind it, and nothing can be told', async () => {
     const rows = { count: 0, records: 0, sha256: sha256Of(new Uint8Array()) };
-    const judged = { by: 'rows' as const, matching: 0, repeated: 0 };
+    const judged = { by: 'rows' as const, matching: 0, repeated: 0, masked: 0 };
     const text = formatCertificate({ ...certificateOf(whole), rows, judged, streams: [] });
     const note = await writeCertificateNote(text, 'intact', '2026-11-26T12:00:00.000Z', null);
     const csv = textOfFile(whole, FILES.csv).split(/(?<=\r\n)/)[0]!;

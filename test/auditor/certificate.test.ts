@@ -113,7 +113,7 @@ describe('an untouched store', () => {
     const asked = { ...ASKED, parameters: { actor: 'nobody' } };
     const made = await bench.ask({ asked }, statement);
     expect(made).toMatchObject({ verdict: 'intact', records: 50, rows: { count: 0 } });
-    expect(made.judged).toEqual({ by: 'rows', matching: 0, repeated: 0 });
+    expect(made.judged).toEqual({ by: 'rows', matching: 0, repeated: 0, masked: 0 });
     expect(made.finding).toContain('the answer has no row, and 50 records');
   });
 

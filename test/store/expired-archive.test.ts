@@ -38,10 +38,10 @@ const sign = (origin: string, records: readonly StoredRecord[]): Promise<string>
     [signer],
   );
 
-/** Archives a stream of 400 records and the agent's own, which ends with the record of a purge, if there is one. */
+/** Archives a stream of 400 records and the next incarnation's, which ends with the record of a purge, if there is one. */
 async function archive(peer: S3Peer, purgeOf: 'all' | 'another root' | null): Promise<void> {
   const stream = createSealer('sealtrail/host-1/01INC/t1/standard');
-  const own = createSealer('sealtrail/host-1/01INC/own/financial', 'sealtrail');
+  const own = createSealer('sealtrail/host-1/02INC/t1/standard');
   const records = Array.from({ length: 400 }, () => stream.seal());
   const genesis = own.seal({ action: 'ledger.genesis' });
   const shown = purgeOf === 'another root' ? [...records].reverse() : records;
@@ -94,7 +94,7 @@ function expire(peer: S3Peer, below: number, folders: readonly string[]): void {
   for (const name of peer.stored.keys()) {
     const [, first = ''] = /\/(\d{20})-/.exec(name) ?? [];
     const isGone =
-      folders.some((folder) => name.includes(`/${folder}/`)) && !name.includes('/financial/');
+      folders.some((folder) => name.includes(`/${folder}/`)) && !name.includes('/02INC/');
     const isKept = name.includes('/manifests/') && Number(first) === 0;
     if (isGone && !isKept && Number(first) < below) peer.put(name, null);
   }
@@ -123,7 +123,7 @@ test('what expired under a purge is told as that, and the rest is proven to the 
     expect(found.findings, `below ${below}`).toEqual([]);
     expect(found.verdict).toBe('intact');
     expect(found.notes.join('\n')).toMatch(
-      /t1\/standard: records 0 to \d+ expired under purge, record 1 of sealtrail\/host-1\/01INC\/own\/financial/,
+      /t1\/standard: records 0 to \d+ expired under purge, record 1 of sealtrail\/host-1\/02INC\/t1\/standard/,
     );
     for (const { records, checkpointed } of found.streams) expect(checkpointed).toBe(records);
   }
