@@ -9,10 +9,10 @@ import type { AnchorProof } from '../../ledger/proof-file.ts';
 import { anchorPaths, readAnchorTree } from './anchor-log.ts';
 import { findFirst } from './anchor-search.ts';
 import { readEvidence } from './anchors/evidence-file.ts';
-import { proveEntry } from './entry-proof.ts';
+import { proveEntry, type SignedAnchor } from './entry-proof.ts';
 import { readJournal } from './journal.ts';
 import { readPosition } from './position.ts';
-import { choosePublished, type SignedAnchor } from './proving.ts';
+import { choosePublished } from './proving.ts';
 
 /** Null: no checkpoint of that size is in the log, or the folder lacks what it takes. Rejects with the system's error. */
 export async function proveAnchored(

@@ -1,10 +1,17 @@
 /** The proof that an entry is in an anchor log, with the heartbeats around it, as proofs and bundles carry it. */
 import { join } from 'node:path';
+import type { AnchorEvidence } from '../../ledger/anchor-evidence.ts';
 import { streamKey } from '../../ledger/anchor-leaf.ts';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
 import type { AnchorProof, Heartbeat } from '../../ledger/proof-file.ts';
 import { findBeatBehind, type FoundEntry } from './anchor-search.ts';
-import type { SignedAnchor } from './proving.ts';
+
+/** A checkpoint of an anchor log, and what anchors gave for it. */
+export interface SignedAnchor {
+  readonly size: bigint;
+  readonly note: string;
+  readonly evidence: readonly AnchorEvidence[];
+}
 
 export interface EntrySource {
   /** The folder of checkpoints, and the entries of the incarnation's log. */

@@ -4,7 +4,6 @@
  * is too young for that, the newest that was signed.
  */
 import { join } from 'node:path';
-import type { AnchorEvidence } from '../../ledger/anchor-evidence.ts';
 import { parseCheckpoint, type Checkpoint } from '../../ledger/checkpoint.ts';
 import { nodeFilesystem } from '../../ledger/filesystem.ts';
 import { splitRecord } from '../../ledger/frame.ts';
@@ -22,16 +21,10 @@ import { err, ok, type Result } from '../../schemas/result.ts';
 import { anchorPaths } from './anchor-log.ts';
 import { findFirst, findLast, readLeaves, type FoundEntry } from './anchor-search.ts';
 import { readEvidence, type AnchoredCheckpoint } from './anchors/evidence-file.ts';
-import { proveEntry } from './entry-proof.ts';
+import { proveEntry, type SignedAnchor } from './entry-proof.ts';
 import { readJournal, type NewestCheckpoints } from './journal.ts';
 import { readPosition, type Position } from './position.ts';
 import { treePath } from './streams.ts';
-
-export interface SignedAnchor {
-  readonly size: bigint;
-  readonly note: string;
-  readonly evidence: readonly AnchorEvidence[];
-}
 
 /** What lies in an agent's data directory, read in this order: trees hold what the position names. */
 export interface Sources {
