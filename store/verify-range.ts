@@ -162,7 +162,7 @@ function judgeHashes({ stream }: RangeTask, known: KnownSizes | null): RangeJudg
     const prev = chainHash(fields.hex(PREV, row));
     run ??= beginRun(seq, prev, sizes);
     if (seq !== run.next || prev !== run.head) return false;
-    addRecord(run, chainHash(fields.hex(THIS, row)), 0);
+    addRecord(run, chainHash(fields.hex(THIS, row)), seq - run.first);
     return true;
   }
 

@@ -76,7 +76,7 @@ export interface Cover {
 
 export interface KnownCheck {
   /** Takes a run of records that goes on where the stream stands. */
-  takeRun(run: Run, place: Place): void;
+  takeRun(run: Run, lastPlace: Place): void;
   /** Takes the next record as it stands, in order or not. */
   take(seq: number, thisHash: ChainHash, place: Place): void;
   /** After the last record; `end` is where more of the stream would stand, null where it is not read to its end. */
@@ -153,8 +153,10 @@ export function createKnownCheck(
   }
 
   return {
-    takeRun: ({ parts }, place) => {
-      for (const { end, head, range } of parts) {
+    takeRun: ({ parts }, lastPlace) => {
+      const last = parts.at(-1)?.lastLine ?? 0;
+      for (const { end, head, range, lastLine } of parts) {
+        const place = { ...lastPlace, line: lastPlace.line - (last - lastLine) };
         if (range !== null) tree?.takeRange(range);
         next = end;
         compareReceipt(end - 1, head, place);

@@ -47,8 +47,8 @@ export function addRecord(run: OpenRun, this_hash: ChainHash, line: number): voi
 /** Ends the run behind its last record. */
 export function closeRun(stream: string, run: OpenRun): Run {
   if (run.partFirst < run.next) endPart(run);
-  const { first, prev_hash, parts, lastLine } = run;
-  return { stream, first, prev_hash, parts, lastLine };
+  const { first, prev_hash, parts } = run;
+  return { stream, first, prev_hash, parts };
 }
 
 function addLeaf(run: OpenRun, leaves: Buffer, hash: ChainHash): void {
@@ -59,11 +59,12 @@ function addLeaf(run: OpenRun, leaves: Buffer, hash: ChainHash): void {
 }
 
 function endPart(run: OpenRun): void {
-  const { next: end, head, partFirst } = run;
+  const { next: end, head, lastLine, partFirst } = run;
   const leaves = run.leaves?.subarray(0, (end - partFirst) * HASH_BYTES);
   run.parts.push({
     end,
     head,
+    lastLine,
     range: leaves === undefined ? null : rangeOfLeaves(BigInt(partFirst), leaves),
   });
   run.partFirst = end;

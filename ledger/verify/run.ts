@@ -113,7 +113,7 @@ export async function beginRun({ front, known, isToEnd }: RunOptions): Promise<L
       )
         return false;
       for (const run of runs) {
-        const place = { segment, line: before + run.lastLine + 1 };
+        const place = { segment, line: before + (run.parts.at(-1)?.lastLine ?? 0) + 1 };
         examination.takeRun(run, place);
         checkOf(run.stream)?.takeRun(run, place);
       }

@@ -11,6 +11,8 @@ export interface RunPart {
   readonly head: ChainHash;
   /** Tree of its records; null where none was asked for. */
   readonly range: CompactRange | null;
+  /** Line of its last record in the chunk, from 0. */
+  readonly lastLine: number;
 }
 
 export interface Run {
@@ -19,8 +21,6 @@ export interface Run {
   /** Of its first record. */
   readonly prev_hash: ChainHash;
   readonly parts: readonly RunPart[];
-  /** Line of its last record in the chunk, from 0. */
-  readonly lastLine: number;
 }
 
 /** A number of a producer that does not follow the one before it here. */

@@ -67,12 +67,14 @@ beforeAll(async () => {
     intact.set(name, await readFile(join(temp.path, name)));
 });
 
-async function verifyBoth(files: ReadonlyMap<string, Buffer>, chunkBytes: number) {
+async function verifyBoth(files: ReadonlyMap<string, Buffer>, chunkBytes: number, of = known) {
   await using temp = await makeMemoryDir();
   for (const [name, bytes] of files) await writeFile(join(temp.path, name), bytes);
   // Of a file system that is not node's nothing is summed up.
-  const oneByOne = await verifyLedger(temp.path, { known, filesystem: { ...nodeFilesystem } });
-  const summedUp = await verifyLedger(temp.path, { known, chunkBytes });
+  const oneByOne = await verifyLedger(temp.path, {
+    ...{ known: of, filesystem: { ...nodeFilesystem } },
+  });
+  const summedUp = await verifyLedger(temp.path, { known: of, chunkBytes });
   return { oneByOne, summedUp };
 }
 
@@ -85,6 +87,19 @@ describe('judged by the chunk or record by record', () => {
     for (const chunkBytes of [1, 700, 5_000, 1 << 20]) {
       const { oneByOne, summedUp } = await verifyBoth(intact, chunkBytes);
       expect(oneByOne).toMatchObject({ verdict: 'intact', findings: [] });
+      expect(summedUp).toEqual(oneByOne);
+    }
+  });
+
+  test('a root that differs in the middle of a chunk is told at the same line', async () => {
+    const [stream = '', said] = [...known.streams][0] ?? [];
+    const checkpoints = (said?.checkpoints ?? []).map((one, at) =>
+      at === 1 ? { ...one, root: Buffer.alloc(32) } : one,
+    );
+    const streams = new Map(known.streams).set(stream, { ...said!, checkpoints });
+    for (const chunkBytes of [700, 1 << 20]) {
+      const { oneByOne, summedUp } = await verifyBoth(intact, chunkBytes, { ...known, streams });
+      expect(oneByOne.findings).toMatchObject([{ kind: 'rewritten', stream }]);
       expect(summedUp).toEqual(oneByOne);
     }
   });
