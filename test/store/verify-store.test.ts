@@ -40,6 +40,7 @@ beforeAll(async () => {
   await admin.query('CREATE TABLE kept_streams AS SELECT * FROM audit.streams');
   for (const table of ['records', 'streams'])
     await admin.query(`ALTER TABLE audit.${table} DISABLE TRIGGER ALL`);
+  expect(await verify()).toMatchObject({ verdict: 'intact', records: 18, findings: [] });
 });
 
 afterAll(async () => {
@@ -49,7 +50,8 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  expect(await verify()).toMatchObject({ verdict: 'intact', records: 18, findings: [] });
+  const untouched = await verifyStore({ url: server.url('auditor') });
+  expect(untouched).toMatchObject({ verdict: 'intact', records: 18, findings: [] });
 });
 
 afterEach(async () => {
@@ -83,12 +85,15 @@ function urlOf(user: string): string {
   return url.href;
 }
 
+/** In turn, so that each test has ranges that end within a stream or ones that hold it whole. */
+let rangeRecords = 4;
+
 /** Row by row over one connection, and by ranges over several: they MUST say the same. */
 async function verify(stream?: string, url = server.url('auditor')): Promise<Verification> {
   const options = { url, ...(stream === undefined ? {} : { stream }) };
   const byRow = await verifyStore(options);
-  for (const rangeRecords of [1, 4, 1_000])
-    expect(await verifyStore({ ...options, connections: 2, rangeRecords })).toEqual(byRow);
+  rangeRecords = rangeRecords === 4 ? 1_000 : 4;
+  expect(await verifyStore({ ...options, connections: 2, rangeRecords })).toEqual(byRow);
   return byRow;
 }
 
