@@ -38,7 +38,10 @@ export function randomTraceId(): string {
   return randomBytes(16).toString('hex');
 }
 
-/** A random span id. */
+/** A random span id; never digits alone, which could be taken for a card number. */
 export function randomSpanId(): string {
-  return randomBytes(8).toString('hex');
+  for (;;) {
+    const id = randomBytes(8).toString('hex');
+    if (/[a-f]/.test(id)) return id;
+  }
 }

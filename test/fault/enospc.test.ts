@@ -52,7 +52,9 @@ testMount(
     await expect.poll(async () => (await agent.status()).append.state).toBe('disk_full');
     await expect.poll(() => filling.audit.stats().failures).toBeGreaterThan(0);
     const { acked, failed } = await filling.stop();
-    expect(new Set(failed)).toEqual(new Set(['disk_full']));
+    // On a slow machine one or the other has heard nothing in its time, and says that it cannot tell.
+    expect(failed).toContain('disk_full');
+    expect(failed.filter((code) => !['disk_full', 'timeout'].includes(code))).toEqual([]);
     expect(acked.length).toBeGreaterThan(500);
     expect(await diskEvents(agent)).toContainEqual(['failure', 'began']);
     expect((await runCli(['status', '--data-dir', dir])).code, 'status says so').toBe(1);

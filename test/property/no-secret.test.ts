@@ -120,14 +120,23 @@ const planting: fc.Arbitrary<Planting> = fc
   .tuple(fc.oneof({ arbitrary: embedded, weight: 5 }, named), fc.nat(5))
   .map(([one, route]) => ({ ...one, route }));
 
+/** A file that was renamed meanwhile. */
+function gone(error: NodeJS.ErrnoException): null {
+  if (error.code !== 'ENOENT') throw error;
+  return null;
+}
+
 /** Everything the agent has written and said, by where. */
 async function readEverything(): Promise<ReadonlyMap<string, string>> {
   await agent.delivered();
   const found = new Map<string, string>();
   for (const folder of ['ledger', 'siem', 'cursors', 'dead-letter']) {
     const names = await readdir(join(agent.dir, folder)).catch(() => []);
-    for (const name of names)
-      found.set(`${folder}/${name}`, await readFile(join(agent.dir, folder, name), 'utf8'));
+    for (const name of names) {
+      const text = await readFile(join(agent.dir, folder, name), 'utf8').catch(gone);
+      // What took its place is read with the next events.
+      if (text !== null) found.set(`${folder}/${name}`, text);
+    }
   }
   found.set('a tap', tapped());
   found.set('its output', agent.output());
