@@ -39,8 +39,8 @@ function project(
     test: {
       name,
       ...group,
-      // More than cores: each test waits now and then for a disk, a timer or a peer.
-      maxWorkers: 4,
+      // One more than cores: each test waits now and then for a disk, a timer or a peer.
+      maxWorkers: 3,
       // Far above what a slow machine takes: only a failure waits that long.
       testTimeout: 180_000,
       hookTimeout: 180_000,

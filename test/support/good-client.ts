@@ -20,6 +20,8 @@ export interface Observation {
   readonly latenciesMs: readonly number[];
   /** Codes of those that were rejected. */
   readonly failed: readonly string[];
+  /** Codes of those of them that may be recorded all the same. */
+  readonly unknown: readonly string[];
   /** How often it had to connect again. */
   readonly reconnects: number;
 }
@@ -39,6 +41,7 @@ export async function startGoodClient(
   const acked: Acked[] = [];
   const latenciesMs: number[] = [];
   const failed: string[] = [];
+  const unknown: string[] = [];
   let isStopping = false;
 
   async function recordOne(): Promise<void> {
@@ -54,7 +57,11 @@ export async function startGoodClient(
         acked.push(receipt);
         latenciesMs.push(performance.now() - startedMs);
       },
-      (error: { readonly code?: string }) => failed.push(error.code ?? String(error)),
+      (error: { readonly code?: string; readonly recorded?: string }) => {
+        const code = error.code ?? String(error);
+        failed.push(code);
+        if (error.recorded === 'unknown') unknown.push(code);
+      },
     );
   }
 
@@ -75,7 +82,7 @@ export async function startGoodClient(
       await Promise.all(loops);
       const { reconnects } = audit.stats();
       await audit.close();
-      return { acked, latenciesMs, failed, reconnects };
+      return { acked, latenciesMs, failed, unknown, reconnects };
     },
   };
 }
