@@ -86,7 +86,11 @@ export function createSpoolWriter(
     // What is on disk is kept, whatever the closing says.
     if (events > 0) onSealed({ path, bytes });
     await file.close().catch((error: unknown) => warn(`closed: ${messageOf(error)}`));
-    if (events === 0) await rm(path, { force: true });
+    // One that stays is found again with the folder; a group's answer MUST NOT fail for it.
+    if (events === 0)
+      await rm(path, { force: true }).catch((error: unknown) =>
+        warn(`removed: ${messageOf(error)}`),
+      );
   }
 
   /** What the failed group left is cut off; where even that fails, a reader may find some of it: then false. */

@@ -75,6 +75,20 @@ test('a group that cannot be cut off again is told as perhaps kept, and its file
   expect(warnings).toEqual([expect.stringContaining('could not be cut back')]);
 });
 
+test('an empty file that cannot be removed is no reason to leave a group without its answer', async () => {
+  const flush = vi.spyOn(handle, 'datasync');
+  flush.mockResolvedValueOnce(undefined).mockImplementationOnce(async () => {
+    const [folder = ''] = (await readdir(dir)).filter((name) => name !== 'probe');
+    const [file = ''] = (await readdir(join(dir, folder))).filter((one) => one.endsWith('.ndjson'));
+    await rm(join(dir, folder, file));
+    await mkdir(join(dir, folder, file));
+    throw EIO;
+  });
+  expect(await writer.append([line(ulid())])).toMatchObject({ ok: false, mayBeKept: false });
+  expect(warnings).toEqual([expect.stringContaining('could not be removed')]);
+  expect(await writer.append([line(ulid())])).toEqual({ ok: true });
+});
+
 test('a folder whose owner cannot be noted is let go, and can be locked once it can', async () => {
   const folder = join(dir, ulid());
   const note = join(folder, 'owner.json');
