@@ -1,6 +1,6 @@
 /** `anchors` of the configuration: its form, its defaults, and what the schema cannot say of it. */
 import { sep } from 'node:path';
-import { KEY_TYPE, parseVkey } from '../ledger/signing.ts';
+import { KEY_TYPE, keyTextOf, parseVkey } from '../ledger/signing.ts';
 import type {
   AnchorsConfig,
   FileAnchorConfig,
@@ -112,7 +112,7 @@ export function checkAnchors({ config }: { readonly config: Config }): readonly 
     checkUrl(url, `${field}/url`, true);
   }
   // One key is one witness, whatever it is called.
-  const keyed = anchors.witness.map(({ vkey }, at) => ({ key: vkey.split('+')[2] ?? '', at }));
+  const keyed = anchors.witness.map(({ vkey }, at) => ({ key: keyTextOf(vkey), at }));
   for (const { at } of repeated(keyed, ({ key }) => key))
     fault(
       `${pointerTo('/anchors/witness', at)}/vkey`,

@@ -10,7 +10,7 @@
  * Pure.
  */
 import { err, ok, type Result } from '../schemas/result.ts';
-import { KEY_TYPE, parseVkey, type NoteVerifier } from './signing.ts';
+import { KEY_TYPE, keyTextOf, parseVkey, type NoteVerifier } from './signing.ts';
 
 export interface AnchorPolicy {
   readonly witnesses: ReadonlyMap<string, NoteVerifier>;
@@ -51,7 +51,7 @@ export function parsePolicy(text: string): Result<AnchorPolicy, string> {
         if (!key.ok) return key.error;
         if (key.value.type !== KEY_TYPE.witness) return 'no key of a witness';
         // One key under two names would count twice.
-        if ([...witnesses.values()].some((one) => isSameKey(one, key.value)))
+        if ([...witnesses.values()].some(({ vkey }) => keyTextOf(vkey) === keyTextOf(value)))
           return 'the key of another witness as well';
         witnesses.set(name, key.value);
         break;
@@ -107,9 +107,4 @@ function leastOf(count: string, members: number): number | null {
   if (count === 'all') return members;
   const least = /^[1-9][0-9]{0,3}$/.test(count) ? Number(count) : 0;
   return least === 0 || least > members ? null : least;
-}
-
-function isSameKey(one: NoteVerifier, other: NoteVerifier): boolean {
-  const keyOf = ({ vkey }: NoteVerifier): string => vkey.slice(vkey.lastIndexOf('+') + 1);
-  return keyOf(one) === keyOf(other);
 }

@@ -58,6 +58,11 @@ export function formatVkey(name: string, type: KeyType, publicKey: Uint8Array): 
   return `${name}+${keyIdOf(name, key)}+${key.toString('base64')}`;
 }
 
+/** A key's type and public half in base64, which may hold plus signs as well; empty when the text is no key. */
+export function keyTextOf(vkey: string): string {
+  return VKEY.exec(vkey)?.[3] ?? '';
+}
+
 /** Reads a key; the error says what is wrong with it. */
 export function parseVkey(vkey: string): Result<NoteVerifier, string> {
   const [, name, id, text] = VKEY.exec(vkey) ?? [];

@@ -5,10 +5,10 @@ import { formatVkey, KEY_TYPE, publicBytesOf } from '../../ledger/signing.ts';
 import { faultsOf, LEAST } from '../support/config.ts';
 
 const publicKey = publicBytesOf(generateKeyPairSync('ed25519').privateKey);
-const witness = (name: string, keyName = name): object => ({
+const witness = (name: string, keyName = name, key = publicKey): object => ({
   name,
   url: 'https://witness.example',
-  vkey: formatVkey(keyName, KEY_TYPE.witness, publicKey),
+  vkey: formatVkey(keyName, KEY_TYPE.witness, key),
 });
 const fieldsOf = async (anchors: object): Promise<readonly string[]> =>
   (await faultsOf({ ...LEAST, anchors })).map(({ field }) => field);
@@ -34,6 +34,14 @@ test('one place, and one key, is one anchor under whatever names', async () => {
     expect(await fieldsOf({ quorum: 1, [kind]: [first] }), kind).toEqual([]);
     expect(await fieldsOf({ quorum: 2, [kind]: [first, second] })).toEqual([`/anchors/${field}`]);
   }
+});
+
+test('two keys that begin alike before a plus sign of base64 are two witnesses', async () => {
+  const [a, b] = [1, 2].map((byte) =>
+    witness(`w${byte}`, `w${byte}`, Buffer.from([0x0f, 0xbe, ...Array<number>(30).fill(byte)])),
+  );
+  expect(JSON.stringify([a, b])).toMatch(/\+BA\+.*\+BA\+/);
+  expect(await fieldsOf({ quorum: 2, witness: [a, b] })).toEqual([]);
 });
 
 test('a quorum that cannot be reached, and answers that can be changed on their way, are refused', async () => {

@@ -3,7 +3,13 @@ import { expect, test } from 'vitest';
 import { parsePolicy } from '../../ledger/anchor-policy.ts';
 import { judgeAnchors } from '../../agent/checkpoint/anchors/judge.ts';
 import { formatSignature } from '../../ledger/note.ts';
-import { createWitnessSigner, publicBytesOf, signWithKey } from '../../ledger/signing.ts';
+import {
+  createWitnessSigner,
+  formatVkey,
+  KEY_TYPE,
+  publicBytesOf,
+  signWithKey,
+} from '../../ledger/signing.ts';
 import type { AnchorEvidence } from '../../ledger/anchor-evidence.ts';
 import { createTestLog } from '../support/witness.ts';
 
@@ -87,6 +93,14 @@ test('a minority that colludes on an old time, or repeats itself, moves nothing'
   const stranger = await witness('d').sign(text, NOW);
   expect(await judge('1', [stranger])).toMatchObject({ ok: false, error: { kind: 'cannot_tell' } });
   expect(await judge('1', [stranger, right])).toMatchObject({ ok: true, value: { by: ['b'] } });
+});
+
+test('two keys that end alike behind a plus sign of base64 are two keys', () => {
+  const [a, b] = ['a', 'b'].map((name, at) =>
+    formatVkey(name, KEY_TYPE.witness, Buffer.from([...Array<number>(29).fill(at), 0xf8, 0, 0])),
+  );
+  expect([a?.slice(-4), b?.slice(-4)]).toEqual(['+AAA', '+AAA']);
+  expect(parsePolicy(`witness a ${a}\nwitness b ${b}\nquorum 2\n`)).toMatchObject({ ok: true });
 });
 
 test('a policy with a fault is refused by its line', () => {
