@@ -35,7 +35,7 @@ async function loadsOf(
 
 test('--version loads the program and its version, and nothing else', async () => {
   const { ours, packages } = await loadsOf(['--version']);
-  expect(ours.sort()).toEqual(['agent/version', 'cli/commands', 'cli/main']);
+  expect(ours.sort()).toEqual(['agent/version', 'cli/commands', 'cli/main', 'cli/program']);
   expect(packages).toEqual(['commander']);
 });
 

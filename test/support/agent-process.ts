@@ -2,8 +2,6 @@
  * The real agent (dist/, which `npm test` builds first) in another process, with a data directory of its own on free
  * ports. Stopped, killed and started again by pid.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -14,9 +12,9 @@ import type { AgentStatus } from '../../agent/status-ports.ts';
 import { freePort } from '../../bench/processes.ts';
 import { stopOrphanedPostgres } from '../../store/embedded.ts';
 import { until } from './agent-peer.ts';
-import { runAlone, runHosted, type AgentProgram } from './agent-program.ts';
 import { seedCluster } from './cluster-template.ts';
 import { findForbiddenIn } from './deny-list.ts';
+import { runAlone, runHosted, type RunningProgram } from './program.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 export const CLI: string = join(ROOT, 'dist/cli/main.js');
@@ -125,18 +123,21 @@ function createProcess(
   ports: { otlpPort: number; adminPort: number },
   options: AgentProcessOptions,
 ): AgentProcess {
-  let program: AgentProgram | null = null;
+  let program: RunningProgram | null = null;
   let output = '';
 
   async function start(): Promise<void> {
     const from = output.length;
     const running = {
       env: { ...process.env, SEALTRAIL_REDACTION_KEY: undefined, ...options.env },
+      cwd: process.cwd(),
       onOutput: (text: string) => void (output += text),
     };
     const { wrapper, isAlone = wrapper !== undefined || options.env !== undefined } = options;
-    const command = [...(wrapper ?? []), process.execPath, CLI, 'agent', '--config', configFile];
-    const started = isAlone ? runAlone(command, running) : runHosted(configFile, running);
+    const words = ['agent', '--config', configFile];
+    const started = isAlone
+      ? runAlone([...(wrapper ?? []), process.execPath, CLI, ...words], running)
+      : runHosted(words, running);
     program = started;
     // Not expect.poll: this runs in beforeAll as well, where vitest forbids it.
     const isReady = (): boolean => {
@@ -220,7 +221,7 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Runs `sealtrail` with arguments to its end. */
+/** Runs `sealtrail` with arguments to its end; with `input` in a process of its own, as there is one standard input. */
 export async function runCli(
   args: readonly string[],
   options: {
@@ -229,15 +230,16 @@ export async function runCli(
     readonly cwd?: string;
   } = {},
 ): Promise<Ran> {
-  const child = spawn(process.execPath, [CLI, ...args], {
+  const printed = { stdout: '', stderr: '' };
+  const running = {
     cwd: options.cwd ?? ROOT,
     env: { ...process.env, SEALTRAIL_REDACTION_KEY: undefined, ...options.env },
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
-  child.stdin.end(options.input ?? '');
-  await once(child, 'close');
-  return { code: child.exitCode, stdout, stderr };
+    onOutput: (text: string, stream: 'stdout' | 'stderr') => void (printed[stream] += text),
+  };
+  const { input } = options;
+  const program =
+    input === undefined
+      ? runHosted(args, running)
+      : runAlone([process.execPath, CLI, ...args], { ...running, input });
+  return { code: await program.ended, ...printed };
 }
