@@ -1,5 +1,5 @@
 /**
- * The gateway trial of gateway-crash.test.ts, for as long as you like:
+ * The gateway trial of test/acceptance/task-20.test.ts, for as long as you like:
  *   SEALTRAIL_KILLS=500 npx vitest run --config vitest.long.config.ts gateway
  */
 import { expect, test } from 'vitest';

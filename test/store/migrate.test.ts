@@ -13,6 +13,7 @@ beforeAll(async () => {
   server = await startPostgres();
   owner = new pg.Client(server.url('owner'));
   await owner.connect();
+  await owner.query('DROP SCHEMA audit CASCADE');
 });
 
 afterAll(async () => {

@@ -1,6 +1,6 @@
 /**
- * A PostgreSQL cluster that is made once a test run. Tests that are not about making one begin with a copy:
- * that takes a tenth of what initdb takes. vitest calls `setup` before the first test and `teardown` at the end.
+ * A PostgreSQL cluster that is made and migrated once a test run. Tests that are not about making one begin with a
+ * copy: that takes a tenth of what initdb takes. vitest calls `setup` before the first test and `teardown` at the end.
  */
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startEmbeddedPostgres } from '../../store/embedded.ts';
+import { createPostgresStore } from '../../store/postgres.ts';
 
 const VARIABLE = 'SEALTRAIL_TEST_CLUSTER';
 const run = promisify(execFile);
@@ -17,6 +18,13 @@ export async function setup(): Promise<void> {
   await chmod(root, 0o755);
   const started = await startEmbeddedPostgres({ dir: join(root, 'postgres'), port: 0 });
   if (!started.ok) throw new Error(started.error.message);
+  const store = createPostgresStore({
+    url: started.value.writerUrl,
+    ownerUrl: started.value.ownerUrl,
+  });
+  const migrated = await store.migrate();
+  if (!migrated.ok) throw new Error(migrated.error.message);
+  await store.close();
   await started.value.stop();
   // Each copy picks a port of its own.
   await rm(join(root, 'postgres/port'), { force: true });

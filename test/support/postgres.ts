@@ -1,6 +1,6 @@
 /**
  * A throw-away real PostgreSQL for tests: the embedded server in a temporary directory, with the
- * roles of the store and an empty database `sealtrail` (not migrated).
+ * roles of the store and a database `sealtrail`, migrated, without records.
  */
 import { mkdtemp, chmod, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
