@@ -16,7 +16,7 @@ const LONG_FIRST = [
  */
 const ALONE = [
   ...['test/auditor/join/logs', 'test/schemas/byte-gatherer', 'test/agent/append/failure'],
-  'test/sdk/spool-writer',
+  ...['test/sdk/spool-writer', 'test/fault/spool-matrix'],
 ].map((name) => `${name}.test.ts`);
 const OTHERWISE = ['test/long/**', 'test/acceptance/**'];
 

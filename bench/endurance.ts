@@ -19,7 +19,8 @@ const RATE = 1_000;
 const CLIENTS = 8;
 /** 10 documents a second: a hundredth of the rate. */
 const SLOW = { delayMs: 1_000, batchRecords: 10 };
-const BACKLOGS = [50_000, 200_000, 500_000];
+/** Records; the last is more than 1 GiB. */
+const BACKLOGS = [50_000, 200_000, 1_000_000];
 const SOAK_WINDOW_SECONDS = 10;
 const FILE = (dir: string): string => `  file/ecs: { path: ${dir}/ecs.ndjson, format: ecs }\n`;
 

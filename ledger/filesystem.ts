@@ -142,7 +142,8 @@ export const nodeFilesystem: Filesystem = {
     }
   },
   open: async (path) => fileOf(await fs.open(path, constants.O_RDWR | constants.O_APPEND)),
-  openRead: async (path) => fileOf(await fs.open(path, constants.O_RDONLY)),
+  // A pipe in the place of a file would be waited for for ever.
+  openRead: async (path) => fileOf(await fs.open(path, constants.O_RDONLY | constants.O_NONBLOCK)),
   readFile: (path) => fs.readFile(path),
   exists: async (path) => {
     const found = await fs.stat(path).then(

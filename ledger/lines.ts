@@ -4,6 +4,10 @@
 import type { LedgerFile } from './filesystem.ts';
 
 const NEWLINE = 0x0a;
+/** Far beyond any line that is written here. What is longer is none, and MUST NOT be held in memory. */
+const LINE_BYTES_MAX = 16 * 1024 * 1024;
+/** What is shown of it. */
+const SHOWN_BYTES = 1024;
 export const READ_BYTES_DEFAULT: number = 1024 * 1024;
 
 export interface Line {
@@ -15,7 +19,10 @@ export interface Line {
   readonly whole: boolean;
 }
 
-/** Yields arrays of lines from `start` on, up to `end` bytes of the file; a last partial line too. */
+/**
+ * Yields arrays of lines from `start` on, up to `end` bytes of the file; a last partial line too. Of a line that is too
+ * long to be one its beginning stands for it.
+ */
 export async function* readLines(
   file: LedgerFile,
   start: number,
@@ -24,6 +31,7 @@ export async function* readLines(
 ): AsyncGenerator<Line[], void> {
   let rest: Buffer = Buffer.alloc(0);
   let position = start;
+  let isSkipping = false;
   while (position < end) {
     const chunk = Buffer.allocUnsafe(Math.min(readBytes, end - position));
     const bytesRead = await file.read(position, chunk);
@@ -36,9 +44,14 @@ export async function* readLines(
         : Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
     const lines: Line[] = [];
     let at = 0;
+    if (isSkipping) {
+      at = bytes.indexOf(NEWLINE) + 1;
+      if (at === 0) continue;
+      isSkipping = false;
+    }
     // Search from the end of the old rest: its bytes hold no newline.
     for (
-      let newline = bytes.indexOf(NEWLINE, rest.length);
+      let newline = bytes.indexOf(NEWLINE, Math.max(at, rest.length));
       newline !== -1;
       newline = bytes.indexOf(NEWLINE, at)
     ) {
@@ -46,6 +59,11 @@ export async function* readLines(
       at = newline + 1;
     }
     rest = bytes.subarray(at);
+    if (rest.length > LINE_BYTES_MAX) {
+      lines.push({ bytes: rest.subarray(0, SHOWN_BYTES), start: restStart + at, whole: true });
+      rest = Buffer.alloc(0);
+      isSkipping = true;
+    }
     yield lines;
   }
   if (rest.length > 0) yield [{ bytes: rest, start: position - rest.length, whole: false }];

@@ -12,7 +12,7 @@ import { ulid } from 'ulid';
 import { messageOf } from '../schemas/result.ts';
 import { createGroupCommits, type Written } from './append-file.ts';
 import type { Line } from './arena.ts';
-import type { FailureChannel } from './failure-channel.ts';
+import type { FailureChannel, FailureNote } from './failure-channel.ts';
 import { createSpoolClaims } from './spool-claims.ts';
 import { drainFile, type DrainedFile } from './spool-drain.ts';
 import { readSpoolFile, type SealedFile } from './spool-file.ts';
@@ -167,22 +167,27 @@ export function createSpool(
       return true;
     }
     if (bytes === 'unfit') {
-      tellDamage(file, null);
+      await tellDamage(file, null);
       await setAside(file);
       return true;
     }
     const contents = readSpool(bytes);
     const result = await drainFile(contents, { ...settings, onAnswer: answered }, stop.signal);
     if (result === null) return false;
-    if (contents.corruptLines > 0) tellDamage(file, contents.corruptLines);
+    if (contents.corruptLines > 0) await tellDamage(file, contents.corruptLines);
     const refused = await keepWhatIsLeft(contents.events, result);
     if (refused + contents.corruptLines > 0) await setAside(file);
     else await rm(file.path, { force: true });
     return true;
   }
 
-  function tellDamage({ path }: SealedFile, corrupt_lines: number | null): void {
-    channel.write({ kind: 'spool_damaged', file: basename(path), corrupt_lines });
+  /** Before a file goes, or a crash in between would leave nobody who knows of it. */
+  function tell(note: FailureNote): Promise<void> {
+    return new Promise((told) => channel.write(note, told));
+  }
+
+  function tellDamage({ path }: SealedFile, corrupt_lines: number | null): Promise<void> {
+    return tell({ kind: 'spool_damaged', file: basename(path), corrupt_lines });
   }
 
   function answered(): void {
@@ -197,8 +202,11 @@ export function createSpool(
   ): Promise<number> {
     const twice = again.filter(({ event }) => renumbered.has(event.event_id));
     for (const { event_id } of events) renumbered.delete(event_id);
-    for (const { event, error } of [...refused, ...twice])
-      channel.write({ kind: 'spool_refused', event_id: event.event_id, code: error.code });
+    await Promise.all(
+      [...refused, ...twice].map(({ event, error }) =>
+        tell({ kind: 'spool_refused', event_id: event.event_id, code: error.code }),
+      ),
+    );
     for (const { event } of again.filter((one) => !twice.includes(one))) {
       const line = encodeSpoolLine(event.bytes.subarray(event.start, event.end));
       const written = await new Promise<Written>((resolve) => commits.write(line, resolve));

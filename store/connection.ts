@@ -3,6 +3,7 @@
  * state in doubt. TLS files are read at each connect, so that renewed certificates are taken up.
  */
 import { readFile } from 'node:fs/promises';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import pg from 'pg';
 import type { TlsClientConfig } from '../schemas/exporter-config.ts';
 
@@ -17,6 +18,8 @@ export interface ConnectionOptions {
   readonly applicationName?: string;
   /** Whether queries are sent at once; default true. */
   readonly pipeline?: boolean;
+  /** Refuses a server that does not keep what it has confirmed; default false. */
+  readonly isToKeep?: boolean;
 }
 
 export interface Connection {
@@ -76,6 +79,7 @@ function openLink(options: ConnectionOptions, onLost: () => void): Link {
     try {
       await client.connect();
       await client.query(SESSION);
+      if (options.isToKeep === true) await refuseForgetful(client);
       return client;
     } catch (error) {
       hangUp();
@@ -93,6 +97,13 @@ const SESSION = `
 SET work_mem = '64MB';
 SELECT set_config('synchronous_commit', 'on', false)
 WHERE current_setting('synchronous_commit') IN ('off', 'local')`;
+
+/** Segments leave the ledger once the store has them: what it confirms must outlast a power cut. */
+async function refuseForgetful(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ fsync: string }>('SHOW fsync');
+  if (rows[0]?.fsync === 'off')
+    throw new Error('the server runs with fsync = off, so a power cut takes back what it confirms');
+}
 
 async function configOf(options: ConnectionOptions): Promise<pg.ClientConfig> {
   const url = typeof options.url === 'string' ? options.url : await options.url();
@@ -121,15 +132,21 @@ interface TlsFiles {
   cert?: Buffer;
   key?: Buffer;
   servername?: string;
+  checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined;
   rejectUnauthorized: boolean;
 }
 
 async function readTls(tls: TlsClientConfig): Promise<TlsFiles> {
+  const { server_name: name } = tls;
   return {
     rejectUnauthorized: !tls.insecure_skip_verify,
     ...(tls.ca_file === undefined ? {} : { ca: await readFile(tls.ca_file) }),
     ...(tls.cert_file === undefined ? {} : { cert: await readFile(tls.cert_file) }),
     ...(tls.key_file === undefined ? {} : { key: await readFile(tls.key_file) }),
-    ...(tls.server_name === undefined ? {} : { servername: tls.server_name }),
+    // pg puts the host of the URL in the place of servername, so the check itself has to be ours.
+    ...(name !== undefined && {
+      servername: name,
+      checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
+    }),
   };
 }

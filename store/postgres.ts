@@ -32,7 +32,7 @@ const LANES_DEFAULT = 3;
 /** Creates a store; connects at the first call. */
 export function createPostgresStore(options: PostgresStoreOptions): Store {
   const lanes = Array.from({ length: Math.max(1, options.connections ?? LANES_DEFAULT) }, () =>
-    createLane(createConnection(options)),
+    createLane(createConnection({ ...options, isToKeep: true })),
   );
   const drop = (): void => {
     for (const lane of lanes) lane.drop();

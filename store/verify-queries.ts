@@ -97,20 +97,23 @@ export async function findReceived(
   );
 }
 
+/** Records that may be at fault: of a part of the store, or those that the agent received in a time. */
+export type Part = Span | TimeRange;
+
 /** `<stream_id> <seq>` -> how often the event of that record is shown, where that is not once. */
 export async function findMiscounted(
   client: ClientBase,
-  span?: Span,
+  part?: Part,
 ): Promise<Map<string, number>> {
   const found = await client.query<{ stream_id: number; seq: string; shown: string }>(
     `WITH miscounted AS (
        SELECT tenant_id, event_id, count(*) FILTER (WHERE NOT duplicate) AS shown
-       FROM audit.records r ${span === undefined ? '' : `WHERE ${WITHIN}`}
+       FROM audit.records r ${countedIn(part)}
        GROUP BY tenant_id, event_id
        HAVING count(*) FILTER (WHERE NOT duplicate) <> 1 LIMIT $1)
      SELECT r.stream_id, r.seq, m.shown
-     FROM miscounted m JOIN audit.records r USING (tenant_id, event_id) ${span === undefined ? '' : ELSEWHERE} LIMIT $1`,
-    [FINDINGS_LISTED_MAX, ...valuesOf(span)],
+     FROM miscounted m JOIN audit.records r USING (tenant_id, event_id) ${isSpan(part) ? ELSEWHERE : ''} LIMIT $1`,
+    [FINDINGS_LISTED_MAX, ...valuesOf(part)],
   );
   return new Map(found.rows.map((row) => [`${row.stream_id} ${row.seq}`, Number(row.shown)]));
 }
@@ -118,7 +121,7 @@ export async function findMiscounted(
 /** Records counted as a repetition that tell of something else: an act under the id of an earlier one. */
 export async function findReused(
   client: ClientBase,
-  span?: Span,
+  part?: Part,
 ): Promise<{ stream: string; seq: string }[]> {
   const said = 'actor_type actor_id on_behalf_of_id action outcome resource_type resource_id';
   const columnsOf = (row: string): string =>
@@ -127,9 +130,9 @@ export async function findReused(
     `SELECT d.stream, d.seq FROM audit.sealed_records d JOIN audit.records e
        ON e.tenant_id = d.tenant_id AND e.event_id = d.event_id AND NOT e.duplicate
      WHERE d.duplicate AND (${columnsOf('d')}) IS DISTINCT FROM (${columnsOf('e')})
-       ${span === undefined ? '' : `AND ${WITHIN.replaceAll('r.', 'd.')}`}
+       ${part === undefined ? '' : `AND ${within(part).replaceAll('r.', 'd.')}`}
      ORDER BY 1, 2 LIMIT $1`,
-    [REUSED_NOTED_MAX, ...valuesOf(span)],
+    [REUSED_NOTED_MAX, ...valuesOf(part)],
   );
   return found.rows;
 }
@@ -137,9 +140,26 @@ export async function findReused(
 /** An event whose id was used for an act of another time is shown there. */
 const ELSEWHERE = `WHERE m.shown > 0 OR NOT EXISTS (SELECT FROM audit.records o
        WHERE o.tenant_id = m.tenant_id AND o.event_id = m.event_id AND NOT o.duplicate)`;
-/** Of row `r`; two records of one event state the same time. */
-const WITHIN = 'r.tenant_id = $2 AND r.occurred_at >= $3 AND r.occurred_at < $4';
 
-function valuesOf(span: Span | undefined): readonly string[] {
-  return span === undefined ? [] : [span.tenant, span.since, span.until];
+const isSpan = (part: Part | undefined): part is Span => part !== undefined && 'tenant' in part;
+
+/** Of row `r`. */
+function within(part: Part): string {
+  return isSpan(part)
+    ? 'r.tenant_id = $2 AND r.occurred_at >= $3 AND r.occurred_at < $4'
+    : `r.received_at >= coalesce($2, '-infinity'::timestamptz)
+       AND r.received_at < coalesce($3, 'infinity'::timestamptz)`;
+}
+
+/** Which rows are counted: of a span, those in it, for two records of one event state the same time. */
+function countedIn(part: Part | undefined): string {
+  if (part === undefined) return '';
+  if (isSpan(part)) return `WHERE ${within(part)}`;
+  return `WHERE (tenant_id, event_id) IN (SELECT tenant_id, event_id FROM audit.records r WHERE ${within(part)})`;
+}
+
+function valuesOf(part: Part | undefined): readonly (string | null)[] {
+  if (part === undefined) return [];
+  const times = [part.since, part.until];
+  return isSpan(part) ? [part.tenant, ...times] : times;
 }

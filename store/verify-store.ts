@@ -109,8 +109,8 @@ async function verifySnapshot(
   const received = range === undefined ? null : await findReceived(client, range);
   const streams = all.filter(({ stream_id }) => received?.has(stream_id) !== false);
   if (streams.length === 0) return 'no record that this login may see was received in that time';
-  run.miscounted = await findMiscounted(client);
-  for (const { stream, seq } of await findReused(client))
+  run.miscounted = await findMiscounted(client, range);
+  for (const { stream, seq } of await findReused(client, range))
     run.examination.note(
       `the record of stream ${stream} seq ${seq} carries the id of another event, so no query shows it: read it in audit.sealed_records`,
     );

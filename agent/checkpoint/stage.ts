@@ -21,7 +21,7 @@ import { headEntry } from './anchor-log.ts';
 import { publicationOf } from './anchors/publication.ts';
 import type { Rounds } from './anchors/rounds.ts';
 import type { SignedCheckpoint } from './journal.ts';
-import type { StageClock } from './clock.ts';
+import { leftOf, type StageClock } from './clock.ts';
 import { openFiles } from './files.ts';
 import { savePosition } from './position.ts';
 import { statusOf } from './stage-status.ts';
@@ -191,11 +191,11 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     }
   }
 
-  const isRoundDue = (): boolean =>
-    unsigned >= settings.records_max ||
-    (unsigned > 0 && clock.nowMs() - unsignedSinceMs >= settings.interval_ms);
-  const isAnchorDue = (): boolean =>
-    anchoredAtMs === null || clock.nowMs() - anchoredAtMs >= settings.anchor_interval_ms;
+  /** Until the next round of checkpoints, for the time alone. */
+  const roundLeftMs = (): number =>
+    unsigned === 0 ? Infinity : leftOf(settings.interval_ms, unsignedSinceMs, clock.nowMs());
+  const anchorLeftMs = (): number =>
+    anchoredAtMs === null ? 0 : leftOf(settings.anchor_interval_ms, anchoredAtMs, clock.nowMs());
 
   async function work(): Promise<void> {
     // Who asks from now on may mean records that are not read in this turn.
@@ -204,9 +204,9 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     let grown = 0;
     do {
       grown = await grow();
-      if (isRoundDue()) await round();
+      if (unsigned >= settings.records_max || roundLeftMs() === 0) await round();
     } while (grown > 0 && !isEnded && !isPaused);
-    if (!isAnchorDue() && answers.length === 0) return;
+    if (anchorLeftMs() > 0 && answers.length === 0) return;
     if (unsigned > 0) await round();
     await anchorRound();
     for (const answer of answers) answer();
@@ -215,9 +215,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   function arm(): void {
     cancelTimer();
     if (isEnded) return;
-    const dues = [(anchoredAtMs ?? clock.nowMs()) + settings.anchor_interval_ms];
-    if (unsigned > 0) dues.push(unsignedSinceMs + settings.interval_ms);
-    cancelTimer = clock.after(Math.max(0, Math.min(...dues) - clock.nowMs()), wake);
+    cancelTimer = clock.after(Math.min(roundLeftMs(), anchorLeftMs()), wake);
   }
 
   function fail(error: unknown): void {

@@ -15,6 +15,8 @@ const NEWLINE = 0x0a;
 /** Large enough that a thread is busy for some ten milliseconds, and small enough to be kept many times. */
 export const CHUNK_BYTES_DEFAULT: number = 4 * 1024 * 1024;
 const PROBE_BYTES = 16 * 1024;
+/** A longer one has a line that is none in it, and is not read into memory. */
+const CHUNK_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Cuts a file of `size` bytes behind newlines; ends of the chunks, ascending. */
 export async function cutFile(
@@ -24,7 +26,7 @@ export async function cutFile(
 ): Promise<readonly number[]> {
   const ends: number[] = [];
   const probe = Buffer.allocUnsafe(PROBE_BYTES);
-  for (let at = chunkBytes; at < size;) {
+  for (let at = chunkBytes; at < size && at - (ends.at(-1) ?? 0) < CHUNK_BYTES_MAX;) {
     const bytesRead = await file.read(at, probe);
     if (bytesRead === 0) break;
     const newline = probe.subarray(0, bytesRead).indexOf(NEWLINE);
@@ -45,6 +47,7 @@ export function createChunkReader(known: KnownSizes | null): (chunk: Chunk) => C
   let buffer = Buffer.allocUnsafeSlow(0);
 
   return ({ path, from, to }) => {
+    if (to - from > CHUNK_BYTES_MAX) return null;
     const end = LEAD_BYTES + to - from;
     if (end > buffer.length) buffer = Buffer.allocUnsafeSlow(end);
     const file = openSync(path, 'r');

@@ -93,6 +93,7 @@ test('after a failed fsync the batch goes to a new segment, and the old one ends
   expect(filesystem.operations[secondSync]).toBe('datasync');
   expect(ledger.writer.position().segment).toBe(2);
   expect((await verifyLedger(join(temp.path, 'b'))).verdict).toBe('intact');
+  await ledger.writer.close();
 });
 
 test('any sequence of commits and cuts reads back whole', async () => {

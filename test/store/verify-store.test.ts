@@ -346,6 +346,9 @@ describe('what a verdict covers', () => {
     expect(await both(), 'outside').toMatchObject({ verdict: 'intact' });
     await set(7, `outcome = 'denied'`);
     expect((await both()).findings).toMatchObject([{ kind: 'column_differs', seq: 7 }]);
+    await set(7, `outcome = 'success', duplicate = true`);
+    expect((await both()).findings).toMatchObject([{ column: 'duplicate', seq: 7 }]);
+    await set(7, `outcome = 'denied', duplicate = false`);
     await set(15, `this_hash = sha256('x')`);
     expect((await both()).findings.map(({ seq }) => seq)).toEqual([7, 16]);
     const none = await verifyStore({ ...options, range: { since: at(100), until: null } });

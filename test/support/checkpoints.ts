@@ -28,26 +28,31 @@ import { naiveRoot } from './naive-tree.ts';
 export interface FakeClock extends StageClock {
   /** Moves the time; what is due by then is called, in its order. */
   advance(ms: number): void;
+  /** Sets the clock by so much; timers do not notice. */
+  set(ms: number): void;
 }
 
 export function createFakeClock(): FakeClock {
   let nowMs = Date.UTC(2026, 2, 1);
+  let passedMs = 0;
   const timers = new Map<object, { readonly atMs: number; readonly run: () => void }>();
   return {
     nowMs: () => nowMs,
     after: (ms, run) => {
       const timer = {};
-      timers.set(timer, { atMs: nowMs + ms, run });
+      timers.set(timer, { atMs: passedMs + ms, run });
       return () => void timers.delete(timer);
     },
     advance: (ms) => {
       nowMs += ms;
-      const due = [...timers].filter(([, { atMs }]) => atMs <= nowMs);
+      passedMs += ms;
+      const due = [...timers].filter(([, { atMs }]) => atMs <= passedMs);
       for (const [timer, { run }] of due) {
         timers.delete(timer);
         run();
       }
     },
+    set: (ms) => void (nowMs += ms),
   };
 }
 

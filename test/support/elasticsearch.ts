@@ -4,6 +4,7 @@
  * type, authorization), keeps documents by `_id`, and misbehaves on request. What breaks the protocol
  * is answered as Elasticsearch does and noted in `violations`.
  */
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -43,6 +44,10 @@ export interface ElasticsearchOptions {
   readonly contentBytesMax?: number;
   /** A document for which it returns a reason is refused with 400, as a mapping would. */
   readonly refuses?: (document: Readonly<Record<string, unknown>>) => string | null;
+  /** What is refused goes to the failure store, as a data stream of logs has it since 9.2. */
+  readonly hasFailureStore?: boolean;
+  /** A document that a pipeline of the cluster drops. */
+  readonly drops?: (document: Readonly<Record<string, unknown>>) => boolean;
   /** How long each bulk request waits for its answer. */
   readonly delayMs?: number;
   /** Chosen before each request; null: behaves. */
@@ -127,6 +132,7 @@ interface Item {
     readonly _id: string;
     readonly status: number;
     readonly result?: string;
+    readonly failure_store?: 'used' | 'not_enabled';
     readonly error?: { readonly type: string; readonly reason: string };
   };
 }
@@ -198,9 +204,8 @@ function storeAll(
   for (const [index, action] of actions.entries()) {
     if (fault?.kind === 'missing_item' && index === actions.length - 1) break;
     const putOff = fault?.kind === 'items' && fault.when(action.id) ? fault : null;
-    items.push({
-      create: { _index: state.options.dataStream, _id: action.id, ...store(state, action, putOff) },
-    });
+    const _index = state.options.dataStream;
+    items.push({ create: { _index, _id: action.id, ...store(state, action, putOff) } });
   }
   return items;
 }
@@ -209,7 +214,7 @@ function store(
   { options, documents }: State,
   { id, document }: Action,
   fault: Extract<ElasticsearchFault, { kind: 'items' }> | null,
-): Omit<Item['create'], '_index' | '_id'> {
+): Omit<Item['create'], '_index' | '_id'> & Partial<Item['create']> {
   const fail = (status: number, type: string, reason: string): ReturnType<typeof store> => ({
     status,
     error: { type, reason },
@@ -231,7 +236,12 @@ function store(
     );
   }
   const refused = options.refuses?.(document) ?? null;
+  if (refused !== null && options.hasFailureStore === true) {
+    const aside = { _index: `.fs-${options.dataStream}-000001`, _id: randomUUID() };
+    return { ...aside, status: 201, result: 'created', failure_store: 'used' };
+  }
   if (refused !== null) return fail(400, 'document_parsing_exception', refused);
+  if (options.drops?.(document) === true) return { status: 200, result: 'noop' };
   documents.set(id, document);
   return { status: 201, result: 'created' };
 }

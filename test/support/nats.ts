@@ -19,6 +19,8 @@ export interface TestNats extends AsyncDisposable {
   /** SIGKILL. */
   kill(): Promise<void>;
   start(): Promise<void>;
+  /** Has it read another configuration, or the same one with other files, while it runs. */
+  reload(config: string): Promise<void>;
 }
 
 /** Starts a server; `config` is put below what JetStream and the port need. */
@@ -29,11 +31,14 @@ export async function startNats(config: string = ''): Promise<TestNats> {
   let child: ChildProcess | null = null;
   let output = '';
 
-  async function start(): Promise<void> {
-    await writeFile(
+  const configure = (more: string): Promise<void> =>
+    writeFile(
       configFile,
-      `host: 127.0.0.1\nport: ${port}\nports_file_dir: "${dir}"\njetstream { store_dir: "${dir}/jetstream" }\n${config}\n`,
+      `host: 127.0.0.1\nport: ${port}\nports_file_dir: "${dir}"\njetstream { store_dir: "${dir}/jetstream" }\n${more}\n`,
     );
+
+  async function start(): Promise<void> {
+    await configure(config);
     const started = spawn('nats-server', ['-c', configFile], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -45,6 +50,13 @@ export async function startNats(config: string = ''): Promise<TestNats> {
       return output.slice(from).includes('Server is ready');
     }, 'nats-server to be ready');
     port = await readPort(dir, started.pid ?? 0);
+  }
+
+  async function reload(next: string): Promise<void> {
+    await configure(next);
+    const from = output.length;
+    child?.kill('SIGHUP');
+    await until(() => output.slice(from).includes('Reloaded server configuration'), 'a reload');
   }
 
   async function end(signal: NodeJS.Signals): Promise<void> {
@@ -63,6 +75,7 @@ export async function startNats(config: string = ''): Promise<TestNats> {
     pid: () => child?.pid ?? 0,
     kill: () => end('SIGKILL'),
     start,
+    reload,
     [Symbol.asyncDispose]: async () => {
       await end('SIGTERM');
       await rm(dir, { recursive: true, force: true });

@@ -10,8 +10,10 @@ const BIN = '/usr/lib/postgresql/15/bin';
 
 export const hasPostgres15: boolean = existsSync(`${BIN}/postgres`);
 
-/** Starts a server with an empty database `postgres` and the superuser `boss`. */
-export async function startPostgres15(): Promise<{ readonly url: string } & AsyncDisposable> {
+/** Starts a server with an empty database `postgres` and the superuser `boss`; `settings` as for `postgres -c`. */
+export async function startPostgres15(
+  ...settings: readonly string[]
+): Promise<{ readonly url: string } & AsyncDisposable> {
   const data = await mkdtemp(join(tmpdir(), 'sealtrail-pg15-'));
   if (process.getuid?.() === 0) {
     const uid = Number(execFileSync('id', ['-u', 'postgres']).toString());
@@ -19,7 +21,8 @@ export async function startPostgres15(): Promise<{ readonly url: string } & Asyn
   }
   const port = await freePort();
   run('initdb', '-D', data, '-A', 'trust', '-U', 'boss', '--no-sync');
-  const options = `-c listen_addresses=127.0.0.1 -p ${port} -k ${data}`;
+  const more = settings.map((setting) => ` -c ${setting}`).join('');
+  const options = `-c listen_addresses=127.0.0.1 -p ${port} -k ${data}${more}`;
   run('pg_ctl', '-D', data, '-w', '-l', join(data, 'log'), '-o', options, 'start');
   return {
     url: `postgresql://boss@127.0.0.1:${port}/postgres`,

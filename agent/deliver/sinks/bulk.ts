@@ -8,7 +8,14 @@ import type { DeliveryRecord, DeliveryResult } from '../../ports.ts';
 import { memberOf, readJson } from '../../../schemas/untrusted-json.ts';
 
 /** What is asked of the answer: no document, and of an error no more than is read, for each of a batch. */
-export const BULK_FILTER: string = ['_id', 'status', 'error.type', 'error.reason']
+export const BULK_FILTER: string = [
+  '_id',
+  'status',
+  'result',
+  'failure_store',
+  'error.type',
+  'error.reason',
+]
   .map((path) => `items.create.${path}`)
   .join(',');
 
@@ -46,12 +53,28 @@ export function parseBulkAnswer(
   for (const [index, item] of items.entries()) {
     const create = memberOf(item, 'create');
     const status = memberOf(create, 'status');
-    if (typeof status !== 'number' || memberOf(create, '_id') !== ids[index]) {
+    const diverted = findDiversion(create);
+    // What went elsewhere has an id of its own there.
+    if (typeof status !== 'number' || (diverted === null && memberOf(create, '_id') !== ids[index]))
       return err(`the answer does not say what became of item ${index}`);
-    }
-    verdicts.push(decideItem(status, memberOf(create, 'error')));
+    verdicts.push(diverted ?? decideItem(status, memberOf(create, 'error')));
   }
   return ok(verdicts);
+}
+
+/**
+ * A success that no search of the data stream will show: a document that a mapping or a pipeline refuses goes into
+ * the failure store where there is one (for logs-*-* since 9.2), and a pipeline may drop what it does not like.
+ */
+function findDiversion(create: unknown): Verdict | null {
+  if (memberOf(create, 'failure_store') === 'used')
+    return {
+      kind: 'poison',
+      reason: 'refused by a mapping or a pipeline, put into the failure store',
+    };
+  if (memberOf(create, 'result') === 'noop')
+    return { kind: 'poison', reason: 'dropped by a pipeline of the cluster' };
+  return null;
 }
 
 /** States of the cluster or of its rules, which an operator changes; the document is not at fault. */

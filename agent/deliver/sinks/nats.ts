@@ -107,9 +107,11 @@ export function createNatsSink(config: NatsExporterConfig, { log, onFork }: Nats
     signal: AbortSignal,
   ): Promise<DeliveryResult> {
     const hangUp = (): void => void close();
+    signal.addEventListener('abort', hangUp, { once: true });
     try {
       const opened = await open();
-      signal.addEventListener('abort', hangUp, { once: true });
+      // While it connected there was nothing to hang up.
+      signal.throwIfAborted();
       // Pipelined: on one connection they leave in their order, and so each stream keeps its own.
       const verdicts = await Promise.all(records.map((record) => publish(opened, record)));
       return summarizeVerdicts(verdicts);

@@ -33,7 +33,8 @@ export function createSplunkSink(
     endpoint: number,
     signal: AbortSignal,
   ): Promise<DeliveryResult | null> {
-    const untilMs = nowMs() + config.ack_timeout_ms;
+    // Not by a clock that may be set back: it would wait until that has caught up.
+    const untilMs = performance.now() + config.ack_timeout_ms;
     const request = {
       path: `/services/collector/ack?channel=${channel}`,
       headers: { 'content-type': 'application/json', 'x-splunk-request-channel': channel },
@@ -49,7 +50,7 @@ export function createSplunkSink(
         : ({ kind: 'failed', reason: answer.error } as const);
       if (acked === true) return null;
       last = acked === false ? null : acked;
-      const leftMs = untilMs - nowMs();
+      const leftMs = untilMs - performance.now();
       const askedMs = last?.kind === 'failed' ? (last.retryAfterMs ?? 0) : 0;
       if (leftMs <= 0 || askedMs > leftMs) break;
       await pause(realTiming, Math.min(Math.max(waitMs, askedMs), leftMs), signal);

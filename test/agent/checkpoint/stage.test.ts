@@ -140,6 +140,33 @@ test('the anchor log is signed every minute even when nothing happens, and at th
   expect(await faultsOf(dir.path, await journalOf(dir.path))).toEqual([]);
 });
 
+test.each([-3_600_000, 3_600_000])(
+  'a clock that is set by %i ms delays no checkpoint and no round of the anchor log',
+  async (setBy) => {
+    await using dir = await makeTempDir();
+    await using ledger = await openLedger(dir.path);
+    const clock = createFakeClock();
+    const { stage } = await startTestStage(dir.path, { clock, durable: await commit(ledger, 2) });
+    await stage.settled();
+    const before = sizesOf(await journalOf(dir.path), ANCHOR).length;
+    stage.notifyDurable(await commit(ledger, 2));
+    await stage.settled();
+    clock.set(setBy);
+    clock.advance(1_000);
+    await stage.settled();
+    const journal = await journalOf(dir.path);
+    expect(sizesOf(journal, streamsOf(journal)[0] ?? '')).toEqual([3, 5]);
+    for (let minute = 1; minute <= 3; minute += 1) {
+      clock.advance(60_000);
+      await stage.settled();
+      const rounds = sizesOf(await journalOf(dir.path), ANCHOR).length;
+      expect(rounds - before).toBeGreaterThanOrEqual(minute);
+    }
+    await stage.stop();
+    expect(await faultsOf(dir.path, await journalOf(dir.path))).toEqual([]);
+  },
+);
+
 test('at the end everything durable is signed, due or not', async () => {
   await using dir = await makeTempDir();
   await using ledger = await openLedger(dir.path);

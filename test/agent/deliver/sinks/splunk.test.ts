@@ -1,19 +1,24 @@
 import { expect, test } from 'vitest';
+import { createSplunkSink } from '../../../../agent/deliver/sinks/splunk.ts';
 import type { Sink } from '../../../../agent/ports.ts';
 import type { SplunkExporterConfig } from '../../../../schemas/exporter-config.ts';
 import { DELIVERED } from '../../../support/delivery.ts';
 import { startHttpPeer } from '../../../support/http-peer.ts';
 import { HEC_TOKEN, startSplunkPeer } from '../../../support/sink-peers.ts';
-import { openTestSink, sealedRecords, send, sendAll, SINK_BASE } from '../../../support/sinks.ts';
+import {
+  openTestSink,
+  sealedRecords,
+  send,
+  sendAll,
+  SINK_BASE,
+  testFormat,
+} from '../../../support/sinks.ts';
 
 const records = sealedRecords(10);
 const ids = records.map(({ event }) => event.event_id);
 
-function open(
-  url: string,
-  over: Partial<SplunkExporterConfig> = {},
-): Promise<Sink & AsyncDisposable> {
-  return openTestSink({
+function configOf(url: string, over: Partial<SplunkExporterConfig> = {}): SplunkExporterConfig {
+  return {
     ...SINK_BASE,
     name: 'splunk',
     type: 'splunk',
@@ -26,8 +31,13 @@ function open(
     ack_timeout_ms: 300,
     gzip: true,
     ...over,
-  });
+  };
 }
+
+const open = (
+  url: string,
+  over: Partial<SplunkExporterConfig> = {},
+): Promise<Sink & AsyncDisposable> => openTestSink(configOf(url, over));
 
 test('a batch is confirmed when the indexers acknowledge it, and not before', async () => {
   await using peer = await startSplunkPeer();
@@ -58,6 +68,18 @@ test('what is not acknowledged in time goes again, on a channel of its own', asy
   expect(await send(sink, records)).toEqual(DELIVERED);
   expect(peer.channels.size).toBe(2);
   expect(peer.stored).toEqual(ids);
+});
+
+test('a clock that is set back does not stretch the wait for an acknowledgement', async () => {
+  await using peer = await startSplunkPeer();
+  peer.setIndexing(false);
+  let nowMs = Date.now();
+  const sink = createSplunkSink(configOf(peer.url), testFormat('ecs'), () => (nowMs -= 60_000));
+  expect(await send(sink, records)).toMatchObject({
+    kind: 'failed',
+    reason: expect.stringContaining('did not acknowledge'),
+  });
+  await sink.close();
 });
 
 test('a server that forgot its acknowledgements in a restart confirms nothing', async () => {
