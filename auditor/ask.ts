@@ -8,7 +8,15 @@ import type { TlsClientConfig } from '../schemas/exporter-config.ts';
 import { createConnection, type DatabaseAddress } from '../store/connection.ts';
 import { classifyDatabaseError } from '../store/database-error.ts';
 import { noteAccess } from './access.ts';
-import type { AnswerPage, AnswerRow, Asked, AskError, Column, Statement } from './answer.ts';
+import type {
+  AnswerPage,
+  AnswerRow,
+  Asked,
+  AskError,
+  Column,
+  RecordOfRow,
+  Statement,
+} from './answer.ts';
 import { CATALOGUE } from './catalogue.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
 import type { Key, Question, RawRow, Resolved } from './questions/question.ts';
@@ -47,8 +55,12 @@ export interface Auditor {
   ask(asked: Asked, options?: PageOptions): Promise<Result<AnswerPage, AskError>>;
   /** `snapshot` gives the id of one that another transaction has exported, and is asked when the answer is read. */
   stream(asked: Asked, snapshot?: Snapshot): Promise<Result<AnswerStream, AskError>>;
+  /** The record in a place of a stream of the tenant, as the store has it; null: there is none. */
+  record(asked: Asked, place: Place): Promise<Result<RecordOfRow | null, AskError>>;
   close(): void;
 }
+
+type Place = Pick<RecordOfRow, 'stream' | 'seq'>;
 
 export const LIMIT_DEFAULT = 50;
 const LIMIT_MAX = 10_000;
@@ -126,8 +138,27 @@ export function createAuditor(options: AuditorOptions): Auditor {
       );
       return ok({ columns: question.columns, statement, batches });
     },
+    record: async (asked, place) => {
+      const parameters = { stream: place.stream, seq: String(place.seq) };
+      const noted = await note({ ...asked, question: 'record', parameters });
+      return noted.ok ? run((client) => readRecord(client, asked.tenant, place)) : noted;
+    },
     close: () => connection.drop(),
   };
+}
+
+async function readRecord(
+  client: ClientBase,
+  tenant: string,
+  { stream, seq }: Place,
+): Promise<RecordOfRow | null> {
+  const { rows } = await client.query<Omit<RecordOfRow, 'stream' | 'seq'>>(
+    `SELECT event_id, event_bytes, prev_hash, this_hash FROM audit.sealed_records
+     WHERE tenant_id = $1 AND stream = $2 AND seq = $3 LIMIT 1`,
+    [tenant, stream, seq],
+  );
+  const [row] = rows;
+  return row === undefined ? null : { stream, seq, ...row };
 }
 
 function openConnection(

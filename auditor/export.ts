@@ -3,7 +3,7 @@ import type { ClientBase } from 'pg';
 import type { NoteSigner } from '../ledger/signing.ts';
 import type { Trust } from '../ledger/trust.ts';
 import type { Known } from '../ledger/verify/known.ts';
-import { ok, type Result } from '../schemas/result.ts';
+import { err, ok, type Result } from '../schemas/result.ts';
 import { createConnection } from '../store/connection.ts';
 import type { AnswerRow, Asked, AskError } from './answer.ts';
 import type { Auditor, AnswerStream, AuditorOptions } from './ask.ts';
@@ -20,6 +20,10 @@ export interface CertifiedOptions extends AuditorOptions {
   /** Name and version of the program. */
   readonly verifier: string;
   readonly onProgress?: (recordsRead: number) => void;
+  /** Takes each row of the answer that is certified. */
+  readonly onRow?: (row: AnswerRow, line: string) => void;
+  /** Aborted: it is not wanted any longer; then the error says so. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ExportOptions extends CertifiedOptions {
@@ -59,7 +63,7 @@ export function exportAnswer(
 async function answerWith(
   auditor: Auditor,
   asked: Asked,
-  { url, tls, known, trust, verifier, onProgress }: CertifiedOptions,
+  { url, tls, known, trust, verifier, onProgress, onRow, signal }: CertifiedOptions,
   use: (given: CertifyOptions, answer: AnswerStream) => Promise<Certificate>,
 ): Promise<Result<Certificate, AskError>> {
   const found = resolveAsked(asked);
@@ -74,28 +78,45 @@ async function answerWith(
     timeoutMs: STATEMENT_TIMEOUT_MS,
     applicationName: 'sealtrail certificate',
   });
+  const drop = (): void => connection.drop();
+  signal?.addEventListener('abort', drop);
   try {
+    signal?.throwIfAborted();
     client = await connection.client();
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const given: CertifyOptions = {
       client,
       asked: { question, tenant, since, until, timeZone, parameters },
       statement: answer.value.statement,
-      rows: rowsOf(answer.value),
+      rows: rowsOf(answer.value, signal),
       ...{ known, trust, verifier },
-      ...(onProgress === undefined ? {} : { onProgress }),
+      ...(onProgress && { onProgress }),
+      ...(onRow && { onRow }),
     };
-    return ok(await use(given, answer.value));
+    const made = await use(given, answer.value);
+    return signal?.aborted === true ? GIVEN_UP : ok(made);
+  } catch (error) {
+    if (signal?.aborted === true) return GIVEN_UP;
+    throw error;
   } finally {
+    signal?.removeEventListener('abort', drop);
     connection.drop();
   }
 }
+
+const GIVEN_UP = err<AskError>({ kind: 'unavailable', message: 'it was given up before its end' });
 
 async function exportSnapshot(client: ClientBase | null): Promise<string> {
   const said = await client?.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
   return said?.rows[0]?.id ?? '';
 }
 
-async function* rowsOf({ batches }: AnswerStream): AsyncGenerator<AnswerRow> {
-  for await (const batch of batches) yield* batch;
+async function* rowsOf(
+  { batches }: AnswerStream,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<AnswerRow> {
+  for await (const batch of batches) {
+    signal?.throwIfAborted();
+    yield* batch;
+  }
 }

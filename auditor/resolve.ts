@@ -1,12 +1,12 @@
 /** Whether a question can be asked as it is: every parameter of its kind, the range a range. Pure. */
 import { err, ok, type Result } from '../schemas/result.ts';
 import { suggest } from '../schemas/suggest.ts';
+import { readInstant } from './times.ts';
 import type { Asked, AskError, Parameter } from './answer.ts';
 import { findQuestion } from './catalogue.ts';
 import type { Question, Resolved } from './questions/question.ts';
 
 const CHARACTERS_MAX = 8_192;
-const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
 
 /** The question and its parameters, defaults filled in; or the parameter that is wrong, and what would be right. */
 export function resolveAsked(
@@ -54,21 +54,19 @@ function resolveRange(
   if (fault !== null || tenant === '') return invalid('tenant', fault ?? 'must name one');
   if (!isTimeZone(timeZone))
     return invalid('time-zone', 'is no IANA time zone like Europe/Berlin or UTC');
-  const times = [asked.since, asked.until].map((time) =>
-    TIME.test(time) ? new Date(time) : new Date(Number.NaN),
-  );
-  const [since, until] = times;
-  if (since === undefined || Number.isNaN(since.getTime()))
-    return invalid('since', 'is no time like 2026-10-01T00:00:00Z');
-  if (until === undefined || Number.isNaN(until.getTime()))
-    return invalid('until', 'is no time like 2026-11-01T00:00:00Z');
+  const [since, until] = [readInstant(asked.since), readInstant(asked.until)];
+  if (since === null) return invalid('since', 'is no time like 2026-10-01T00:00:00Z');
+  if (until === null) return invalid('until', 'is no time like 2026-11-01T00:00:00Z');
   if (since >= until) return invalid('until', 'must be after --since');
-  return ok({ tenant, timeZone, since: since.toISOString(), until: until.toISOString() });
+  return ok({ tenant, timeZone, since, until });
 }
 
-/** A name, since of an offset the rules for summer time are not known. */
+/**
+ * A name, since of an offset the rules for summer time are not known; with its region, since PostgreSQL takes CET, IST and
+ * their like for offsets, and of other places than the browser does.
+ */
 export function isTimeZone(name: string): boolean {
-  if (!/^[A-Za-z][A-Za-z0-9_+/-]{1,63}$/.test(name)) return false;
+  if (!/^(UTC|GMT|[A-Za-z][A-Za-z0-9_+-]{1,31}\/[A-Za-z0-9_+/-]{1,63})$/i.test(name)) return false;
   try {
     return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
   } catch (error) {

@@ -20,6 +20,20 @@ const WORDS = [
   'last-year',
 ];
 
+const RFC_3339 = /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
+
+/** RFC 3339 in UTC, to the millisecond; null: it is no time of the years 1 to 9999, or of no day of the calendar. */
+export function readInstant(text: string): string | null {
+  const [, day = ''] = RFC_3339.exec(text) ?? [];
+  const [instant, midnight] = [new Date(text), new Date(day)];
+  if (day === '' || Number.isNaN(instant.getTime()) || Number.isNaN(midnight.getTime()))
+    return null;
+  // Of the 30th of February, Date makes the 2nd of March.
+  if (!midnight.toISOString().startsWith(day)) return null;
+  const utc = instant.toISOString();
+  return /^(?!0000)\d{4}-/.test(utc) ? utc : null;
+}
+
 /** A calendar day of the time zone; `month` from 1, and any number is carried over. */
 interface Day {
   readonly year: number;
@@ -36,10 +50,10 @@ export function readTime(
 ): Result<string, string> {
   if (text === 'now') return ok(new Date(nowMs).toISOString());
   if (/^\d{4}-\d{2}-\d{2}T/.test(text)) {
-    const instant = new Date(text);
-    return /(Z|[+-]\d{2}:\d{2})$/.test(text) && !Number.isNaN(instant.getTime())
-      ? ok(instant.toISOString())
-      : err('is no time like 2026-10-01T08:00:00Z or 2026-10-01T08:00:00+02:00');
+    const instant = readInstant(text);
+    return instant === null
+      ? err('is no time like 2026-10-01T08:00:00Z or 2026-10-01T08:00:00+02:00')
+      : ok(instant);
   }
   const [, count, unit = ''] = /^(\d{1,5})([hdw])$/.exec(text) ?? [];
   if (count !== undefined)

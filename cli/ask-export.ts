@@ -50,10 +50,13 @@ export async function certifyAsked(
   asked: Asked,
   store: AuditorOptions,
   flags: ExportFlags,
+  onRow?: CertifiedOptions['onRow'],
 ): Promise<Result<Certificate, AskError>> {
   const progress = createProgress('verifying', 'records');
   try {
-    return await make(auditor, asked, store, flags, progress.update);
+    const onProgress = (records: number): void => progress.update(records, records);
+    const watched = { ...store, onProgress, ...(onRow && { onRow }) };
+    return await make(auditor, asked, watched, flags);
   } finally {
     progress.end();
   }
@@ -62,9 +65,8 @@ export async function certifyAsked(
 async function make(
   auditor: Auditor,
   asked: Asked,
-  store: AuditorOptions,
+  watched: AuditorOptions & Pick<CertifiedOptions, 'onProgress' | 'onRow'>,
   flags: ExportFlags,
-  onProgress: (records: number, total: number) => void,
 ): Promise<Result<Certificate, AskError>> {
   const { export: path, certificateKey, trust: trustPath, root, policy, checkpoints } = flags;
   const trust = trustPath === undefined ? ok(null) : await readTrust(trustPath, root);
@@ -75,11 +77,10 @@ async function make(
   const known = isElsewhere ? await readKnownOf(flags, null) : ok(null);
   if (!known.ok) return unavailable(known.error);
   const options: CertifiedOptions = {
-    ...store,
+    ...watched,
     known: known.value,
     trust: trust.value,
     verifier: `sealtrail ${VERSION}`,
-    onProgress: (records) => onProgress(records, records),
   };
   try {
     const time = new Date().toISOString();

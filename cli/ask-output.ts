@@ -1,9 +1,10 @@
 /** How an answer is printed: a table for people, JSON and CSV for programs. As fast as the reader reads, no faster. */
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { AnswerPage, AnswerRow, Asked, Column } from '../auditor/answer.ts';
 import type { AnswerStream } from '../auditor/ask.ts';
 import { formatCsvLine } from '../auditor/csv.ts';
-import type { Certificate } from '../auditor/certificate/certificate.ts';
+import { formatRow, type Certificate } from '../auditor/certificate/certificate.ts';
 
 export type Form = 'table' | 'json' | 'csv';
 
@@ -15,10 +16,12 @@ export async function printPage(
   asked: Asked,
   form: Form,
   certificate: Certificate | null,
+  /** Whether these are the rows that the certificate is about. */
+  isCertified: boolean,
 ): Promise<void> {
   if (form === 'json') {
     const rows = page.rows.map((row) => toObject(page.columns, row));
-    const answer = { asked, rows, next: page.next, certificate };
+    const answer = { asked, rows, next: page.next, certificate, is_certified: isCertified };
     await write(`${JSON.stringify(answer, null, 2)}\n`);
     return;
   }
@@ -29,9 +32,10 @@ export async function printPage(
   console.error(`${page.rows.length === 0 ? 'nothing found' : `${page.rows.length} rows`}${more}`);
 }
 
-/** Prints all batches as they come. */
-export async function printStream(stream: AnswerStream, asked: Asked, form: Form): Promise<void> {
+/** Prints all batches as they come; returns the digest of the rows, as a certificate states it. */
+export async function printStream(stream: AnswerStream, asked: Asked, form: Form): Promise<string> {
   const { columns } = stream;
+  const digest = createHash('sha256');
   let rows = 0;
   if (form === 'csv') await write(formatCsvLine(columns.map(({ name }) => name)));
   for await (const batch of stream.batches) {
@@ -39,9 +43,11 @@ export async function printStream(stream: AnswerStream, asked: Asked, form: Form
     else if (form === 'json')
       await write(batch.map((row) => `${JSON.stringify(toObject(columns, row))}\n`).join(''));
     else await write(tableOf(columns, batch, asked.timeZone, rows === 0));
+    for (const [at, row] of batch.entries()) digest.update(formatRow(rows + at + 1, row));
     rows += batch.length;
   }
   console.error(rows === 0 ? 'nothing found' : `${rows} rows`);
+  return digest.digest('hex');
 }
 
 function toObject(columns: readonly Column[], { values, record }: AnswerRow): object {

@@ -1,6 +1,6 @@
 /** `sealtrail ask`: the questions of the catalogue, put to the store of record. */
 import type { Command } from 'commander';
-import type { Asked, AskError } from '../auditor/answer.ts';
+import type { AnswerRow, Asked, AskError } from '../auditor/answer.ts';
 import {
   createAuditor,
   LIMIT_DEFAULT,
@@ -12,6 +12,7 @@ import type { Certificate } from '../auditor/certificate/certificate.ts';
 import { CATALOGUE, findQuestion } from '../auditor/catalogue.ts';
 import type { Question } from '../auditor/questions/question.ts';
 import { isTimeZone, resolveAsked } from '../auditor/resolve.ts';
+import { createShownCheck, OTHER_ROWS } from '../auditor/shown-rows.ts';
 import { readTime, type Edge } from '../auditor/times.ts';
 import { err, ok, type Result } from '../schemas/result.ts';
 import {
@@ -157,18 +158,22 @@ async function answer(
 ): Promise<number> {
   const form: Form = options.json === true ? 'json' : options.csv === true ? 'csv' : 'table';
   const path = options.export;
-  const certify = (): Promise<Result<Certificate, AskError> | null> =>
+  const certify = (
+    onRow?: (row: AnswerRow) => void,
+  ): Promise<Result<Certificate, AskError> | null> =>
     options.certify === false && path === undefined
       ? Promise.resolve(null)
-      : certifyAsked(auditor, asked, store, options);
+      : certifyAsked(auditor, asked, store, options, onRow);
   let certified: Result<Certificate, AskError> | null;
+  let isCertified = true;
   if (path !== undefined) {
     certified = await certify();
   } else if (options.all === true) {
     const stream = await auditor.stream(asked);
     if (!stream.ok) return fail(stream.error);
-    await printStream(stream.value, asked, form);
+    const shown = await printStream(stream.value, asked, form);
     certified = await certify();
+    isCertified = certified?.ok !== true || certified.value.rows.sha256 === shown;
   } else {
     const { cursor, limit } = options;
     const page = await auditor.ask(asked, {
@@ -176,10 +181,14 @@ async function answer(
       ...(cursor === undefined ? {} : { cursor }),
     });
     if (!page.ok) return fail(page.error);
+    const { rows, next } = page.value;
+    const shown = createShownCheck({ rows, isFirst: cursor === undefined, isLast: next === null });
     // A program gets both at once; a person reads the rows meanwhile.
-    const before = form === 'json' ? await certify() : null;
-    await printPage(page.value, asked, form, before?.ok === true ? before.value : null);
-    certified = before ?? (await certify());
+    const before = form === 'json' ? await certify(shown.take) : null;
+    const beside = before?.ok === true ? before.value : null;
+    await printPage(page.value, asked, form, beside, beside !== null && shown.isPart());
+    certified = before ?? (await certify(shown.take));
+    isCertified = certified?.ok !== true || shown.isPart();
   }
   if (certified === null) return 0;
   if (!certified.ok) return fail(certified.error);
@@ -187,7 +196,9 @@ async function answer(
   if (form === 'table' || path !== undefined) await write(said);
   else if (form === 'csv' || options.all === true) console.error(said.trimEnd());
   if (path !== undefined) console.log(`written: ${path}`);
-  return CERTIFIED_CODES[certified.value.verdict];
+  if (!isCertified) console.error(`Cannot tell: ${OTHER_ROWS}.`);
+  const { verdict } = certified.value;
+  return CERTIFIED_CODES[verdict === 'intact' && !isCertified ? 'cannot_tell' : verdict];
 }
 
 /** The question with everything filled in, so that it can be asked again. */

@@ -7,6 +7,7 @@ import type { BundleFiles } from '../auditor/check/files.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../schemas/result.ts';
 import { printable } from './printable.ts';
 import { judgeBundleAnchors } from './check-anchors.ts';
+import { compareReport } from './check-report.ts';
 import { readTrust } from './trust-file.ts';
 import { readPolicy } from './verify-known.ts';
 
@@ -64,6 +65,8 @@ async function judge(
   const policy = policyPath === undefined ? ok(null) : await readPolicy(policyPath);
   if (!policy.ok) return policy;
   let result = checkBundle(files.value, trust.value);
+  const report = compareReport(files.value, result);
+  if (report !== null) result = { ...result, lines: [...result.lines, report] };
   if (policy.value !== null) result = await judgeBundleAnchors(result, policy.value);
   if (requireSignature === true && result.verdict === 'intact' && !result.isSigned)
     result = { ...result, verdict: 'cannot_tell', finding: `Cannot tell: ${UNSIGNED}.` };

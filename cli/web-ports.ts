@@ -46,23 +46,23 @@ export async function createWebPorts(config: WebConfig): Promise<Result<WebPorts
     bundleKey: signer?.vkey ?? null,
     nowMs: Date.now,
     openAuditor: (login) => createAuditor({ url: urlOf(login), ...tls }),
-    certify: async (login, asked) => {
+    certify: async (login, asked, work) => {
       const at = { url: urlOf(login), ...tls };
       const auditor = createAuditor(at);
       try {
-        return said(await certifyAnswer(auditor, asked, { ...at, ...judging }));
+        return said(await certifyAnswer(auditor, asked, { ...at, ...judging, ...work }));
       } finally {
         auditor.close();
       }
     },
-    bundleOf: async (login, asked) => {
+    bundleOf: async (login, asked, work) => {
       const at = { url: urlOf(login), ...tls };
       const auditor = createAuditor(at);
       try {
         return await bundleFile(async (path) =>
           said(
             await exportAnswer(auditor, asked, {
-              ...{ ...at, ...judging, path, signer },
+              ...{ ...at, ...judging, ...work, path, signer },
               time: new Date().toISOString(),
             }),
           ),

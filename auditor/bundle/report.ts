@@ -32,7 +32,10 @@ export function headOf({
   signer,
 }: Report): readonly (readonly [string, string])[] {
   const { asked, login, rows, verifier } = certificate;
-  const parameters = Object.entries(asked.parameters).map(([name, value]) => `${name} = ${value}`);
+  // In the order of the certificate's canonical form: a report can be made again from the bundle.
+  const parameters = Object.entries(asked.parameters)
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([name, value]) => `${name} = ${value}`);
   return [
     ['Tenant', asked.tenant],
     ['Time of the events', `from ${asked.since} up to, not including, ${asked.until}`],

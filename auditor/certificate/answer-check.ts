@@ -3,8 +3,9 @@
  * it, and figures are those that the records give. What answers is said by rules that share nothing with the statement
  * (auditor/rules/), so a row that the database keeps back, by a policy, a view or a damaged index, is missed. Pure.
  *
- * An event that several records carry is shown once, and which of them it is, no hash says: where the database calls a record
- * a repetition, the one that it repeats must be a row, or be shown to be there.
+ * An event that several records carry is shown once, and which of them it is, no hash says. So where the database calls a record
+ * a repetition, the one that it repeats must stand in the streams that were read; if it tells of the same act, it was held
+ * against the question in its turn, and if not, the answer lacks an act, and says so (repetitions.ts).
  */
 import type { Asked } from '../answer.ts';
 import { resolveAsked } from '../resolve.ts';
@@ -12,7 +13,8 @@ import { factsOf } from '../rules/facts.ts';
 import type { Beyond } from '../rules/excuse.ts';
 import { ruleOf, type Rule } from '../rules/rule.ts';
 import type { CertificateFinding, JudgedAnswer } from './certificate.ts';
-import type { GatheredRows } from './rows.ts';
+import { createRepetitions, type At, type Originals } from './repetitions.ts';
+import type { GatheredRows, PlacedRow } from './rows.ts';
 
 /** A record that was read whole. */
 export interface JudgedRecord {
@@ -20,6 +22,7 @@ export interface JudgedRecord {
   /** Number of the stream in the store: records of one moment stand in its order. */
   readonly streamId: number;
   readonly seq: number;
+  readonly this_hash: string;
   readonly event: unknown;
   readonly text: string;
   /** The database says that another record carries the event as well, and is the one that is shown. */
@@ -29,14 +32,11 @@ export interface JudgedRecord {
 }
 
 export interface AnswerCheck {
+  /** Is told each place that was read, whole or not, and whether a trusted key has signed it. */
+  pass(at: At, isSigned: boolean): void;
   take(record: JudgedRecord): void;
-  conclude(rows: GatheredRows, store: AnswerStore): Promise<CheckedAnswer>;
-}
-
-/** What is looked for beyond what was verified: sealed records that the database shows. */
-export interface AnswerStore extends Beyond {
-  /** Those of some ids of which a record that is shown is there. */
-  findShown(ids: readonly string[]): Promise<ReadonlySet<string>>;
+  /** `beyond`: what is looked for beyond what was verified. */
+  conclude(rows: GatheredRows, beyond: Beyond): Promise<CheckedAnswer>;
 }
 
 export interface CheckedAnswer {
@@ -44,32 +44,37 @@ export interface CheckedAnswer {
   readonly judged: JudgedAnswer | null;
   readonly findings: readonly CertificateFinding[];
   readonly findings_total: number;
+  /** Records that answer, of an event whose id stands for another act. */
+  readonly notes: readonly string[];
+  /** Such a record, whose event's id stands for an act that no trusted key has signed; null: there is none. */
+  readonly unsigned: Pick<JudgedRecord, 'stream' | 'seq'> | null;
 }
 
+export const UNCHECKED: CheckedAnswer = {
+  ...{ judged: null, findings: [], findings_total: 0, notes: [], unsigned: null },
+};
 const FINDINGS_MAX = 1_000;
-const REPETITIONS_MAX = 1_000_000;
+const NOTES_MAX = 20;
 
 /** Begins the check of an answer. */
-export function createAnswerCheck(asked: Asked): AnswerCheck {
+export function createAnswerCheck(asked: Asked, originals: Originals): AnswerCheck {
   const found = resolveAsked(asked);
   const rule = found.ok ? ruleOf(found.value.resolved) : null;
-  return rule === null ? NOTHING : checkBy(rule);
+  return rule === null ? NOTHING : checkBy(rule, originals);
 }
 
 const NOTHING: AnswerCheck = {
+  pass: () => undefined,
   take: () => undefined,
-  conclude: () => Promise.resolve({ judged: null, findings: [], findings_total: 0 }),
+  conclude: () => Promise.resolve(UNCHECKED),
 };
 
-function checkBy(rule: Rule): AnswerCheck {
+function checkBy(rule: Rule, originals: Originals): AnswerCheck {
   const { kind, figures, excuses } = rule;
   const findings: CertificateFinding[] = [];
-  /** By event, the last record that is said to repeat it. */
-  const repetitions = new Map<string, Pick<JudgedRecord, 'stream' | 'seq'>>();
+  const repetitions = createRepetitions(originals);
   let total = 0;
   let matching = 0;
-  let repeated = 0;
-  let isTooMuch = false;
 
   function report(finding: CertificateFinding): void {
     total += 1;
@@ -83,56 +88,72 @@ function checkBy(rule: Rule): AnswerCheck {
       report({ ...wrong, rows, message: 'the answer shows the record more than once' });
   }
 
+  function judgeEvents(byStream: GatheredRows['byStream']): void {
+    const shown = new Map<string, PlacedRow>();
+    for (const [stream, placed] of byStream)
+      for (const one of placed) {
+        const { event_id, this_hash, row, seq } = one;
+        const other = shown.get(event_id);
+        shown.set(event_id, one);
+        // Of the record itself that was said already.
+        if (other === undefined || other.this_hash === this_hash) continue;
+        const message = 'the answer shows the event more than once';
+        report({ kind: 'row_differs', rows: [other.row, row], stream, seq, message });
+      }
+  }
+
   return {
+    pass: repetitions.pass,
     take: (record) => {
       const facts = factsOf(record.event, record.text);
       const isMatch = rule.matches(facts, record.stream);
-      const { stream, streamId, seq, rows, isRepetition } = record;
+      const { stream, streamId, seq, rows } = record;
+      const isRepetition = record.isRepetition && rows.length === 0;
       if (rows.length > 0) judgeRow(record, isMatch);
-      if (!isRepetition || rows.length > 0)
-        excuses?.take(facts, { stream, streamId, seq, row: rows[0] }, isMatch);
-      if (!isMatch) return;
-      matching += 1;
-      if (isRepetition && rows.length === 0) {
-        repeated += 1;
-        if (repetitions.size >= REPETITIONS_MAX) isTooMuch = true;
-        else repetitions.set(facts.eventId, { stream, seq });
+      if (isMatch) matching += 1;
+      if (isRepetition) {
+        if (isMatch || excuses?.uses(facts) === true) repetitions.take(facts, record, isMatch);
         return;
       }
+      repetitions.judge(facts, record);
+      excuses?.take(facts, { stream, streamId, seq, row: rows[0] }, isMatch);
+      if (!isMatch) return;
       figures?.take(facts);
       if (kind === 'rows' && rows.length === 0)
         report({ kind: 'hidden', rows: [], stream, seq, message: HIDDEN });
     },
-    conclude: async (rows, store) => {
-      let masked = 0;
-      if (repetitions.size > 0) {
-        for (const placed of rows.byStream.values())
-          for (const { event_id } of placed) repetitions.delete(event_id);
-        const there = await store.findShown([...repetitions.keys()]);
-        for (const [id, place] of repetitions)
-          if (!there.has(id)) report({ kind: 'hidden', rows: [], ...place, message: UNREPEATED });
-          else if (kind === 'rows') masked += 1;
-      }
+    conclude: async (rows, beyond) => {
+      const { repeated, masked, unrepeated, isTooMuch } = repetitions.conclude();
+      for (const place of unrepeated)
+        report({ kind: 'hidden', rows: [], ...place, message: UNREPEATED });
+      judgeEvents(rows.byStream);
       const isComputed = figures === null || compareFigures(figures, rows, report);
-      const isLooked = excuses === null || (await lookForExcuses(excuses, store, report));
+      const isLooked = excuses === null || (await lookForExcuses(excuses, beyond, report));
       const by = isLooked ? kind : 'candidates';
-      const judged = isTooMuch || !isComputed ? null : { by, matching, repeated, masked };
-      return { judged, findings, findings_total: total };
+      const counts = { matching, repeated, masked: masked.length };
+      const judged = isTooMuch || !isComputed ? null : { by, ...counts };
+      const notes = masked.slice(0, NOTES_MAX).map(describeMasked);
+      const unsigned = masked.find(({ isSigned }) => !isSigned) ?? null;
+      return { judged, findings, findings_total: total, notes, unsigned };
     },
   };
 }
 
+function describeMasked({ stream, seq }: Pick<JudgedRecord, 'stream' | 'seq'>): string {
+  return `record ${stream} seq ${seq} answers the question, or has a say in it, and is in no answer, since its event has the id of another act: look at it by itself (\`sealtrail investigate\` takes its place)`;
+}
+
 const HIDDEN = 'the record answers the question, and the database kept it out of the answer';
 const UNREPEATED =
-  'the record is marked as the repetition of an event that no other record carries, and so no query shows it';
+  'the record is marked as the repetition of an event that no other record of the streams carries, and so no query shows it';
 
 /** False: there are more than are kept. */
 async function lookForExcuses(
   excuses: NonNullable<Rule['excuses']>,
-  store: AnswerStore,
+  beyond: Beyond,
   report: (finding: CertificateFinding) => void,
 ): Promise<boolean> {
-  const said = await excuses.conclude(store);
+  const said = await excuses.conclude(beyond);
   for (const { stream, seq, row = 0 } of said?.wrong ?? [])
     report({ kind: 'row_differs', rows: [row], stream, seq, message: excuses.why });
   for (const { stream, seq } of said?.hidden ?? [])

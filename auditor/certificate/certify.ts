@@ -15,13 +15,21 @@ import { readPurges } from '../../store/verify-places.ts';
 import { findMiscounted, findReused, type Stream } from '../../store/verify-queries.ts';
 import { verifyStream, type Run } from '../../store/verify-stream.ts';
 import type { AnswerRow, Asked, Statement } from '../answer.ts';
-import { createAnswerCheck, type AnswerCheck, type CheckedAnswer } from './answer-check.ts';
+import { createAnswerCheck, UNCHECKED, type AnswerCheck } from './answer-check.ts';
 import type { Certificate } from './certificate.ts';
 import { concludeCertificate } from './conclude.ts';
-import { answerStore } from './originals.ts';
+import { findOriginals, lookBeyond } from './originals.ts';
 import { planStream, type PlannedPurges, type StreamPlan } from './plan.ts';
-import { findReceived, readExtent, readOccurred, spanOf, type SeqRange } from './range.ts';
+import {
+  findReceived,
+  readExtent,
+  readOccurred,
+  spanOf,
+  toNextWhole,
+  type SeqRange,
+} from './range.ts';
 import { readStream, type StreamRead, type StreamTask } from './read-stream.ts';
+import type { Originals } from './repetitions.ts';
 import { gatherRows, type GatheredRows, type PlacedRow } from './rows.ts';
 import { readStoredKnown } from './stored-known.ts';
 
@@ -46,7 +54,7 @@ export interface CertifyOptions {
 
 /** Certifies; never rejects for what the database does: then nothing can be told, and the certificate says so. */
 export async function certify(options: CertifyOptions): Promise<Certificate> {
-  const gathering = gatherRows();
+  const gathering = gatherRows(options.asked);
   for await (const row of options.rows) {
     const line = gathering.take(row);
     options.onRow?.(row, line);
@@ -61,13 +69,18 @@ export async function certify(options: CertifyOptions): Promise<Certificate> {
     records: 0,
     bytes: 0,
   };
-  const answer = createAnswerCheck(options.asked);
   const read: Reading = { login: '', known: options.known, expected: new Set(), streams: [] };
-  let checked: CheckedAnswer = { judged: null, findings: [], findings_total: 0 };
+  let checked = UNCHECKED;
   let obstacle: string | null = null;
+  const { client, asked } = options;
   try {
-    await readStreams(options, { rows, answer }, run, read);
-    checked = await answer.conclude(rows, answerStore(options.client, options.asked));
+    read.login = await readLogin(client);
+    const originals = await findOriginals(client, asked);
+    const answer = createAnswerCheck(asked, originals);
+    await readStreams(options, { rows, answer, originals }, run, read);
+    checked = await answer.conclude(rows, lookBeyond(client, asked));
+    if (checked.unsigned !== null && read.known?.isJudged === true)
+      run.doubts.push(describeUnsigned(checked.unsigned));
     if (run.doubts.length > 0) obstacle = run.doubts.join('; ');
   } catch (error) {
     obstacle = `the store cannot be read: ${classifyDatabaseError(error).message}`;
@@ -88,14 +101,20 @@ interface Reading {
   readonly streams: StreamRead[];
 }
 
+/** What is held against the records. */
+interface Answer {
+  readonly rows: GatheredRows;
+  readonly answer: AnswerCheck;
+  readonly originals: Originals;
+}
+
 async function readStreams(
   { client, asked, trust, onHash, onProgress }: CertifyOptions,
-  { rows, answer }: { readonly rows: GatheredRows; readonly answer: AnswerCheck },
+  { rows, answer, originals }: Answer,
   started: Run,
   read: Reading,
 ): Promise<void> {
   const { tenant } = asked;
-  read.login = await readLogin(client);
   const stored = await readStoredKnown(client, tenant, trust);
   read.known ??= stored;
   const run: Run = Object.assign(started, { known: read.known });
@@ -112,7 +131,7 @@ async function readStreams(
   for (const stream of streams) {
     const placed = rows.byStream.get(stream.stream) ?? [];
     const of = purges.get(stream.stream) ?? [];
-    const recorded = recordedIn(stream, purges);
+    const recorded = excusingIn(stream, purges, originals);
     const plan = await planOf(
       client,
       stream,
@@ -134,6 +153,7 @@ async function readStreams(
     read.streams.push(await readStream(client, task, run));
   }
   reportVanished(stored, read.expected, run);
+  run.doubts.push(...doubtsOf(streams, purges, read, run));
 }
 
 async function planOf(
@@ -148,7 +168,7 @@ async function planOf(
   const [first, last] = [placed[0], placed.at(-1)];
   const shown = first && last && { from: first.seq, to: last.seq + 1 };
   const touched = [shown, occurred.get(stream_id)].filter((one) => one !== undefined);
-  const range = spanOf(received, touched);
+  const range = await toNextWhole(client, stream_id, extent, spanOf(received, touched));
   return planStream(range, extent, known?.streams.get(stream), { of, recorded });
 }
 
@@ -159,13 +179,54 @@ interface Touched extends PlannedPurges {
   readonly placed: readonly PlacedRow[];
 }
 
-/** Where the records of purges stand in a stream. */
-function recordedIn(
-  { stream }: Stream,
+/** Where records stand in a stream that excuse others: those of purges, and those that repetitions repeat. */
+function excusingIn(
+  { stream, stream_id }: Stream,
   purges: ReadonlyMap<string, readonly SeenPurge[]>,
+  originals: Originals,
 ): readonly number[] {
-  const all = [...purges.values()].flat().map(({ record }) => record);
-  return all.filter((record) => record.stream === stream).map(({ seq }) => seq);
+  const recorded = [...purges.values()].flat().map(({ record }) => record);
+  const shown = [...(originals?.values() ?? [])].filter(({ streamId }) => streamId === stream_id);
+  return [...recorded.filter((record) => record.stream === stream), ...shown].map(({ seq }) => seq);
+}
+
+/** What rests on records that no trusted key has signed, and should by now. */
+function doubtsOf(
+  streams: readonly Stream[],
+  purges: ReadonlyMap<string, readonly SeenPurge[]>,
+  { known, streams: done }: Reading,
+  { covers }: Run,
+): readonly string[] {
+  if (known?.isJudged !== true) return [];
+  const isSigned = ({ stream, seq }: SeenPurge['record']): boolean =>
+    BigInt(covers.get(stream)?.signed_to ?? 0) > BigInt(seq);
+  const unsigned = streams.flatMap(({ stream }) =>
+    (purges.get(stream) ?? []).filter(({ record }) => !isSigned(record)),
+  );
+  return [
+    ...unsigned.map(
+      ({ record, stream }) =>
+        `the purge of ${stream} rests on record ${record.seq} of ${record.stream}, which is under no checkpoint that a trusted key has signed; if that was purged just now, ask again in a minute`,
+    ),
+    ...done.filter(({ bareMs }) => bareMs > BARE_MS_MAX).map(describeBare),
+  ];
+}
+
+function describeUnsigned({
+  stream,
+  seq,
+}: {
+  readonly stream: string;
+  readonly seq: number;
+}): string {
+  return `record ${seq} of ${stream} is in no answer, since its event is said to repeat another act, and the record of that one is under no checkpoint that a trusted key has signed`;
+}
+
+/** The agent's checkpoints come once a minute, as soon as their records are there. */
+const BARE_MS_MAX = 600_000;
+
+function describeBare({ proof: { stream, tree } }: StreamRead): string {
+  return `records of more than ten minutes, from seq ${tree?.size ?? 0} of ${stream} on, are under no checkpoint that a trusted key has signed: the checkpoints over them have not come yet, or were removed`;
 }
 
 /** Rows under the tenant in a stream that is none of its own: no chain has them, and questions would count them. */

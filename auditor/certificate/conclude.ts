@@ -93,7 +93,7 @@ export function concludeCertificate(concluded: Concluded): Certificate {
     streams: proofs,
     proven: verdict === 'intact' ? tellProven(facts) : [],
     not_proven: tellNotProven(facts),
-    notes: verification.notes,
+    notes: [...verification.notes, ...checked.notes],
   };
 }
 

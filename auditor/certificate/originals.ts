@@ -5,13 +5,12 @@ import { readJson } from '../../schemas/untrusted-json.ts';
 import { indexableResourceId } from '../../store/rows.ts';
 import type { Asked } from '../answer.ts';
 import { factsOf, type Facts } from '../rules/facts.ts';
-import type { AnswerStore } from './answer-check.ts';
+import type { Beyond } from '../rules/excuse.ts';
+import { actOf, REPETITIONS_MAX, type Original, type Originals } from './repetitions.ts';
 
+const WITHIN = 'r.occurred_at >= $3 AND r.occurred_at < $4';
 /** First where two records of one event are to be: at one time. No index knows events by their id alone. */
-const SPANS = [
-  'r.occurred_at >= $3 AND r.occurred_at < $4',
-  '(r.occurred_at < $3 OR r.occurred_at >= $4)',
-];
+const SPANS = [WITHIN, '(r.occurred_at < $3 OR r.occurred_at >= $4)'];
 const SELECT = `SELECT r.stream_id, r.seq, r.event_id, r.event_bytes, encode(r.prev_hash, 'hex') AS prev_hash,
   encode(r.this_hash, 'hex') AS this_hash
 FROM audit.records r WHERE r.tenant_id = $1 AND NOT r.duplicate`;
@@ -29,34 +28,54 @@ interface Row extends Readonly<
 /** So much that was done about tickets is held in memory. */
 const TICKET_EVENTS_MAX = 100_000;
 
-/** Looks in a snapshot of the store. A record counts where it has its hash and is of the tenant. */
-export function answerStore(client: ClientBase, { tenant, since, until }: Asked): AnswerStore {
-  /** What a record says; null: it is no sealed record of the tenant. */
-  function read({ event_id, event_bytes, prev_hash, this_hash }: Row): Facts | null {
-    if (rehash(prev_hash, event_bytes) !== this_hash) return null;
-    const facts = factsOf(readJson(event_bytes), event_bytes);
-    return facts.tenant === tenant && facts.eventId === event_id ? facts : null;
+/** Finds, of each event that is repeated in the question's time, the record that is shown of it. */
+export async function findOriginals(
+  client: ClientBase,
+  { tenant, since, until }: Asked,
+): Promise<Originals> {
+  const { rows: repeated } = await client.query<{ event_id: string }>(
+    `SELECT DISTINCT r.event_id FROM audit.records r
+     WHERE r.tenant_id = $1 AND r.duplicate AND ${WITHIN} LIMIT $2`,
+    [tenant, REPETITIONS_MAX, since, until],
+  );
+  if (repeated.length === REPETITIONS_MAX) return null;
+  const found = new Map<string, Original>();
+  for (const span of SPANS) {
+    const wanted = repeated.map(({ event_id }) => event_id).filter((id) => !found.has(id));
+    if (wanted.length === 0) break;
+    const { rows } = await client.query<Row>(
+      `${SELECT} AND r.event_id = ANY ($2::text[]) AND ${span}`,
+      [tenant, wanted, since, until],
+    );
+    for (const row of rows) {
+      const facts = readFacts(row, tenant);
+      if (facts === null) continue;
+      const { event_id, stream_id: streamId, seq, this_hash } = row;
+      found.set(event_id, { streamId, seq: Number(seq), this_hash, act: actOf(facts) });
+    }
   }
+  return found;
+}
 
+/** What a record says; null: it is no sealed record of the tenant. */
+function readFacts(
+  { event_id, event_bytes, prev_hash, this_hash }: Row,
+  tenant: string,
+): Facts | null {
+  if (rehash(prev_hash, event_bytes) !== this_hash) return null;
+  const facts = factsOf(readJson(event_bytes), event_bytes);
+  return facts.tenant === tenant && facts.eventId === event_id ? facts : null;
+}
+
+/** Looks before the range, in a snapshot of the store. A record counts where it has its hash and is of the tenant. */
+export function lookBeyond(client: ClientBase, { tenant, since }: Asked): Beyond {
+  const read = (row: Row): Facts | null => readFacts(row, tenant);
   return {
-    findShown: async (ids) => {
-      const found = new Set<string>();
-      for (const span of SPANS) {
-        const wanted = ids.filter((id) => !found.has(id));
-        if (wanted.length === 0) break;
-        const { rows } = await client.query<Row>(
-          `${SELECT} AND r.event_id = ANY ($2::text[]) AND ${span}`,
-          [tenant, wanted, since, until],
-        );
-        for (const row of rows) if (read(row) !== null) found.add(row.event_id);
-      }
-      return found;
-    },
     isThere: async ({ actor, resourceType, resourceId, from, before }) => {
       const isWanted = (facts: Facts | null): boolean =>
         facts?.actor === actor &&
         facts.resourceType === resourceType &&
-        (resourceId ?? facts.resourceId) === facts.resourceId &&
+        [null, indexableResourceId(facts.resourceId)].includes(resourceId) &&
         facts.ms >= from &&
         facts.ms < before;
       const { rows } = await client.query<Row>(
@@ -64,7 +83,7 @@ export function answerStore(client: ClientBase, { tenant, since, until }: Asked)
          AND r.occurred_at >= $5 AND r.occurred_at < $6 ORDER BY r.occurred_at DESC LIMIT 1`,
         [
           ...[tenant, actor, resourceType],
-          resourceId === null ? null : indexableResourceId(resourceId),
+          resourceId,
           ...[Math.max(from, EARLIEST_MS), before].map((ms) => new Date(ms).toISOString()),
         ],
       );

@@ -89,6 +89,20 @@ async function findFirst(
   return first;
 }
 
+/** Stretched to the next record that is there whole, which shows that the range ends: hashes that a purge left do not say when. */
+export async function toNextWhole(
+  client: ClientBase,
+  streamId: number,
+  { end }: Extent,
+  { from, to }: SeqRange,
+): Promise<SeqRange> {
+  const { rows } = await client.query<{ seq: string | null }>(
+    'SELECT min(seq) AS seq FROM audit.records WHERE stream_id = $1 AND seq >= $2',
+    [streamId, to],
+  );
+  return { from, to: Math.max(to, Number(rows[0]?.seq ?? end)) };
+}
+
 /**
  * The smallest range that holds all of these. One without a record counts by its place: where nothing was received in
  * the time, only the records on either side of that place show it.

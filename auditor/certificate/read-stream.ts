@@ -16,7 +16,7 @@ import {
 import type { Asked } from '../answer.ts';
 import type { AnswerCheck } from './answer-check.ts';
 import type { CertificateFinding, StreamProof } from './certificate.ts';
-import { isOutside, type Side } from './neighbours.ts';
+import { isOutside, receivedMs, type Side } from './neighbours.ts';
 import type { StreamPlan } from './plan.ts';
 import type { PlacedRow } from './rows.ts';
 import { describeStream } from './stream-proof.ts';
@@ -39,6 +39,8 @@ export interface StreamRead {
   readonly proof: StreamProof;
   /** Places in the range, and right before it, of which a purge left the hashes alone. */
   readonly purged: number;
+  /** In how long a time, by the agent's clock, records were received that were read whole and stand behind the checkpoint. */
+  readonly bareMs: number;
   readonly findings: readonly CertificateFinding[];
 }
 
@@ -50,12 +52,14 @@ export async function readStream(
 ): Promise<StreamRead> {
   const { range, window, known, checkpoint } = plan;
   const { stream: name, stream_id: streamId } = stream;
+  const signedTo = Number(checkpoint?.size ?? 0n);
   const findings: CertificateFinding[] = [];
   let tree: TreeParts | null = null;
   let before: string | null = null;
   let after: string | null = null;
   let purged = 0;
   let next = 0;
+  let [bareFrom, bareTo] = [Infinity, -Infinity];
 
   function begin({ seq }: PlaceHashes): TreeParts {
     return growTree({
@@ -78,6 +82,11 @@ export async function readStream(
     return rows;
   }
 
+  function reportNarrowed(side: Side | 'in', seq: number, why: string): void {
+    const message = `the record ${side === 'in' ? 'of a row' : `right ${side} the range`} ${why}: the database did not give all of the range`;
+    findings.push({ kind: 'range_narrowed', rows: [], stream: name, seq, message });
+  }
+
   /** The statement gave a record that is not the one which stands there. */
   function reportOther({ seq, row }: PlacedRow): void {
     const message = 'the answer shows another record than the one that stands here';
@@ -86,10 +95,8 @@ export async function readStream(
   }
 
   function takeNeighbour(side: Side, seq: number, { row, event }: ReadRow): string {
-    if (!isOutside(side, event, asked)) {
-      const message = `the record right ${side} the range was received in the time that was asked for: the database did not give all of the range`;
-      findings.push({ kind: 'range_narrowed', rows: [], stream: name, seq, message });
-    }
+    if (!isOutside(side, event, asked))
+      reportNarrowed(side, seq, 'was received in the time that was asked for');
     return lineOf(row);
   }
 
@@ -99,13 +106,25 @@ export async function readStream(
     tree.take(seq, this_hash);
     if (kind !== 'stub' && seq < range.from) purged = 0;
     if (kind === 'stub' && seq < range.to) purged += 1;
+    const at = { stream: name, streamId, seq, this_hash };
+    answer.pass(at, checkpoint?.isSigned === true && seq < signedTo);
     const rows = rowsAt(seq, this_hash);
+    // Where the database says that a stream begins or ends, it has neither.
+    if (kind !== 'record' && seq === range.to) reportNarrowed('behind', seq, 'is not shown');
+    if (kind === 'link' && seq === range.from - 1) reportNarrowed('before', seq, 'is not shown');
+    if (kind !== 'record' && rows.length > 0)
+      reportNarrowed('in', seq, 'is shown as a row, and is not there whole');
     if (read === null) return;
+    if (seq >= signedTo) {
+      const received = receivedMs(read.event);
+      bareFrom = Math.min(bareFrom, received);
+      bareTo = Math.max(bareTo, received);
+    }
     if (seq < range.from) before = takeNeighbour('before', seq, read);
     if (seq >= range.to) after = takeNeighbour('behind', seq, read);
     const { event_bytes: text, duplicate } = read.row;
     const isRepetition = duplicate === 'true';
-    answer.take({ stream: name, streamId, seq, event: read.event, text, isRepetition, rows });
+    answer.take({ ...at, event: read.event, text, isRepetition, rows });
   }
 
   const reading = { stream, purges, known, window, onPlace };
@@ -116,7 +135,7 @@ export async function readStream(
     ...{ stream: name, ...range, first: window.from, last: window.to, before, after },
     ...{ grown: grown.conclude(), checkpoint, cover: run.covers.get(name) ?? null },
   });
-  return { proof, purged, findings };
+  return { proof, purged, bareMs: Math.max(0, bareTo - bareFrom), findings };
 }
 
 const ZERO = chainHash('0'.repeat(64));

@@ -5,7 +5,10 @@
 import { createHash } from 'node:crypto';
 import { isCanonicalOf, rehash } from '../../ledger/content-check.ts';
 import { memberOf, readChain } from '../../ledger/chain-place.ts';
-import type { AnswerRow, RecordOfRow } from '../answer.ts';
+import { readJson } from '../../schemas/untrusted-json.ts';
+import type { AnswerRow, Asked, RecordOfRow } from '../answer.ts';
+import { resolveAsked } from '../resolve.ts';
+import { createExtraCheck, extrasOf } from '../rules/extras.ts';
 import { formatRow } from './certificate.ts';
 
 /** Rows of one stream, ascending by place. */
@@ -42,7 +45,8 @@ const FAULTS_MAX = 1_000;
 const FIGURES_MAX = 200_000;
 
 /** Begins with the first row. */
-export function gatherRows(): RowGatherer {
+export function gatherRows(asked: Asked): RowGatherer {
+  const findOther = createValueCheck(asked);
   const byStream = new Map<string, PlacedRow[]>();
   const faults: RowFault[] = [];
   const figures: GatheredRows['figures'][number][] = [];
@@ -60,7 +64,7 @@ export function gatherRows(): RowGatherer {
         return line;
       }
       records += 1;
-      const message = findFault(record);
+      const message = findFault(record) ?? findOther(row.values, record);
       const { stream, seq, this_hash, event_id } = record;
       if (message !== null && faults.length < FAULTS_MAX)
         faults.push({ row: count, stream, seq, message });
@@ -74,6 +78,24 @@ export function gatherRows(): RowGatherer {
       const sha256 = digest.digest('hex');
       return { count, records, sha256, faults, byStream, figures };
     },
+  };
+}
+
+/** Says which column of a row shows what the database computed, and not from this record; null: none. The others show the event. */
+function createValueCheck(
+  asked: Asked,
+): (values: AnswerRow['values'], record: RecordOfRow) => string | null {
+  const found = resolveAsked(asked);
+  const columns = found.ok ? found.value.question.columns : [];
+  const extras = extrasOf(columns).map((column) => ({ ...column, at: columns.indexOf(column) }));
+  if (!found.ok || extras.length === 0) return () => null;
+  const { resolved } = found.value;
+  return (values, { event_bytes }) => {
+    const isOther = createExtraCheck(readJson(event_bytes), event_bytes, resolved);
+    const wrong = extras.find(({ name, at }) => isOther(name, values[at] ?? null));
+    return wrong === undefined
+      ? null
+      : `the column ${wrong.title} shows something else than the record says`;
   };
 }
 

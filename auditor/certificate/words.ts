@@ -30,13 +30,18 @@ export interface Facts {
 /** The verdict in a sentence. */
 export function describeFinding(
   verdict: Verdict,
-  { rows, records }: Facts,
+  { rows, records, judged }: Facts,
   [first, ...others]: readonly CertificateFinding[],
   doubt: string,
 ): string {
   if (verdict === 'cannot_tell') return `Cannot tell: ${doubt}.`;
-  if (verdict === 'intact' || first === undefined)
-    return `Intact: ${shownOf(rows)} and ${count(records, 'record')} around them are as they were sealed.`;
+  if (verdict === 'intact' || first === undefined) {
+    const said = `Intact: ${shownOf(rows)} and ${count(records, 'record')} around them are as they were sealed`;
+    const masked = judged?.masked ?? 0;
+    return masked === 0
+      ? `${said}.`
+      : `${said}; but the answer lacks ${count(masked, 'record')} that ${masked === 1 ? 'answers' : 'answer'} the question under the id of another act (see the notes).`;
+  }
   const more = others.length === 0 ? '' : ` (and ${count(others.length, 'more finding')})`;
   const record = recordOf(first);
   const where =
@@ -91,12 +96,16 @@ function tellJudged(
     repeated === 0
       ? ''
       : ` Of them ${count(repeated, 'record')} ${repeated === 1 ? 'repeats' : 'repeat'} an event that another one has.`;
+  const lacking =
+    masked === 0
+      ? ''
+      : `, but for ${count(masked, 'event')} under the id of another act, which no query shows (see the notes)`;
   if (by === 'rows')
-    return `The answer is complete${masked === 0 ? '' : `, but for ${count(masked, 'event')} under the id of another act, which no query shows (see the notes)`}: ${matching.toLocaleString('en-US')} ${read} answer the question, by a rule that shares nothing with the statement, and ${rows.count === 1 ? 'the one row is what they are' : `the ${count(rows.count, 'row')} are what they are`}: the database kept none back.${again}`;
+    return `The answer is complete${lacking}: ${matching.toLocaleString('en-US')} ${read} answer the question, by a rule that shares nothing with the statement, and ${rows.count === 1 ? 'the one row is what they are' : `the ${count(rows.count, 'row')} are what they are`}: the database kept none back.${again}`;
   if (by === 'figures')
-    return `The figures are right, and no row is missing: they were computed again, by a rule that shares nothing with the statement, from the ${count(matching, 'record')} that count, ${read}.${again}`;
+    return `The figures are right, and no row is missing${lacking}: they were computed again, by a rule that shares nothing with the statement, from the ${count(matching, 'record')} that count, ${read}.${again}`;
   if (by === 'excused')
-    return `No row is missing: of the ${count(matching, 'record')} that could be one, ${read}, each is a row, or what keeps it out of the answer was shown, by a rule that shares nothing with the statement.${again}`;
+    return `No row is missing${lacking}: of the ${count(matching, 'record')} that could be one, ${read}, each is a row, or what keeps it out of the answer was shown, by a rule that shares nothing with the statement.${again}`;
   return `Each row is one of the ${count(matching, 'record')} that could be one, ${read}, by a rule that shares nothing with the statement.${again}`;
 }
 
@@ -133,6 +142,11 @@ export function tellNotProven({
       said.push(
         `That ${stream} ends before seq ${to}: somebody with full power over the database could have cut off its end together with the checkpoints that tell of it. Those that the agent keeps would show it (--checkpoints).`,
       );
+  for (const { stream, to, anchored } of proofs)
+    if (anchored !== null && BigInt(anchored.size) < BigInt(to))
+      said.push(
+        `That outsiders had records of ${stream} from seq ${anchored.size} on: what was anchored ends before them.`,
+      );
   const behind = proofs.filter(({ first, before }) => first > 0 && before === null);
   if (behind.length > 0)
     said.push(
@@ -149,7 +163,7 @@ export function tellNotProven({
     );
   if (judged?.by === 'candidates')
     said.push(
-      'Which of the records that could be rows are rows: that rests on other records as well, and on the database, which picked. Whoever has full power over it can have it keep some back.',
+      'Which of the records that could be rows are rows, and where a gap begins: that rests on other records as well, and on the database, which picked. Whoever has full power over it can have it keep some back.',
     );
   if (judged?.by === 'excused')
     said.push(

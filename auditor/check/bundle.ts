@@ -5,6 +5,7 @@
 import { openNote, parseNote } from '../../ledger/note.ts';
 import type { Trust } from '../../ledger/trust.ts';
 import { FILES, isBundleName } from '../bundle/names.ts';
+import { findQuestion } from '../catalogue.ts';
 import type { Certificate, Verdict } from '../certificate/certificate.ts';
 import { parseCertificateNote } from '../certificate/note.ts';
 import { checkAnchors, type AnchoredStream } from './anchors.ts';
@@ -47,15 +48,41 @@ export function checkBundle(files: BundleFiles, trust: Trust | null): BundleChec
     tell({ what, state: 'failed', text: 'it is not there, or not in its form' });
     return { ...conclude(lines, null, trust), certificate: null, question, ...NOTHING };
   }
-  const answers = checkQuestion(certificate, question, tell);
-  const rows = checkRows(files, certificate, { ...question, answers }, tell);
+  const rows = checkRows(files, certificate, checkQuestion(certificate, question, tell), tell);
   checkStreams(files, certificate, rows, trust, tell);
   const anchored = checkAnchors(files, certificate, trust, tell);
   checkProofs(files, rows, trust, tell);
   const { time, signers, isSigned } = checkNote(files, certificate, trust, tell);
+  if (!isSigned) tellUnvouched(certificate, rows, tell);
   const said = conclude(lines, certificate, trust);
   const finding = said.verdict === 'intact' && !isSigned ? unsigned(rows.length) : said.finding;
-  return { ...said, finding, certificate, question, rows, time, signers, isSigned, anchored };
+  const named = { ...question, title: titleOf(question) };
+  const found = { certificate, question: named, rows, time, signers, isSigned, anchored };
+  return { ...said, finding, ...found };
+}
+
+/** As the catalogue has it: the one in the bundle is under no signature. */
+function titleOf({ asked, title }: BundleQuestion): string {
+  const known = findQuestion(String(asked.question));
+  return known.ok ? known.value.title : title;
+}
+
+/** Rows that nothing shows but the word of whoever made the bundle, where nobody who is trusted has put a name to it. */
+function tellUnvouched({ streams }: Certificate, rows: readonly CheckedRow[], tell: Tell): void {
+  const sizes = new Map(streams.map(({ stream, tree }) => [stream, tree?.size ?? 0]));
+  const [first, ...others] = rows.filter(
+    ({ record }) => record === null || record.seq >= (sizes.get(record.stream) ?? 0),
+  );
+  if (first === undefined) return;
+  const which =
+    others.length === 0
+      ? `the record of row ${first.row} is`
+      : `the records of row ${first.row} and of ${others.length} more are`;
+  const text =
+    first.record === null
+      ? 'figures are shown by the signature under the certificate alone, and no key that you trust has made it'
+      : `${which} under no checkpoint, and no key that you trust has signed the certificate`;
+  tell({ what: 'rows', state: 'open', text });
 }
 
 /** What records prove by themselves, where nobody who is trusted has put a name to the rest. */
@@ -126,7 +153,8 @@ function checkNote(
     return { time: said.time, signers: [], isSigned: false };
   }
   const signers = parsed.value.signatures.map(({ name, id }) => `${name}+${id}`);
-  const opened = openNote(note, trust?.keys ?? []);
+  const revoked = new Set(trust?.revoked.map(({ vkey }) => vkey));
+  const opened = openNote(note, trust?.keys.filter(({ vkey }) => !revoked.has(vkey)) ?? []);
   const isUnknown = !opened.ok && opened.error.kind === 'no_known_key';
   tell({
     what,
@@ -139,6 +167,9 @@ function checkNote(
   });
   return { time: said.time, signers, isSigned: opened.ok };
 }
+
+/** Without these nothing can be told. */
+const DECISIVE: ReadonlySet<string> = new Set(['checkpoint', 'rows']);
 
 function conclude(
   lines: readonly CheckLine[],
@@ -155,7 +186,7 @@ function conclude(
   if (certificate === null) return { verdict: 'cannot_tell', finding: 'Cannot tell.', lines };
   if (certificate.verdict !== 'intact')
     return { verdict: certificate.verdict, finding: certificate.finding, lines };
-  const open = lines.find(({ what, state }) => state === 'open' && what === 'checkpoint');
+  const open = lines.find(({ what, state }) => state === 'open' && DECISIVE.has(what));
   if (trust === null || open !== undefined) {
     const why = trust === null ? 'no key was named that is trusted' : (open?.text ?? '');
     const finding = `Cannot tell: everything in the bundle fits together, but ${why}.`;

@@ -6,21 +6,31 @@ import { memberOf } from '../../schemas/untrusted-json.ts';
 import type { Column, RecordOfRow } from '../answer.ts';
 import type { Certificate } from '../certificate/certificate.ts';
 import { findQuestion } from '../catalogue.ts';
+import type { Resolved } from '../questions/question.ts';
 import { resolveAsked } from '../resolve.ts';
 import { factsOf } from '../rules/facts.ts';
 import { ruleOf } from '../rules/rule.ts';
 import type { Tell } from './line.ts';
 import type { BundleQuestion } from './read.ts';
 
-/** Why a record does not answer the question; null: it does, or that is not known. */
-export type Answers = (record: RecordOfRow, event: unknown) => string | null;
+/** What is known of the rows that answer a question. */
+export interface KnownAnswer {
+  /** Of each column, and of no other, a row has a value. */
+  readonly columns: readonly Column[];
+  /** Null: this version does not know the question. */
+  readonly resolved: Resolved | null;
+  /** Whether a row is a record, or a figure; null: that is not known. */
+  readonly isRecord: boolean | null;
+  /** Why a record does not answer the question; null: it does, or that is not known. */
+  answers(record: RecordOfRow, event: unknown): string | null;
+}
 
-/** Checks it; what comes back judges the records of the rows. */
+/** Checks it; what comes back judges the rows. */
 export function checkQuestion(
   certificate: Certificate,
   question: BundleQuestion,
   tell: Tell,
-): Answers {
+): KnownAnswer {
   const what = 'question';
   const same = ['asked', 'statement', 'login'] as const;
   const isSame = same.every(
@@ -34,22 +44,37 @@ export function checkQuestion(
   else if (!known.ok || resolved?.ok !== true)
     tell({ what, state: 'open', text: 'this version does not know the question' });
   else {
-    const other = question.columns.find((column) => !known.value.columns.some(isLike(column)));
+    const other = findOther(question.columns, known.value.columns);
     tell({
       what,
       state: other === undefined ? 'ok' : 'failed',
       text:
         other === undefined
           ? 'the certificate is about this question and this statement'
-          : `the question has no column ${other.title}`,
+          : `the question has no column ${other.title} in this place`,
     });
   }
-  const rule = resolved?.ok === true ? ruleOf(resolved.value.resolved) : null;
-  if (rule === null || rule.kind === 'figures') return () => null;
-  return ({ stream, event_bytes }, event) =>
-    rule.matches(factsOf(event, event_bytes), stream)
-      ? null
-      : 'the record does not answer the question';
+  const asResolved = resolved?.ok === true ? resolved.value.resolved : null;
+  const rule = asResolved === null ? null : ruleOf(asResolved);
+  return {
+    columns: question.columns,
+    resolved: asResolved,
+    isRecord: rule && rule.kind !== 'figures',
+    answers: ({ stream, event_bytes }, event) =>
+      rule?.matches(factsOf(event, event_bytes), stream) === false
+        ? 'the record does not answer the question'
+        : null,
+  };
+}
+
+/** The first column that does not stand among those of the catalogue, in their order; undefined: all do. */
+function findOther(columns: readonly Column[], known: readonly Column[]): Column | undefined {
+  let next = 0;
+  return columns.find((column) => {
+    const at = known.findIndex((one, place) => place >= next && isLike(column)(one));
+    next = at + 1;
+    return at === -1;
+  });
 }
 
 const isLike =

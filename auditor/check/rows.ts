@@ -7,9 +7,9 @@ import type { Certificate } from '../certificate/certificate.ts';
 import { findFault } from '../certificate/rows.ts';
 import { findOtherValue } from '../bundle/values.ts';
 import type { Tell } from './line.ts';
-import type { Answers } from './question.ts';
+import type { KnownAnswer } from './question.ts';
 import { sha256Of, textOf, type BundleFiles } from './files.ts';
-import { readRow, type BundleQuestion } from './read.ts';
+import { readRow } from './read.ts';
 
 export type CheckedRow = AnswerRow & { readonly row: number };
 
@@ -17,7 +17,7 @@ export type CheckedRow = AnswerRow & { readonly row: number };
 export function checkRows(
   files: BundleFiles,
   { rows: certified, judged }: Certificate,
-  { columns, answers }: Pick<BundleQuestion, 'columns'> & { readonly answers: Answers },
+  known: KnownAnswer,
   tell: Tell,
 ): readonly CheckedRow[] {
   const what = 'rows';
@@ -36,11 +36,7 @@ export function checkRows(
       continue;
     }
     rows.push(row);
-    const { record, values } = row;
-    if (record === null) continue;
-    const event = readJson(record.event_bytes);
-    const fault =
-      findFault(record) ?? findOtherValue(columns, values, event) ?? answers(record, event);
+    const fault = findRowFault(row, known);
     if (fault !== null) fail(row.row, fault);
   }
   if (lines.length !== certified.count)
@@ -63,15 +59,32 @@ export function checkRows(
       state: 'ok',
       text: `${count(lines.length)} as certified; the hash of each record was computed again from its text`,
     });
-  checkCsv(files, rows, columns, tell);
+  checkCsv(files, rows, known.columns, tell);
   return rows;
+}
+
+/** What a row has against itself; null: nothing. */
+function findRowFault(
+  { record, values }: CheckedRow,
+  { columns, resolved, isRecord, answers }: KnownAnswer,
+): string | null {
+  if (values.length !== columns.length)
+    return 'the row has more values, or fewer, than there are columns';
+  if (isRecord !== null && isRecord !== (record !== null))
+    return isRecord ? 'no record stands behind the row' : 'the row is a record, and no figure';
+  if (record === null) return null;
+  const event = readJson(record.event_bytes);
+  const said = { event, text: record.event_bytes };
+  return (
+    findFault(record) ?? findOtherValue(columns, values, said, resolved) ?? answers(record, event)
+  );
 }
 
 /** The table says what the rows say. */
 function checkCsv(
   files: BundleFiles,
   rows: readonly CheckedRow[],
-  columns: BundleQuestion['columns'],
+  columns: KnownAnswer['columns'],
   tell: Tell,
 ): void {
   const said = (textOf(files, FILES.csv) ?? '').split(/(?<=\r\n)/);

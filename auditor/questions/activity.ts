@@ -9,7 +9,7 @@ import { recordQuestion, recordsWhere } from './records.ts';
 export const allActivity: Question = recordQuestion({
   id: 'all-activity',
   title: 'What happened?',
-  help: 'Every event of the range, in order.',
+  help: 'Every event of the time that you choose, in the order in which they happened.',
   parameters: [OUTCOME],
   columns: COMMON,
   build: (question, page) => recordsWhere(question, page, sql`true ${outcomeIs(question)}`),
@@ -18,7 +18,7 @@ export const allActivity: Question = recordQuestion({
 export const actorActivity: Question = recordQuestion({
   id: 'actor-activity',
   title: 'What did this actor do?',
-  help: 'Every event of one actor, also what they did as somebody else.',
+  help: 'All that one person or service did, also what they did in the name of somebody else.',
   parameters: [ACTOR, OUTCOME],
   columns: COMMON,
   build: (question, page) =>
@@ -32,16 +32,22 @@ export const actorActivity: Question = recordQuestion({
 export const resourceHistory: Question = recordQuestion({
   id: 'resource-history',
   title: 'Who touched this record?',
-  help: 'Every event on one record, whoever did it and in whatever role.',
+  help: 'All that was done to one record, whoever did it and in whatever role.',
   parameters: [
     {
       name: 'type',
       title: 'Kind of record',
-      help: 'as it stands in the events',
+      help: 'what kind of thing it is, by the word that the events have for it',
       kind: 'text',
       example: 'customer',
     },
-    { name: 'id', title: 'Record', help: 'its id', kind: 'text', example: 'c-9' },
+    {
+      name: 'id',
+      title: 'Record',
+      help: 'which one: its id, as the events show it',
+      kind: 'text',
+      example: 'c-9',
+    },
   ],
   columns: COMMON,
   build: (question, page) =>
@@ -55,12 +61,12 @@ export const resourceHistory: Question = recordQuestion({
 export const actionOccurrences: Question = recordQuestion({
   id: 'action-occurrences',
   title: 'Where was this done?',
-  help: 'Every occurrence of one action.',
+  help: 'Each time that one action was done: by whom, and to what.',
   parameters: [
     {
       name: 'action',
       title: 'Action',
-      help: 'as the vocabulary names it',
+      help: 'what was done, by its name in the list of actions that your applications record (the vocabulary)',
       kind: 'text',
       example: 'customer.export',
     },
@@ -74,7 +80,7 @@ export const actionOccurrences: Question = recordQuestion({
 export const impersonations: Question = recordQuestion({
   id: 'impersonations',
   title: 'When did this administrator act as somebody else?',
-  help: 'Every event of the actor on behalf of another person, with the ticket where one is named.',
+  help: 'All that the administrator did in the name of another person, with the ticket that was given as the reason, where there is one.',
   parameters: [ACTOR],
   columns: COMMON,
   build: (question, page) =>

@@ -6,12 +6,12 @@ import { asKey, asTime, limitOf } from './records.ts';
 export const denialsPerHour: Question = {
   id: 'denials-per-hour',
   title: 'Who was denied again and again?',
-  help: 'Actors with at least so many denials within an hour. Hours begin on the full hour of the time zone.',
+  help: 'People and services that were refused so often within one hour that they may be guessing. Hours begin on the full hour of the time zone.',
   parameters: [
     {
       name: 'threshold',
       title: 'At least',
-      help: 'denials within the hour',
+      help: 'from how many denials within one hour on somebody is shown',
       kind: 'number',
       default: '10',
       example: '5',
@@ -19,7 +19,7 @@ export const denialsPerHour: Question = {
     {
       name: 'action',
       title: 'Action',
-      help: 'denials of this action; none: of any',
+      help: 'count the denials of this action alone (of every action, where none is named)',
       kind: 'text',
       default: '',
       example: 'user.login',

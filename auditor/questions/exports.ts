@@ -7,12 +7,12 @@ import { METADATA_TEXT, recordQuestion, recordsFiltered } from './records.ts';
 export const exportsOverRows: Question = recordQuestion({
   id: 'exports-over-rows',
   title: 'What left in bulk?',
-  help: 'Events of an action whose metadata.row_count is above a number.',
+  help: 'Exports of more rows than you say. How many rows one had is what its event says, as metadata.row_count.',
   parameters: [
     {
       name: 'rows',
       title: 'More than',
-      help: 'rows',
+      help: 'how many rows an export may have without being shown',
       kind: 'number',
       default: '1000',
       example: '10000',
@@ -20,7 +20,7 @@ export const exportsOverRows: Question = recordQuestion({
     {
       name: 'action',
       title: 'Action',
-      help: 'what an export is called',
+      help: 'the action that is an export, by its name in the list of actions that your applications record',
       kind: 'text',
       default: 'customer.export',
       example: 'file.download',

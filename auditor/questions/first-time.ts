@@ -8,13 +8,13 @@ import { recordQuestion, recordsFiltered } from './records.ts';
 export const firstTimeAccess: Question = recordQuestion({
   id: 'first-time-access',
   title: 'What did this actor touch for the first time?',
-  help: 'Events on a record, or on a kind of record, that the actor had no event on in the days before.',
+  help: 'Events on a record, or on a kind of record, with which the person or service had nothing to do in the days before. That need not be wrong: it says where to look closer.',
   parameters: [
     ACTOR,
     {
       name: 'of',
       title: 'First of',
-      help: 'the record itself, or its kind',
+      help: 'whether that very record was new to them, or its kind',
       kind: 'choice',
       choices: ['record', 'kind'],
       default: 'record',
@@ -23,7 +23,7 @@ export const firstTimeAccess: Question = recordQuestion({
     {
       name: 'days',
       title: 'Looking back',
-      help: 'so many times 24 hours before the event',
+      help: 'how many days before an event are looked through for an earlier one; a day is 24 hours',
       kind: 'number',
       default: '90',
       example: '30',

@@ -7,7 +7,7 @@ import { asKey, asTime, behind, limitOf, ORDER, recordQuestion, SELECT } from '.
 export const producerGaps: Question = recordQuestion({
   id: 'producer-gaps',
   title: 'Did an application lose events?',
-  help: 'Numbers between two records of one instance of the SDK that neither arrived nor were refused; the row is the record behind them. An instance numbers its events over all tenants: it takes a login that sees them all, others find the numbers of other tenants missing. Reads every record of the range.',
+  help: 'Events that a running application numbered, and that neither arrived nor were refused: the row is the event right behind them. Events of all tenants are numbered together, so it takes a login that sees every tenant: to others, the events of other tenants look lost. Every event of the time is read: ask about a day.',
   parameters: [],
   columns: [
     column('producer', 'Instance', (_event, _question, extra) => extra[0] ?? null),
@@ -67,12 +67,12 @@ function toNumber(text: string | null | undefined): number | null {
 export const silences: Question = {
   id: 'silences',
   title: 'When did nothing arrive?',
-  help: 'Times longer than so many minutes without any event of the tenant, or of one agent; from the beginning of the range to its end.',
+  help: 'Times without any event of the tenant, or of one agent, that were longer than you say; from the beginning of the time that you choose to its end. At night that may be right; at noon something may have stopped.',
   parameters: [
     {
       name: 'minutes',
       title: 'Longer than',
-      help: 'minutes',
+      help: 'for how many minutes nothing may arrive without being shown',
       kind: 'number',
       default: '60',
       example: '15',
@@ -80,7 +80,7 @@ export const silences: Question = {
     {
       name: 'agent',
       title: 'Agent',
-      help: 'events of this agent, as its streams name it; none: of any',
+      help: 'look at the events that came by this agent alone (by any, where none is named); its name is the second part of the names of its streams',
       kind: 'text',
       default: '',
       example: 'shop-1',

@@ -14,12 +14,12 @@ const localColumn: RecordColumn = { ...LOCAL, of: (_event, _question, extra) => 
 export const offHours: Question = recordQuestion({
   id: 'off-hours',
   title: 'Who worked outside working hours?',
-  help: 'Events before the opening, after the close, or on a day off, by the clock of the time zone. Where it shows a time twice, when summer time ends, the second counts.',
+  help: 'Events before working hours, after them, or on a day off, by the clock of the time zone. When summer time ends, that clock shows an hour twice: the second one counts.',
   parameters: [
     {
       name: 'actor',
       title: 'Actor',
-      help: 'this one; none: anybody',
+      help: 'look at what this person or service did (at what anybody did, where none is named)',
       kind: 'text',
       default: '',
       example: 'u_admin_alice',
@@ -27,7 +27,7 @@ export const offHours: Question = recordQuestion({
     {
       name: 'category',
       title: 'Category',
-      help: 'of the actions; * for any',
+      help: 'which kind of actions, by the category that the list of actions gives them; * for all',
       kind: 'text',
       default: 'data_access',
       example: 'authentication',
@@ -35,7 +35,7 @@ export const offHours: Question = recordQuestion({
     {
       name: 'opens',
       title: 'Opens',
-      help: 'HH:MM',
+      help: 'when the working day begins, in hours and minutes by the clock of the time zone',
       kind: 'text',
       default: '08:00',
       example: '07:30',
@@ -43,7 +43,7 @@ export const offHours: Question = recordQuestion({
     {
       name: 'closes',
       title: 'Closes',
-      help: 'HH:MM',
+      help: 'when the working day ends, by the same clock',
       kind: 'text',
       default: '18:00',
       example: '20:00',
@@ -51,7 +51,7 @@ export const offHours: Question = recordQuestion({
     {
       name: 'days',
       title: 'Working days',
-      help: 'with commas',
+      help: 'on which days people work: mon, tue, wed, thu, fri, sat, sun, with commas between them',
       kind: 'text',
       default: 'mon,tue,wed,thu,fri',
       example: 'mon,tue,wed,thu',
@@ -68,16 +68,19 @@ export const offHours: Question = recordQuestion({
     // The closed stretches of each day in order, each walked along the index: nothing else is read.
     return sql`SELECT r.*
 FROM (
-  SELECT greatest(stretch.begins AT TIME ZONE ${timeZone}, ${from}::timestamptz) AS begins,
-    least(stretch.ends AT TIME ZONE ${timeZone}, ${until}::timestamptz) AS ends
+  SELECT greatest(stretch.begins, ${from}::timestamptz) AS begins, least(stretch.ends, ${until}::timestamptz) AS ends
   FROM generate_series(date_trunc('day', ${from}::timestamptz AT TIME ZONE ${timeZone}),
     ${until}::timestamptz AT TIME ZONE ${timeZone}, interval '1 day') AS day
   CROSS JOIN LATERAL (SELECT extract(isodow FROM day)::int::text = ANY (${numbers}::text[]) AS works) calendar
+  CROSS JOIN LATERAL (SELECT day AT TIME ZONE ${timeZone} AS begins, (day + interval '1 day') AT TIME ZONE ${timeZone} AS ends,
+    (day + ${question.text('opens')}::time) AT TIME ZONE ${timeZone} AS opens,
+    (day + ${question.text('closes')}::time) AT TIME ZONE ${timeZone} AS closes) clock
+  -- Where the clock leaves the opening out, it may open behind the close.
   CROSS JOIN LATERAL (VALUES
-    (day, CASE WHEN works THEN day + ${question.text('opens')}::time ELSE day + interval '1 day' END),
-    (CASE WHEN works THEN day + ${question.text('closes')}::time END, day + interval '1 day')
+    (clock.begins, CASE WHEN works THEN clock.opens ELSE clock.ends END),
+    (CASE WHEN works THEN greatest(clock.opens, clock.closes) END, clock.ends)
   ) AS stretch (begins, ends)
-  WHERE stretch.begins AT TIME ZONE ${timeZone} < stretch.ends AT TIME ZONE ${timeZone}
+  WHERE stretch.begins < stretch.ends
   ORDER BY 1
 ) closed
 CROSS JOIN LATERAL (

@@ -6,7 +6,7 @@ import type { Resolved } from './question.ts';
 export const ACTOR: Parameter = {
   name: 'actor',
   title: 'Actor',
-  help: 'id of who acted, as it stands in the events',
+  help: 'who acted: the id of the person or service, as the events show it',
   kind: 'text',
   example: 'u_admin_alice',
 };
@@ -27,7 +27,7 @@ export const SENSITIVE_ACTIONS: readonly string[] = [
 export const ACTIONS: Parameter = {
   name: 'actions',
   title: 'Actions',
-  help: 'with commas; * for any. If you have a vocabulary of your own, name its actions on sensitive data',
+  help: 'which actions are an access to sensitive data, with commas between them; * for all actions. What stands here are those of the vocabulary that Sealtrail comes with: if your applications have another, name its actions',
   kind: 'text',
   default: SENSITIVE_ACTIONS.join(','),
   example: 'patient.record_read,invoice.read',
@@ -42,7 +42,7 @@ export function actionIn(question: Resolved): Sql {
 export const OUTCOME: Parameter = {
   name: 'outcome',
   title: 'Outcome',
-  help: 'only these',
+  help: 'how it ended: all events, or those alone that succeeded, failed, or were denied',
   kind: 'choice',
   choices: ['any', 'success', 'failure', 'denied'],
   default: 'any',

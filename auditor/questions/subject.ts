@@ -8,12 +8,12 @@ import { behind, inRange, limitOf, ORDER, recordQuestion, SELECT } from './recor
 export const subjectActivity: Question = recordQuestion({
   id: 'subject-activity',
   title: 'What does the trail hold about this person?',
-  help: 'Events in which the token is the actor, whom somebody acted for, or the record itself. One person has a token as actor and another as subject: `sealtrail subject tokens` names both.',
+  help: 'All events in which the person acted, in which somebody acted in their name, or which were about their record. The trail knows a person by a token: one for what they did, another for what was done with their record. `sealtrail subject tokens` names both.',
   parameters: [
     {
       name: 'subject',
       title: 'Subject',
-      help: 'the token that stands for the person',
+      help: 'the token that stands for the person in the events',
       kind: 'text',
       example: 'sub_7qk4wz2m5n6p',
     },

@@ -29,7 +29,7 @@ const SURELY_NAMED: Sql = sql`(strpos(r.event_bytes, '\\u') = 0 AND ${METADATA_T
 export const accessWithoutTicket: Question = recordQuestion({
   id: 'access-without-ticket',
   title: 'Who saw health or financial data without a ticket?',
-  help: 'Successful accesses that name no ticket, neither as metadata.ticket nor within metadata.reason.',
+  help: 'Successful accesses to sensitive data for which no ticket was given as the reason. An event gives one as metadata.ticket, or within the text of metadata.reason, as T-4711.',
   parameters: [ACTIONS],
   columns: COMMON,
   build: (question, page) =>
@@ -69,7 +69,7 @@ ${limitOf(page)}`;
 export const accessOutsideTickets: Question = recordQuestion({
   id: 'access-outside-tickets',
   title: 'What did this person access that no ticket of theirs covers?',
-  help: 'Successful accesses while no ticket was assigned to the actor for that customer: the customer is metadata.customer, the record itself where it is a customer, or whom the actor acted as. Where an event names a ticket, it must be that one.',
+  help: 'Successful accesses to the data of a customer while no ticket for that customer was assigned to the person. Whose data it is, the event says as metadata.customer; else it is the record itself, where that is a customer, or the one in whose name the person acted. Where the event names a ticket, that one must be theirs.',
   parameters: [ACTOR, ACTIONS],
   columns: [
     ...COMMON,
@@ -86,7 +86,7 @@ export const accessOutsideTickets: Question = recordQuestion({
   WHERE r.tenant_id = ${question.tenant} AND NOT r.duplicate AND r.action = 'ticket.assign'
     AND r.outcome = 'success' AND r.resource_type = 'ticket' AND r.occurred_at < ${question.until}::timestamptz
     AND strpos(r.event_bytes, ${assignee}) > 0
-    AND r.payload -> 'metadata' ->> 'assignee' = ${actor}
+    AND r.payload -> 'metadata' -> 'assignee' = to_jsonb(${actor}::text)
 )
 SELECT ${SELECT}, customer
 FROM (

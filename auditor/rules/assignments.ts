@@ -21,7 +21,7 @@ interface Access extends Candidate {
 interface TicketEvent extends Omit<Candidate, 'row'> {
   readonly ms: number;
   readonly ticket: string;
-  /** Whom it assigns the ticket to; null: it assigns none. */
+  /** Whom it assigns the ticket to; null: nobody. */
   readonly assignee: string | null;
   readonly customer: string | null;
 }
@@ -42,10 +42,13 @@ export function createAssignments(question: Resolved): Excuses {
   const accesses: Access[] = [];
   const events: TicketEvent[] = [];
   let isTooMuch = false;
+  const uses = (facts: Facts): boolean =>
+    isTicketEvent(facts) && facts.tenant === tenant && facts.ms >= since;
   return {
+    uses: (facts) => uses(facts) && facts.ms < until,
     why: 'a ticket that was assigned to the actor covers the access',
     take: (facts, place, isCandidate) => {
-      if (isTicketEvent(facts) && facts.tenant === tenant && facts.ms >= since) {
+      if (uses(facts)) {
         if (events.length < EVENTS_MAX) events.push(eventOf(facts, place));
         else isTooMuch = true;
       }
@@ -88,13 +91,13 @@ function eventOf(facts: Facts, { stream, streamId, seq }: Omit<Candidate, 'row'>
   return {
     ...{ stream, streamId, seq, ms: facts.ms },
     ticket: indexableResourceId(facts.resourceId),
-    assignee: facts.action === 'ticket.assign' ? (facts.said('assignee') ?? '') : null,
+    assignee: facts.action === 'ticket.assign' ? facts.assignee() : null,
     customer: facts.said('customer'),
   };
 }
 
 /** Whose data it is. */
-function customerOf({ said, resourceType, resourceId, onBehalfOf }: Facts): string | null {
+export function customerOf({ said, resourceType, resourceId, onBehalfOf }: Facts): string | null {
   const itself = resourceType === 'customer' ? indexableResourceId(resourceId) : null;
   return said('customer') ?? itself ?? onBehalfOf;
 }

@@ -19,15 +19,10 @@ export function offsetMs(ms: number, timeZone: string): number {
     format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]),
   );
   const part = (type: string): number => parts.get(type) ?? Number.NaN;
-  const local = Date.UTC(
-    part('year'),
-    part('month') - 1,
-    part('day'),
-    part('hour'),
-    part('minute'),
-    part('second'),
-  );
-  return local - Math.floor(ms / 1000) * 1000;
+  const time = [part('hour'), part('minute'), part('second')] as const;
+  // Date.UTC takes the years before 100 for those of the last century.
+  const day = new Date(0).setUTCFullYear(part('year'), part('month') - 1, part('day'));
+  return new Date(day).setUTCHours(...time) - Math.floor(ms / 1000) * 1000;
 }
 
 /**
@@ -39,4 +34,14 @@ export function instantOf(local: number, timeZone: string, which: 'first' | 'sec
   const right = candidates.filter((ms) => ms + offsetMs(ms, timeZone) === local);
   if (right.length === 0) return Math.max(...candidates);
   return which === 'first' ? Math.min(...right) : Math.max(...right);
+}
+
+const DAYS: readonly string[] = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
+
+/** What the clock shows, as `2026-10-01 08:00:00 Thu`. */
+export function clockText(ms: number, timeZone: string): string {
+  const local = new Date(ms + offsetMs(ms, timeZone));
+  // The year 10000 has a sign and a nought in front.
+  const text = local.toISOString().replace(/^\+0*/, '').replace('T', ' ').replace(/\..*/, '');
+  return `${text} ${DAYS[local.getUTCDay()] ?? ''}`;
 }

@@ -18,7 +18,7 @@ export interface Candidate {
 export interface Wanted {
   readonly actor: string;
   readonly resourceType: string;
-  /** Null: any of that kind. */
+  /** As it is filed; null: any of that kind. */
   readonly resourceId: string | null;
   readonly from: number;
   readonly before: number;
@@ -41,6 +41,8 @@ export interface ExcuseVerdict {
 export interface Excuses {
   /** What a row that has an excuse is told. */
   readonly why: string;
+  /** Whether a record that is none of the candidates may have a say all the same. */
+  uses(facts: Facts): boolean;
   /** Is shown every verified record, each event once, in any order; `isCandidate`: it could be a row. */
   take(facts: Facts, place: Candidate, isCandidate: boolean): void;
   /** Null: there are more than are kept. */

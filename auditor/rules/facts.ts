@@ -3,6 +3,7 @@
  * say is ''. Pure, and shared with no statement.
  */
 import { memberOf } from '../../schemas/untrusted-json.ts';
+import { jsonbText } from './jsonb-text.ts';
 
 export interface Facts {
   readonly eventId: string;
@@ -16,8 +17,10 @@ export interface Facts {
   readonly outcome: string;
   readonly resourceType: string;
   readonly resourceId: string;
-  /** Text of a member of metadata; null where there is none, or jsonb cannot hold the event. */
+  /** Text of a member of metadata, as the database has it; null where there is none, or jsonb cannot hold the event. */
   said(name: string): string | null;
+  /** Who was assigned what the event is about; null: nobody, or it is no text. */
+  assignee(): string | null;
 }
 
 /** Canonical text writes U+0000 in one way; no other character that jsonb refuses can stand in it. */
@@ -29,6 +32,8 @@ export function factsOf(event: unknown, text: string): Facts {
     memberOf(event, name),
   );
   const behalf = memberOf(memberOf(actor, 'on_behalf_of'), 'id');
+  const inMetadata = (name: string): unknown =>
+    NUL.test(text) ? undefined : memberOf(memberOf(event, 'metadata'), name);
   return {
     eventId: textOf(memberOf(event, 'event_id')),
     tenant: textOf(memberOf(resource, 'tenant_id')),
@@ -41,9 +46,12 @@ export function factsOf(event: unknown, text: string): Facts {
     resourceType: textOf(memberOf(resource, 'type')),
     resourceId: textOf(memberOf(resource, 'id')),
     said: (name) => {
-      const value = memberOf(memberOf(event, 'metadata'), name);
-      if (value === undefined || value === null || NUL.test(text)) return null;
-      return typeof value === 'string' ? value : JSON.stringify(value);
+      const value = inMetadata(name);
+      return value === undefined || value === null ? null : jsonbText(value);
+    },
+    assignee: () => {
+      const value = inMetadata('assignee');
+      return typeof value === 'string' ? value : null;
     },
   };
 }

@@ -17,6 +17,7 @@ export interface Figures {
 
 /** What is kept of records: beyond it the database alone has computed the rows. */
 const HOURS_MAX = 1_000_000;
+const EVENTS_MAX = 2_000_000;
 const TIMES_MAX = 20_000_000;
 const HOUR_MS = 3_600_000;
 
@@ -37,10 +38,14 @@ function denialsPerHour(question: Resolved): Figures {
   const ahead = offsetMs(since, question.timeZone);
   const begin = Math.floor((since + ahead) / HOUR_MS) * HOUR_MS - ahead;
   const hours = new Map<string, Hour>();
+  /** Two records of one event count once, whichever of them the database calls the repetition. */
+  const counted = new Set<string>();
   return {
     key: 2,
     matches: (facts) => facts.outcome === 'denied' && ['', facts.action].includes(action),
-    take: ({ ms, actor }) => {
+    take: ({ ms, actor, eventId }) => {
+      if (counted.has(eventId) || counted.size > EVENTS_MAX) return;
+      counted.add(eventId);
       const hour = begin + Math.floor((ms - begin) / HOUR_MS) * HOUR_MS;
       const key = `${hour} ${actor}`;
       const known = hours.get(key);
@@ -54,7 +59,7 @@ function denialsPerHour(question: Resolved): Figures {
       known.last = Math.max(known.last, ms);
     },
     conclude: () =>
-      hours.size > HOURS_MAX
+      hours.size > HOURS_MAX || counted.size > EVENTS_MAX
         ? null
         : [...hours.values()]
             .filter(({ denials }) => denials >= threshold)

@@ -2,6 +2,7 @@
  * What an actor touched for the first time, out of records: of those in the range each must be a row unless the actor has an
  * event on the same thing in the days before. Where those days reach back beyond the range, one of before it has to be shown.
  */
+import { indexableResourceId } from '../../store/rows.ts';
 import type { Resolved } from '../questions/question.ts';
 import { DAY_MS } from './clock.ts';
 import { inOrder, type Candidate, type Excuses } from './excuse.ts';
@@ -13,6 +14,7 @@ const LOOKS_MAX = 10_000;
 interface Taken extends Candidate {
   readonly ms: number;
   readonly resourceType: string;
+  /** As it is filed: a long one by its beginning and digest. */
   readonly resourceId: string | null;
 }
 
@@ -25,9 +27,15 @@ export function createFirsts(question: Resolved): Excuses {
   const all: Taken[] = [];
   return {
     why: 'an earlier record of the range shows that it is not the first',
+    uses: () => false,
     take: ({ ms, resourceType, resourceId }, place, isCandidate) => {
       if (isCandidate && all.length <= EVENTS_MAX)
-        all.push({ ...place, ms, resourceType, resourceId: isKind ? null : resourceId });
+        all.push({
+          ...place,
+          ms,
+          resourceType,
+          resourceId: isKind ? null : indexableResourceId(resourceId),
+        });
     },
     conclude: async ({ isThere }) => {
       if (all.length > EVENTS_MAX) return null;

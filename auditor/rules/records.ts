@@ -77,18 +77,11 @@ export const RECORD_RULES: Readonly<Record<string, Rule>> = {
     const least = scaled(String(Number(question.number('rows').toPrecision(15))));
     return (facts) => {
       if (facts.action !== action) return false;
-      const count = plainNumber(facts.said('row_count') ?? '');
+      const count = facts.said('row_count') ?? '';
       return COUNT.test(count) && scaled(count) > least;
     };
   },
 };
-
-/** A number as JSON has it, without its exponent. */
-function plainNumber(text: string): string {
-  return /^[0-9.]+e[+-]?[0-9]+$/.test(text)
-    ? Number(text).toLocaleString('en-US', { useGrouping: false, maximumFractionDigits: 100 })
-    : text;
-}
 
 /** Exact beyond 2^53: thirty places behind the point. */
 function scaled(decimal: string): bigint {

@@ -13,6 +13,8 @@ export interface Shown {
 }
 
 const ROWS_MAX = 500;
+const UNVOUCHED =
+  'What was checked here, line by line, and no more: nobody whose key is named has signed the certificate, so its own sentences about it are left out.';
 const WORDS = { ok: 'ok', failed: 'failed', open: 'not judged' } as const;
 
 /** An element of the page. */
@@ -63,9 +65,11 @@ export function show({ result, trust, isOwn, isSignatureChecked }: Shown): void 
       finding,
     );
   fill(byId('lines', HTMLElement), lines.map(lineItem));
+  // Its sentences are as good as who has signed it.
+  const proven = result.isSigned ? (certificate?.proven ?? []) : [UNVOUCHED];
   fill(
     byId('proven', HTMLElement),
-    (certificate?.proven ?? []).map((text) => item('li', text)),
+    proven.map((text) => item('li', text)),
   );
   fill(
     byId('not-proven', HTMLElement),

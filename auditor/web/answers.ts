@@ -1,7 +1,9 @@
 /** What all routes of an answer share: it is one of the session, or there is none; and what is said when it is not given. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AskError } from '../answer.ts';
+import { drawHead } from './answer-page.ts';
 import { partOf, sendPage, type Door, type SignedIn } from './door.ts';
+import { html, type Html } from './html.ts';
 import { messagePage } from './message-page.ts';
 import { askAgain, NO_ANSWER, questionOf, typedOf } from './question-routes.ts';
 import type { Answer } from './sessions.ts';
@@ -54,3 +56,30 @@ const REFUSALS: Readonly<Record<AskError['kind'], readonly [title: string, statu
   invalid: ['The question is not in that form', 422],
   unavailable: ['The store does not answer', 503],
 };
+
+/** Aborted when whoever asked has left before the answer was sent, or the session has ended. */
+export function goneOf({ session }: SignedIn, reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort();
+  });
+  return AbortSignal.any([gone.signal, session.ending.signal]);
+}
+
+/** Answers with a part of a page; whoever has no script gets a page of its own. */
+export function sendPart(
+  visit: SignedIn,
+  { id, asked }: Answer,
+  title: string,
+  part: Html,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  if (request.headers['sec-fetch-dest'] === 'empty')
+    return reply.type('text/html; charset=utf-8').send(part.markup);
+  const question = questionOf(visit.session, asked.question);
+  const head = question !== null && drawHead(id, question, asked);
+  const body = html`${head}${part}
+    <p><a class="button quiet" href="/answers/${id}">Back to the answer</a></p>`;
+  return sendPage(reply, visit, { title, at: 'questions', body });
+}

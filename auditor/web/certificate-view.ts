@@ -10,20 +10,43 @@ const WORDS: Readonly<Record<Certificate['verdict'], readonly [sign: string, wor
 
 const FINDINGS_SHOWN = 20;
 
-/** The banner: the verdict and what was found; what they rest on opens. */
-export function drawCertificate(certificate: Certificate): Html {
+/**
+ * The banner of an answer: the verdict and what was found, with a way to each record; what they rest on opens. `others`: pages
+ * that were shown with other rows than were certified, from 1; then what is said of the answer is said of none of them.
+ */
+export function drawCertificate(
+  certificate: Certificate,
+  answerId: string,
+  others: readonly number[] = [],
+): Html {
+  if (others.length === 0) return drawBanner(certificate, answerId);
+  const pages = others.length === 1 ? `page ${others[0]}` : `pages ${others.join(', ')}`;
+  const doubt = drawNoCertificate(
+    `The rows on ${pages} of this answer are not those that were certified: records came in meanwhile, or the database shows one statement less than another. Load the page again.`,
+  );
+  return html`${doubt}${certificate.verdict !== 'intact' && drawBanner(certificate, answerId)}`;
+}
+
+function drawBanner(certificate: Certificate, answerId: string): Html {
   const { verdict, finding, findings, proven, not_proven: notProven, notes } = certificate;
   const [sign, word] = WORDS[verdict];
-  const list = (title: string, lines: readonly string[]): Html | false =>
+  const listOf = (title: string, lines: readonly Html[]): Html | false =>
     lines.length > 0 &&
     html`<h2>${title}</h2>
       <ul>
-        ${lines.map((line) => html`<li>${shown(line, 2000)}</li>`)}
+        ${lines.map((line) => html`<li>${line}</li>`)}
       </ul>`;
-  const found = findings.slice(0, FINDINGS_SHOWN).map((one) => {
+  const list = (title: string, lines: readonly string[]): Html | false =>
+    listOf(
+      title,
+      lines.map((line) => shown(line, 2000)),
+    );
+  const found = findings.slice(0, FINDINGS_SHOWN).map((one, index) => {
     const place = one.rows.length === 0 ? 'Not among the rows' : `Row ${one.rows.join(', ')}`;
     const record = recordOf(one);
-    return `${place}: ${one.message}${record && ` (${record})`}`;
+    const said = shown(`${place}: ${one.message}${record && ` (${record})`}`, 2000);
+    const way = html`<a href="/answers/${answerId}/findings/${index}">Look at the record</a>`;
+    return html`${said}${record !== '' && html` ${way}`}`;
   });
   const facts = factsOf(certificate).map(
     ([name, value]) =>
@@ -37,7 +60,7 @@ export function drawCertificate(certificate: Certificate): Html {
       <span class="sign" aria-hidden="true">${sign}</span
       ><span><strong>${word}.</strong> ${shown(restOf(finding), 2000)}</span>
     </p>
-    ${list('What was found', found)}
+    ${listOf('What was found', found)}
     <details>
       <summary>What this rests on</summary>
       ${list('What is shown', proven)}${list('What is not shown', notProven)}${list('Notes', notes)}
@@ -86,12 +109,13 @@ export function drawNoCertificate(reason: string): Html {
 
 /** Before it is made. */
 export function certificatePlace(id: string): Html {
-  return html`<div class="banner pending" data-part="/answers/${id}/certificate">
+  const path = `/answers/${id}/certificate`;
+  return html`<div class="banner pending" data-part="${path}" data-progress="${path}/progress">
     <p class="verdict">
       <span class="sign" aria-hidden="true">…</span
       ><span data-part-says
         >The certificate is made apart from the answer.
-        <a href="/answers/${id}/certificate">Check the records</a></span
+        <a href="${path}">Check the records</a></span
       >
     </p>
   </div>`;

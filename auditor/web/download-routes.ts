@@ -7,7 +7,7 @@ import type { FastifyReply } from 'fastify';
 import { codeOf, messageOf } from '../../schemas/result.ts';
 import type { AnswerRow, Column } from '../answer.ts';
 import type { AnswerStream } from '../ask.ts';
-import { refuse, type AnswerGet } from './answers.ts';
+import { goneOf, refuse, type AnswerGet } from './answers.ts';
 import { sendPage } from './door.ts';
 import { writeCsv, writeNdjson, writeRecords } from './files.ts';
 import { messagePage } from './message-page.ts';
@@ -60,7 +60,8 @@ export function addDownloadRoutes(
   if (bundleOf === null) return;
   get('/bundle.zip', async (visit, answer, _request, reply) => {
     const { login, person, ending } = visit.session;
-    const made = await turns.take(person.name, () => bundleOf(login, answer.asked));
+    const signal = goneOf(visit, reply);
+    const made = await turns.take(person.name, () => bundleOf(login, answer.asked, { signal }));
     if (!made.ok)
       return sendPage(reply, visit, messagePage('No bundle was made', `${made.error}.`), 503);
     attach(reply, `${answer.asked.question}.zip`);

@@ -8,14 +8,14 @@ import { formatTime } from './times.ts';
 import { drawOutcome } from './values.ts';
 
 export interface EventView {
-  readonly answerId: string;
-  readonly pageNumber: number;
+  /** Where one came from. */
+  readonly back: string;
+  /** Where its way to a signed checkpoint is; null: this server cannot show it. */
+  readonly proof: string | null;
   readonly asked: Asked;
   readonly record: RecordOfRow;
   /** Whether the record has the hash that it states. */
   readonly isWhole: boolean;
-  /** Whether this server can show its way to a signed checkpoint. */
-  readonly hasProofs: boolean;
 }
 
 const SECTIONS: readonly (readonly [name: string, title: string])[] = [
@@ -31,9 +31,7 @@ const NO_FILES =
 
 /** Draws it. The event may have any form: it may be forged. */
 export function eventPage(view: EventView): Page {
-  const { answerId, pageNumber, asked, record, isWhole, hasProofs } = view;
-  const page = `/answers/${answerId}/pages/${pageNumber}`;
-  const proof = `${page}/events/${encodeURIComponent(record.event_id)}/proof`;
+  const { back, proof, asked, record, isWhole } = view;
   const event = readJson(record.event_bytes);
   const head = memberOf(event, 'event');
   const action = textOf(memberOf(head, 'action'));
@@ -44,7 +42,7 @@ export function eventPage(view: EventView): Page {
     at: 'questions',
     body: html`<nav class="crumbs" aria-label="Where you are">
         <a href="/">Questions</a>
-        <a href="${page}">Back to the answer</a>
+        <a href="${back}">Back to the answer</a>
       </nav>
       <h1 class="event">
         ${shown(action === '' ? 'Event' : action, 120)}
@@ -62,7 +60,7 @@ export function eventPage(view: EventView): Page {
       <section class="sheet">
         <h2>Its way to a signed checkpoint</h2>
         ${
-          hasProofs
+          proof !== null
             ? html`<div data-part="${proof}" aria-live="polite">
                 <p data-part-says><a href="${proof}">Show the way</a></p>
               </div>`

@@ -109,7 +109,9 @@ function nameIn(claims: unknown, claim: string): Result<string, string> {
   if (typeof name !== 'string' || name === '') return err(`the token has no text as ${claim}`);
   // Anybody may write somebody else's address into a profile.
   if (claim === 'email' && memberOf(claims, 'email_verified') !== true)
-    return err('the issuer has not verified the e-mail address');
+    return err(
+      'the issuer has not verified the e-mail address; one that never does (as Entra ID) needs another oidc.claim',
+    );
   return ok(name);
 }
 

@@ -1,6 +1,6 @@
 /** What the page is given: its settings, and the doors to the store, the certificate, the agent and the log. Types alone. */
 import type { Readable } from 'node:stream';
-import type { Asked } from '../answer.ts';
+import type { AnswerRow, Asked } from '../answer.ts';
 import type { Auditor } from '../ask.ts';
 import type { Certificate } from '../certificate/certificate.ts';
 import type { Trust } from '../../ledger/trust.ts';
@@ -111,19 +111,33 @@ export interface WebSettings {
   readonly session: SessionLimits;
 }
 
+/** Work that takes its time. */
+export interface Work {
+  /** Aborted: nobody waits for it any longer. */
+  readonly signal: AbortSignal;
+  readonly onProgress?: (recordsRead: number) => void;
+  /** Takes each row of the answer that is certified. */
+  readonly onRow?: (row: AnswerRow, line: string) => void;
+}
+
 export interface WebPorts {
   readonly settings: WebSettings;
   readonly log: WebLog;
   readonly nowMs: () => number;
   readonly openAuditor: (login: Login) => Auditor;
   /** With the rights of the login. */
-  readonly certify: (login: Login, asked: Asked) => Promise<Result<Certificate, string>>;
+  readonly certify: (
+    login: Login,
+    asked: Asked,
+    work: Work,
+  ) => Promise<Result<Certificate, string>>;
   /** Null: this server has no access to the agent's files. */
   readonly proofOf: ((eventId: string) => Promise<Result<string, string>>) | null;
   /** Keys that proofs are judged by; null: signatures are not judged. */
   readonly trust: Trust | null;
   /** As a .zip; whoever reads it to its end, or destroys it, leaves nothing behind. */
-  readonly bundleOf: ((login: Login, asked: Asked) => Promise<Result<Readable, string>>) | null;
+  readonly bundleOf:
+    ((login: Login, asked: Asked, work: Work) => Promise<Result<Readable, string>>) | null;
   /** Public half of the key that signs the bundles; null: they are not signed. */
   readonly bundleKey: string | null;
   /** Null: no agent was named. */

@@ -162,7 +162,7 @@ function drawRange(typed: Typed, faultOf: (field: string) => string | null): Htm
   const zone = drawField(
     'zone',
     'Time zone',
-    'In which times are read and shown.',
+    'The times above are by its clock, and so are those of the answer.',
     html`<select id="f-zone" name="zone" aria-describedby="h-zone" ${typed.isFresh && FRESH}>
       ${[...ZONES].map((name) => drawOption(name, name, typed.zone))}
     </select>`,

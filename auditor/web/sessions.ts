@@ -6,8 +6,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Asked } from '../answer.ts';
 import type { Auditor } from '../ask.ts';
-import type { Result } from '../../schemas/result.ts';
 import type { Certificate } from '../certificate/certificate.ts';
+import { createKept, type Kept } from './kept.ts';
 import type { Login, SessionLimits } from './ports.ts';
 import type { Timeline } from './timeline.ts';
 
@@ -17,11 +17,6 @@ export interface Person {
   readonly isOperator: boolean;
 }
 
-/** What is made once of an answer; what could not be made is tried again when somebody asks again. */
-export interface Kept<T> {
-  made: Promise<Result<T, string>> | null;
-}
-
 /** A question that was asked, under an id that says nothing. */
 export interface Answer {
   readonly id: string;
@@ -29,6 +24,11 @@ export interface Answer {
   /** Where each page begins; null: at the start. Grows as they are looked at. */
   readonly cursors: (string | null)[];
   readonly certificate: Kept<Certificate>;
+  /** Records that were read for it so far. */
+  readonly progress: { records: number };
+  /** Digests of the pages that were looked at, by number; and of those of the certified answer. */
+  readonly shown: Map<number, string>;
+  certified: readonly string[];
   /** Null: its rows have no time. */
   readonly timeline: Kept<Timeline | null>;
 }
@@ -126,8 +126,11 @@ export function keepAnswer(session: Session, asked: Asked): Answer {
   const [oldest] = session.answers.keys();
   if (session.answers.size >= ANSWERS_MAX && oldest !== undefined) session.answers.delete(oldest);
   const id = randomBytes(12).toString('base64url');
-  const [certificate, timeline] = [{ made: null }, { made: null }];
-  const answer = { id, asked, cursors: [null], certificate, timeline };
+  const answer: Answer = {
+    ...{ id, asked, cursors: [null], progress: { records: 0 } },
+    ...{ shown: new Map(), certified: [] },
+    ...{ certificate: createKept(), timeline: createKept() },
+  };
   session.answers.set(id, answer);
   return answer;
 }

@@ -103,7 +103,13 @@ test('an event marked as the repetition of a decoy in a stream that is none of t
     SELECT (SELECT stream_id FROM audit.streams WHERE tenant_id = 'zeta'), 'u-9', false, ${list}
     FROM audit.records WHERE ${OF_ACME} AND seq = 36`);
   const made = await bench.ask();
-  expect(made).toMatchObject({ verdict: 'broken', findings: [{ kind: 'inserted', seq: 36 }] });
+  expect(made).toMatchObject({
+    verdict: 'broken',
+    findings: [
+      { kind: 'inserted', seq: 36 },
+      { kind: 'hidden', stream: ACME, seq: 36 },
+    ],
+  });
   await bench.tamper(`DELETE FROM audit.records WHERE actor_id = 'u-9' AND tenant_id = 'acme'`);
   await bench.tamper(`UPDATE audit.records SET duplicate = false WHERE ${OF_ACME} AND seq = 36`);
   expect((await bench.ask()).verdict).toBe('intact');

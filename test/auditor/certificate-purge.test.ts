@@ -11,6 +11,7 @@ import {
   type PurgeableStream,
 } from '../support/purging.ts';
 import type { StoredRecord } from '../../store/store.ts';
+import { createSealer } from '../store/sealed.ts';
 import { events, openPurgeStore, tenantOf, type PurgeStore } from '../support/purge-store.ts';
 import { ASKED, checkpointOf, readRows, STATEMENT, trustOf } from './evidence-store.ts';
 import { insertCheckpoints } from '../../store/checkpoints.ts';
@@ -86,6 +87,26 @@ test('a forged record of a purge, where only the hashes are read, excuses no del
   const made = await ask(mine);
   expect(made.verdict).toBe('broken');
   expect(made.findings.map(({ kind }) => kind)).toContain('deleted');
+});
+
+test('a record of a purge that no key has signed excuses nothing: it stands behind the last checkpoint', async () => {
+  const mine = await bench.makeStream(OLD);
+  const later = '2026-01-02T00:00:00.000Z';
+  await mine.store([1, 2, 3].map(() => ({ actor: 'u-9', time: later, receivedAt: later })));
+  expect((await ask(mine)).verdict).toBe('intact');
+  // With a checkpoint of the agent's that whoever has the store has seen.
+  const forger = createSealer(mine.stream, tenantOf(mine), mine.records.at(-1));
+  const said = await preview(bench.clients.retention, mine.stream, 512);
+  await mine.recordPurge(said, undefined, undefined, forger);
+  const ofMine = 'stream_id = (SELECT stream_id FROM audit.streams WHERE stream = $1)';
+  await bench.tamper('records', `DELETE FROM audit.records WHERE seq < 512 AND ${ofMine}`, [
+    mine.stream,
+  ]);
+  const made = await ask(mine);
+  expect(made).toMatchObject({ verdict: 'cannot_tell', proven: [] });
+  expect(made.finding).toContain(
+    `rests on record 603 of ${mine.stream}, which is under no checkpoint`,
+  );
 });
 
 test('a stub whose hash was edited breaks what was certified', async () => {

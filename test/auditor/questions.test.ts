@@ -7,8 +7,10 @@ import { createAuditor, type Auditor } from '../../auditor/ask.ts';
 import { CATALOGUE } from '../../auditor/catalogue.ts';
 import { SENSITIVE_ACTIONS } from '../../auditor/questions/parameters.ts';
 import { createAnswerCheck } from '../../auditor/certificate/answer-check.ts';
+import { actOf, type Original } from '../../auditor/certificate/repetitions.ts';
 import { gatherRows } from '../../auditor/certificate/rows.ts';
 import { factsOf } from '../../auditor/rules/facts.ts';
+import { indexableResourceId } from '../../store/rows.ts';
 import { CASES, openCatalogueStore, RANGES, type CatalogueStore } from './catalogue-store.ts';
 import { compare, denials, RULES, silences, type OracleAsked } from './oracle.ts';
 
@@ -46,36 +48,41 @@ async function askStream(asked: Asked): Promise<AnswerRow[]> {
 
 /** The rule that holds answers against records says the same as the statement. */
 async function expectComplete(asked: Asked, rows: readonly AnswerRow[]): Promise<void> {
-  const gathering = gatherRows();
+  const gathering = gatherRows(asked);
   for (const row of rows) gathering.take(row);
   const gathered = gathering.conclude();
   const shown = new Map<string, number[]>();
   for (const [stream, placed] of gathered.byStream)
     for (const { seq, row } of placed) shown.set(`${stream} ${seq}`, [row]);
   const ids = new Map(store.held.map(({ event, streamId }) => [event.chain.stream, streamId]));
-  const originals = new Set(
-    store.held.map(({ event }) => `${event.chain.stream} ${event.chain.seq}`),
-  );
-  const check = createAnswerCheck(asked);
-  for (const { event, eventText: text } of store.records) {
+  const first = new Set(store.held.map(({ event }) => `${event.chain.stream} ${event.chain.seq}`));
+  const originals = new Map<string, Original>();
+  for (const { event, eventText: text, this_hash } of store.records) {
+    const { stream, seq } = event.chain;
+    const at = { streamId: ids.get(stream) ?? 0, seq, this_hash };
+    if (first.has(`${stream} ${seq}`))
+      originals.set(event.event_id, { ...at, act: actOf(factsOf(event, text)) });
+  }
+  const check = createAnswerCheck(asked, originals);
+  for (const { event, eventText: text, this_hash } of store.records) {
     const { stream, seq } = event.chain;
     const place = `${stream} ${seq}`;
-    const isRepetition = !originals.has(place);
     const streamId = ids.get(stream) ?? 0;
-    check.take({ stream, streamId, seq, event, text, isRepetition, rows: shown.get(place) ?? [] });
+    const record = { stream, streamId, seq, this_hash, event, text };
+    check.pass(record, false);
+    check.take({ ...record, isRepetition: !first.has(place), rows: shown.get(place) ?? [] });
   }
   const since = Date.parse(asked.since);
   const mine = store.held.filter(({ event }) => event.resource.tenant_id === 'acme');
   const timeOf = ({ event }: (typeof mine)[number]): number => Date.parse(event.event.time);
   const checked = await check.conclude(gathered, {
-    findShown: (found) => Promise.resolve(new Set(found)),
     isThere: ({ actor, resourceType, resourceId, from, before }) =>
       Promise.resolve(
         mine.some((one) => {
           const { actor: who, resource } = one.event;
           if (who.id !== actor || resource.type !== resourceType) return false;
           return (
-            (resourceId ?? resource.id) === resource.id &&
+            (resourceId ?? indexableResourceId(resource.id)) === indexableResourceId(resource.id) &&
             timeOf(one) >= from &&
             timeOf(one) < Math.min(before, since)
           );

@@ -105,6 +105,27 @@ test('a record that was changed turns the exit code to 1 and is named by its row
   expect((await ask()).code).toBe(0);
 });
 
+test('rows that are printed, and are not those that were certified, are no success', async () => {
+  expect((await ask('--json')).code).toBe(0);
+  // Kept back from whoever reads, and shown to whoever certifies.
+  await bench.admin
+    .query(`CREATE POLICY hiding ON audit.records AS RESTRICTIVE FOR SELECT TO sealtrail_auditor
+    USING (seq <> 31 OR EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'sealtrail certificate'))`);
+  for (const form of [[], ['--csv'], ['--json'], ['--all', '--csv']]) {
+    const { code, stdout, stderr } = await ask(...form);
+    expect([form, code, stderr]).toEqual([
+      form,
+      2,
+      expect.stringContaining(
+        'Cannot tell: the rows that are shown are not those that were certified',
+      ),
+    ]);
+    if (form[0] === '--json') expect(JSON.parse(stdout)).toMatchObject({ is_certified: false });
+  }
+  await bench.admin.query('DROP POLICY hiding ON audit.records');
+  expect(JSON.parse((await ask('--json')).stdout)).toMatchObject({ is_certified: true });
+});
+
 test('another tenant is refused with 1, and there is no bundle of it; what cannot be told is 2', async () => {
   const [other, distrusted, none] = await Promise.all([
     ask('--tenant', 'zeta', '--export', file('zeta.zip')),

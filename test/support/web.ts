@@ -186,7 +186,7 @@ export async function startWeb(
     log: { info: log, warn: log, error: log },
     nowMs: () => nowMs,
     openAuditor: (login) => createAuditor({ url: store.urlOf(login) }),
-    certify: async (login, asked) => {
+    certify: async (login, asked, work) => {
       const url = store.urlOf(login);
       const auditor = createAuditor({ url });
       const made = await certifyAnswer(auditor, asked, {
@@ -194,6 +194,7 @@ export async function startWeb(
         known: null,
         trust: TRUST,
         verifier: 'test',
+        ...work,
       });
       auditor.close();
       return made.ok ? made : err(made.error.message);

@@ -21,8 +21,11 @@ async function loadPart(place: HTMLElement): Promise<void> {
   const path = place.dataset['part'] ?? '';
   const before = says?.querySelector('a')?.textContent ?? '';
   if (says !== null) says.textContent = 'One moment …';
+  const ending = new AbortController();
+  const watching = says === null ? undefined : watchProgress(place, says, ending);
   try {
-    const answer = await fetch(path, { headers: { accept: 'text/html' } });
+    const { signal } = ending;
+    const answer = await fetch(path, { headers: { accept: 'text/html' }, signal });
     if (answer.status === SIGNED_OUT) {
       says?.replaceChildren('Your session has ended. ', linkTo('/sign-in', 'Sign in again'));
       return;
@@ -32,9 +35,44 @@ async function loadPart(place: HTMLElement): Promise<void> {
     place.classList.remove('pending', 'banner');
     enliven(place);
   } catch (error) {
-    const message = `It could not be loaded (${messageOf(error)}). `;
+    const message = ending.signal.aborted
+      ? 'It was stopped. '
+      : `It could not be loaded (${messageOf(error)}). `;
     says?.replaceChildren(message, linkTo(path, before));
+  } finally {
+    clearInterval(watching);
   }
+}
+
+const PROGRESS_MS = 2_000;
+
+/** Says how far it is, of what takes long, and how to stop it: who leaves the page, stops it as well. */
+function watchProgress(
+  place: HTMLElement,
+  says: Element,
+  ending: AbortController,
+): ReturnType<typeof setInterval> | undefined {
+  const path = place.dataset['progress'];
+  if (path === undefined) return undefined;
+  // What is read aloud is that it has begun, and its end; not each number.
+  const count = document.createElement('span');
+  count.ariaLive = 'off';
+  const stop = document.createElement('button');
+  stop.type = 'button';
+  stop.className = 'quiet';
+  stop.textContent = 'Stop';
+  stop.addEventListener('click', () => ending.abort());
+  let isShown = false;
+  const show = async (): Promise<void> => {
+    const answer = await fetch(path, { signal: ending.signal });
+    if (!answer.ok) return;
+    count.textContent = `${await answer.text()} records so far. `;
+    if (!isShown && place.contains(says))
+      says.replaceChildren('The records are being checked … ', count, stop);
+    isShown = true;
+  };
+  const tell = (error: unknown): void => void (count.title = messageOf(error));
+  return setInterval(() => void show().catch(tell), PROGRESS_MS);
 }
 
 function linkTo(path: string, title: string): HTMLAnchorElement {

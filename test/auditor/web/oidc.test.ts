@@ -202,6 +202,27 @@ test.each<[string, () => void]>([
   expect((await comeBack()).status).toBe(403);
 });
 
+test('an issuer that verifies no addresses, as Entra ID, names people by another claim', async () => {
+  const { signIn } = web.ports.settings;
+  const [oidc, alice] = [signIn.oidc, signIn.people?.get('ada@example.com')];
+  if (oidc === null || alice === undefined) throw new Error('the page has neither');
+  const people = new Map([['3f2c9d1e-oid', alice]]);
+  const settings = { signIn: { ...signIn, people, oidc: { ...oidc, claim: 'oid' } } };
+  const own = await startWeb(store, { settings });
+  for (const [oid, status] of [
+    ['3f2c9d1e-oid', 200],
+    ['another', 403],
+  ] as const) {
+    claims = { email: 'ada@example.com', oid };
+    // By its address nobody is let in.
+    expect((await comeBack()).status).toBe(403);
+    const visitor = createVisitor(own.url);
+    const back = await begin(visitor);
+    expect((await visitor.get(back.pathname + back.search)).status).toBe(status);
+  }
+  await own.stop();
+});
+
 test('a person whose login may see no tenant is not let in', async () => {
   claims['email'] = 'eve@example.com';
   expect((await comeBack()).status).toBe(403);

@@ -1,0 +1,331 @@
+/** Ways to a green certificate for somebody with full power over the store, and without the agent's key: each is closed. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Asked } from '../../auditor/answer.ts';
+import { createAuditor, type Auditor } from '../../auditor/ask.ts';
+import type { Certificate } from '../../auditor/certificate/certificate.ts';
+import { certifyAnswer } from '../../auditor/export.ts';
+import type { StoredRecord } from '../../store/store.ts';
+import { createSealer } from '../store/sealed.ts';
+import { ACME, ASKED, fieldsOf, openEvidenceStore, trustOf } from './evidence-store.ts';
+import type { EvidenceStore } from './evidence-store.ts';
+
+let bench: EvidenceStore;
+let auditor: Auditor;
+const OF_ACME = `stream_id = (SELECT stream_id FROM audit.streams WHERE stream = '${ACME}')`;
+const WHOLE = { since: '2026-03-01T00:00:00.000Z', until: '2026-03-06T00:00:00.000Z' };
+const TABLES = ['records', 'streams', 'checkpoints'];
+let columns = '';
+
+beforeAll(async () => {
+  bench = await openEvidenceStore();
+  auditor = createAuditor({ url: bench.alice });
+  for (const table of TABLES)
+    await bench.admin.query(`CREATE TABLE kept_${table} AS SELECT * FROM audit.${table}`);
+  const { rows } = await bench.admin.query<{ list: string }>(
+    `SELECT string_agg(quote_ident(attname), ', ') AS list FROM pg_attribute
+     WHERE attrelid = 'audit.records'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''`,
+  );
+  columns = rows[0]?.list ?? '';
+});
+afterAll(async () => {
+  auditor.close();
+  await bench[Symbol.asyncDispose]();
+});
+afterEach(async () => {
+  await bench.tamper('SELECT 1');
+  await bench.admin.query(`
+    DROP POLICY IF EXISTS hiding ON audit.records;
+    DELETE FROM audit.records; DELETE FROM audit.streams; DELETE FROM audit.checkpoints;
+    INSERT INTO audit.streams OVERRIDING SYSTEM VALUE SELECT * FROM kept_streams;
+    INSERT INTO audit.checkpoints SELECT * FROM kept_checkpoints;
+    INSERT INTO audit.records (${columns}) SELECT ${columns} FROM kept_records`);
+});
+
+async function certify(asked: Partial<Asked>): Promise<Certificate> {
+  const made = await certifyAnswer(
+    auditor,
+    { ...ASKED, ...asked },
+    {
+      ...{ url: bench.alice, known: null, trust: trustOf(bench.signer), verifier: 'test' },
+    },
+  );
+  if (!made.ok) throw new Error(made.error.message);
+  return made.value;
+}
+
+/** What an auditor is shown, where the statement that asks is told by its text. */
+async function hide(condition: string): Promise<void> {
+  await bench.admin.query(
+    `CREATE POLICY hiding ON audit.records AS RESTRICTIVE FOR SELECT TO sealtrail_auditor USING (${condition})`,
+  );
+}
+
+/** Puts a record into the store by hand. */
+async function plant(
+  { event, eventText, prev_hash, this_hash }: StoredRecord,
+  streamId: string,
+  occurredAt = event.event.time,
+): Promise<void> {
+  await bench.tamper(
+    `INSERT INTO audit.records (occurred_at, received_at, seq, stream_id, duplicate, event_id, tenant_id, actor_type, actor_id,
+       action, category, outcome, resource_type, resource_id, prev_hash, this_hash, event_bytes)
+     SELECT $1, $2, $3, ${streamId}, false, $4, 'acme', 'user', $5, $6, $7, $8, $9, $10, decode($11, 'hex'), decode($12, 'hex'), $13`,
+    [
+      ...[occurredAt, event.chain.received_at, event.chain.seq, event.event_id, event.actor.id],
+      ...[event.event.action, event.event.category, event.event.outcome, event.resource.type],
+      ...[event.resource.id, prev_hash, this_hash, eventText],
+    ],
+  );
+}
+
+const QUESTIONS: readonly Partial<Asked>[] = [
+  { question: 'actor-activity', parameters: { actor: 'u-1' } },
+  { question: 'first-time-access', parameters: { actor: 'u-1' } },
+  { question: 'access-outside-tickets', parameters: { actor: 'u-1', actions: '*' } },
+  { question: 'silences', parameters: { minutes: '60' } },
+];
+
+describe.each(QUESTIONS)('$question', (asked) => {
+  test.each([
+    [
+      'behind the end of its stream',
+      `(SELECT stream_id FROM audit.streams WHERE stream = '${ACME}')`,
+      5_000,
+    ],
+    ['in a stream that nobody knows', '4711', 0],
+    [
+      'in a place that another record has',
+      `(SELECT stream_id FROM audit.streams WHERE stream = '${ACME}')`,
+      110,
+    ],
+  ])(
+    'a record called the repetition of one that was made up %s is named',
+    async (_, streamId, seq) => {
+      expect((await certify(asked)).verdict).toBe('intact');
+      await bench.tamper(`UPDATE audit.records SET duplicate = true WHERE ${OF_ACME} AND seq = 36`);
+      const { event } = bench.records[36]!;
+      const forger = createSealer(ACME, 'acme', {
+        ...bench.records[36]!,
+        event: { ...event, chain: { ...event.chain, seq: seq - 1 } },
+      });
+      const time = '2026-05-01T00:00:00.000Z';
+      const decoy = { ...fieldsOf(36), event_id: event.event_id, time, actor: 'u-9' };
+      await plant(forger.seal(decoy), streamId);
+      const made = await certify(asked);
+      expect(made).toMatchObject({ verdict: 'broken', proven: [] });
+      if (streamId === '4711')
+        expect(made.findings).toContainEqual(
+          expect.objectContaining({
+            stream: ACME,
+            seq: 36,
+            message: expect.stringMatching(/repetition/) as string,
+          }),
+        );
+    },
+  );
+
+  test('nor does one that was put at the end of its stream, where nothing is signed, pass for another act', async () => {
+    await bench.tamper(`UPDATE audit.records SET duplicate = true WHERE ${OF_ACME} AND seq = 36`);
+    const time = '2026-05-01T00:00:00.000Z';
+    const { event_id } = bench.records[36]!.event;
+    const decoy = { ...fieldsOf(36), event_id, time, receivedAt: time, actor: 'u-9' };
+    const end = createSealer(ACME, 'acme', bench.records[119]).seal(decoy);
+    await plant(end, `(SELECT stream_id FROM audit.streams WHERE stream = '${ACME}')`);
+    const made = await certify(asked);
+    expect(made).toMatchObject({ verdict: 'cannot_tell', proven: [] });
+    expect(made.finding).toContain(`record 36 of ${ACME} is in no answer`);
+  });
+});
+
+test('a record called the repetition of one that tells the same, whose time column was edited away, is named', async () => {
+  const sealer = createSealer(ACME.replace('1111', '3331'), 'acme');
+  const again = sealer.seal({ ...fieldsOf(36), event_id: bench.records[36]!.event.event_id });
+  await bench.put([again]);
+  expect((await certifyWithoutKeys()).verdict).toBe('intact');
+  await bench.tamper(
+    `UPDATE audit.records SET occurred_at = '2026-05-01' WHERE ${OF_ACME} AND seq = 36`,
+  );
+  expect((await certifyWithoutKeys()).verdict).toBe('broken');
+});
+
+test('the end of an assignment that is called the repetition of one that was made up is named', async () => {
+  const asked = {
+    ...WHOLE,
+    question: 'access-outside-tickets',
+    parameters: { actor: 'u-1', actions: '*' },
+  };
+  const sealer = createSealer(ACME.replace('1111', '3332'), 'acme');
+  const ticket = {
+    actor: 'u-9',
+    resourceType: 'ticket',
+    resourceId: 'T-1',
+    receivedAt: '2026-03-02T00:00:00.000Z',
+  };
+  const records = [
+    sealer.seal({
+      ...ticket,
+      action: 'ticket.assign',
+      time: '2026-03-02T00:00:00.000Z',
+      metadata: { assignee: 'u-1', customer: 'c-36' },
+    }),
+    sealer.seal({ ...ticket, action: 'ticket.close', time: '2026-03-02T01:00:00.000Z' }),
+  ];
+  await bench.put(records);
+  const ask = async (): Promise<Certificate> => {
+    const options = { url: bench.alice, known: null, trust: null, verifier: 'test' };
+    const made = await certifyAnswer(auditor, { ...ASKED, ...asked }, options);
+    if (!made.ok) throw new Error(made.error.message);
+    return made.value;
+  };
+  const before = await ask();
+  expect(before.verdict).toBe('intact');
+  const { event } = records[1]!;
+  await bench.tamper('UPDATE audit.records SET duplicate = true WHERE event_id = $1', [
+    event.event_id,
+  ]);
+  const forger = createSealer('sealtrail/test/elsewhere', 'acme');
+  await plant(forger.seal({ event_id: event.event_id, time: '2027-05-01T00:00:00.000Z' }), '4711');
+  const made = await ask();
+  // It would have covered what was done after the ticket was closed.
+  expect(made.rows.count).toBe(before.rows.count - 1);
+  expect(made).toMatchObject({
+    verdict: 'broken',
+    findings: [{ kind: 'hidden', stream: sealer.stream, seq: 1 }],
+  });
+});
+
+async function certifyWithoutKeys(asked: Partial<Asked> = {}): Promise<Certificate> {
+  return bench.ask({ trust: null, asked: { ...ASKED, ...asked } });
+}
+
+test('an event that the database shows twice is not counted twice', async () => {
+  const stream = ACME.replace('1111', '3333');
+  const sealer = createSealer(stream, 'acme');
+  const denied = Array.from({ length: 3 }, (_, n) =>
+    sealer.seal({ ...fieldsOf(30), outcome: 'denied' as const, resourceId: `c-${n}` }),
+  );
+  const other = createSealer(ACME.replace('1111', '3334'), 'acme');
+  const again = denied.map(({ event }) =>
+    other.seal({
+      ...fieldsOf(30),
+      outcome: 'denied' as const,
+      resourceId: event.resource.id,
+      event_id: event.event_id,
+    }),
+  );
+  await bench.put([...denied, ...again]);
+  const asked = { question: 'denials-per-hour', parameters: { threshold: '3' } };
+  const ask = async (): Promise<Certificate> => {
+    const options = { url: bench.alice, known: null, trust: null, verifier: 'test' };
+    const made = await certifyAnswer(auditor, { ...ASKED, ...asked }, options);
+    if (!made.ok) throw new Error(made.error.message);
+    return made.value;
+  };
+  expect(await ask()).toMatchObject({ verdict: 'intact', judged: { by: 'figures', repeated: 3 } });
+  await bench.tamper(`UPDATE audit.records SET duplicate = false WHERE duplicate`);
+  await hide(`current_query() NOT LIKE '%miscounted%' OR outcome <> 'denied'`);
+  const made = await ask();
+  expect(made.verdict).toBe('broken');
+  expect(made.findings).toContainEqual(
+    expect.objectContaining({ kind: 'figure_differs', rows: [1] }),
+  );
+});
+
+test('two rows of one event are named, whatever the database says of its marks', async () => {
+  const { event } = bench.records[36]!;
+  const sealer = createSealer(ACME.replace('1111', '3335'), 'acme');
+  await bench.put([sealer.seal({ ...fieldsOf(36), event_id: event.event_id })]);
+  expect((await certifyWithoutKeys()).verdict).toBe('intact');
+  await bench.tamper(`UPDATE audit.records SET duplicate = false WHERE duplicate`);
+  await hide(`current_query() NOT LIKE '%miscounted%'`);
+  const made = await certifyWithoutKeys();
+  expect(made).toMatchObject({ verdict: 'broken', findings_total: 1 });
+  expect(made.findings[0]).toMatchObject({
+    kind: 'row_differs',
+    message: 'the answer shows the event more than once',
+  });
+});
+
+test('an act under the id of another one of the same time is told, and which record it is', async () => {
+  const sealer = createSealer(ACME.replace('1111', '3336'), 'acme');
+  const id = bench.records[36]!.event.event_id;
+  await bench.put([sealer.seal({ ...fieldsOf(36), resourceId: 'c-secret', event_id: id })]);
+  const made = await certifyWithoutKeys();
+  expect(made).toMatchObject({ verdict: 'intact', judged: { repeated: 1, masked: 1 } });
+  expect(made.finding).toContain('but the answer lacks 1 record that answers the question');
+  expect(made.notes.join()).toContain(
+    `${sealer.stream} seq 0 answers the question, or has a say in it, and is in no answer`,
+  );
+});
+
+test.each([
+  ['begins', '%min(r.seq)%', 'seq >= 40', 39],
+  ['ends', '%min(r.seq)%', 'seq < 40', 40],
+])(
+  'a range that is narrow since the database says that the stream %s there is seen',
+  async (_, query, shown, seq) => {
+    const asked = { question: 'actor-activity', parameters: { actor: 'u-1' } };
+    expect((await certify(asked)).verdict).toBe('intact');
+    await hide(`${shown} OR (current_query() NOT LIKE '${query}' AND current_query() NOT LIKE '%is_late%'
+    AND current_query() NOT LIKE '%GROUP BY stream_id%' AND current_query() NOT LIKE '%min(seq)%'
+    AND current_setting('application_name') <> 'sealtrail auditor')`);
+    const made = await certify(asked);
+    expect(made.verdict).toBe('broken');
+    expect(made.findings).toContainEqual(expect.objectContaining({ kind: 'range_narrowed', seq }));
+  },
+);
+
+test('a history sealed again behind an old checkpoint, the newer ones removed, is not called intact', async () => {
+  const asked = { ...WHOLE, question: 'all-activity', parameters: {} };
+  expect((await certify(asked)).verdict).toBe('intact');
+  let forger = createSealer(ACME, 'acme', bench.records[59]);
+  await bench.tamper(`DELETE FROM audit.records WHERE ${OF_ACME} AND seq >= 60`);
+  await bench.tamper(`DELETE FROM audit.checkpoints WHERE size > 60`);
+  forger = createSealer(ACME, 'acme', bench.records[59]);
+  for (let n = 60; n < 120; n += 1)
+    await plant(
+      forger.seal({ ...fieldsOf(n), metadata: { amount: -n } }),
+      `(SELECT stream_id FROM audit.streams WHERE stream = '${ACME}')`,
+    );
+  const made = await certify(asked);
+  expect(made.verdict).toBe('cannot_tell');
+  expect(made.finding).toContain(`from seq 60 of ${ACME} on, are under no checkpoint`);
+  // What was sealed a moment ago is under none yet, and no reason to doubt.
+  await bench.tamper(`DELETE FROM audit.records WHERE ${OF_ACME} AND seq > 60`);
+  expect((await certify(asked)).verdict).toBe('intact');
+});
+
+test('what the database computes of a record, and says otherwise, is named', async () => {
+  const asked = { question: 'off-hours', parameters: { days: 'sun' } };
+  expect((await certify(asked)).verdict).toBe('intact');
+  const lying: Auditor = {
+    ...auditor,
+    stream: async (...given) => {
+      const answer = await auditor.stream(...given);
+      if (!answer.ok) return answer;
+      const { batches } = answer.value;
+      const lies = (async function* () {
+        for await (const batch of batches)
+          yield batch.map((row, at) =>
+            at === 1
+              ? { ...row, values: ['2026-03-02 12:00:00 Mon', ...row.values.slice(1)] }
+              : row,
+          );
+      })();
+      return { ok: true, value: { ...answer.value, batches: lies } };
+    },
+  };
+  const made = await certifyAnswer(
+    lying,
+    { ...ASKED, ...asked },
+    {
+      ...{ url: bench.alice, known: null, trust: trustOf(bench.signer), verifier: 'test' },
+    },
+  );
+  expect(made).toMatchObject({
+    value: {
+      verdict: 'broken',
+      findings: [{ rows: [2], message: expect.stringContaining('By the clock there') as string }],
+    },
+  });
+});
