@@ -11,8 +11,9 @@ export async function withErasures(
   store: string,
   vault: string,
 ): Promise<Verification> {
-  const checked = await withVault(vault, (vaultClient) =>
-    withStore(store, async (client) => ok(await checkErasures(client, vaultClient, new Date()))),
+  // The store was just read: what fails within is the vault's.
+  const checked = await withStore(store, (client) =>
+    withVault(vault, async (asked) => ok(await checkErasures(client, asked, new Date()))),
   );
   if (!checked.ok) {
     const verdict = found.verdict === 'intact' ? 'cannot_tell' : found.verdict;

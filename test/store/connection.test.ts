@@ -158,16 +158,10 @@ test('a name that does not resolve is tried again like a server that is away', a
 testWhere(hasPostgres15, 'PostgreSQL 15 is not installed')(
   'a server that does not keep what it confirms confirms nothing',
   async () => {
-    for (const [setting, reason] of [
-      ['fsync=off', /fsync = off/],
-      // It gets as far as to miss the tables.
-      ['fsync=on', /audit/],
-    ] as const) {
-      await using forgetful = await startPostgres15(setting);
-      const sink = createPostgresqlSink('p', createPostgresStore({ url: forgetful.url }));
-      const delivered = await sink.deliver(sealedRecords(1), new AbortController().signal);
-      expect(delivered).toEqual(refused(reason));
-      await sink.close();
-    }
+    await using forgetful = await startPostgres15('fsync=off');
+    const sink = createPostgresqlSink('p', createPostgresStore({ url: forgetful.url }));
+    const delivered = await sink.deliver(sealedRecords(1), new AbortController().signal);
+    expect(delivered).toEqual(refused(/fsync = off/));
+    await sink.close();
   },
 );
