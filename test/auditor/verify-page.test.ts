@@ -155,13 +155,15 @@ test('a signature that was changed is red', async () => {
 
 test('markup in a bundle stays text, and what is no bundle is said to be none', async () => {
   const dir = await unpack('markup', FILES.question, (text) =>
-    text.replace('What did this actor do?', '<img src=x onerror=alert(1)>'),
+    text
+      .replace('What did this actor do?', 'What nobody did')
+      .replace('"title":"Acting as"', '"title":"<img src=x onerror=alert(1)>"'),
   );
   await page.setInputFiles('#folder', dir);
-  await page.waitForSelector('.verdict.cannot_tell');
-  expect(await page.locator('#question dd').first().innerText()).toBe(
-    '<img src=x onerror=alert(1)>',
-  );
+  await page.waitForSelector('.verdict.broken');
+  expect(await page.locator('#head').innerText()).toContain('<img src=x onerror=alert(1)>');
+  // The name of the question is the catalogue's.
+  expect(await page.locator('#question dd').first().innerText()).toBe('What did this actor do?');
   expect(await page.locator('img').count()).toBe(0);
   await writeFile(join(temp.path, 'no.zip'), 'PK nothing');
   await page.setInputFiles('#zip', join(temp.path, 'no.zip'));
