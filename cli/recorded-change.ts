@@ -48,7 +48,7 @@ export async function changeRecorded<T>({
   check,
   write,
 }: RecordedChange<T>): Promise<Outcome<T>> {
-  const done = await withStore(url, async (client) => {
+  const done = await withStore<Result<T, string>>(url, async (client) => {
     await check(client);
     const recorded = await recordOperation(dataDir, { ...operation, outcome: 'success' });
     if (!recorded.ok) return recorded;
