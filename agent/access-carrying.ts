@@ -30,6 +30,8 @@ const FORGET_EVERY_MS = 3_600_000;
 /** A minute of them: a first start makes the database, and is no trouble (sinks/postgresql.ts). */
 const FAULTS_TOLD = 30;
 const NOT_YET = 'who read the trail stands in the store, and cannot be carried into the trail';
+const NOT_LESS =
+  'what is in the trail since long cannot be removed from the access log of the store: has it been migrated?';
 
 function storeOf({ exporters }: Config): PostgresqlExporterConfig | undefined {
   return exporters.find((exporter) => exporter.type === 'postgresql');
@@ -68,9 +70,11 @@ export function carryAccessLog(base: Base, ledger: OpenedLedger): (config: Confi
       while (!isStopped && (await carryAccesses(client, BATCH_MAX, keep)) === BATCH_MAX);
       faults = 0;
       if (!isStopped && Date.now() >= forgetMs) {
-        // Once an hour, also where it fails: what is kept longer does no harm.
+        // Once an hour, also where it fails: what is kept longer does no harm, if somebody hears of it.
         forgetMs = Date.now() + FORGET_EVERY_MS;
-        await forgetAccesses(client);
+        await forgetAccesses(client).catch((error: unknown) => {
+          if (!isStopped) log.warn({ component: 'access log', error: messageOf(error) }, NOT_LESS);
+        });
       }
     } catch (error) {
       connection?.drop();

@@ -46,17 +46,18 @@ export function copyCheckpoints({
         isFailing = true;
       }
     };
-    let running: Promise<void> = Promise.resolve();
+    let running: Promise<void> | null = null;
     const timer = setInterval(() => {
-      running = running.then(turn);
+      // A store that does not answer takes longer than the interval: turns that wait for it would pile up.
+      running ??= turn().finally(() => (running = null));
     }, checkpoints.anchor_interval_ms);
     timer.unref();
     const target: Target = {
       exporter,
-      end: () => {
+      end: async () => {
         clearInterval(timer);
         copier.close();
-        return running;
+        await running;
       },
     };
     return target;
@@ -94,6 +95,7 @@ interface Target {
 export interface Copier {
   /** Copies what was signed since. Rejects with what disk or database has against it. */
   copy(): Promise<void>;
+  /** Nothing is copied after this. */
   close(): void;
 }
 
@@ -103,6 +105,7 @@ export function createCopier(journal: string, connection: Connection): Copier {
   const due = new Map<string, StreamCheckpoint>();
   let at = 0;
   let file = '';
+  let isClosed = false;
 
   async function follow(): Promise<void> {
     let size: number;
@@ -148,7 +151,8 @@ export function createCopier(journal: string, connection: Connection): Copier {
   return {
     copy: async () => {
       await follow();
-      if (due.size === 0) return;
+      // Closed while it read, it would connect again, and nobody would end that.
+      if (due.size === 0 || isClosed) return;
       try {
         const there = await insertCheckpoints(await connection.client(), [...due.values()]);
         for (const stream of there) due.delete(stream);
@@ -157,7 +161,10 @@ export function createCopier(journal: string, connection: Connection): Copier {
         throw error;
       }
     },
-    close: () => connection.drop(),
+    close: () => {
+      isClosed = true;
+      connection.drop();
+    },
   };
 }
 

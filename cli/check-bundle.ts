@@ -5,7 +5,7 @@ import { checkBundle, type BundleCheck } from '../auditor/check/bundle.ts';
 import { BUNDLE_BYTES_MAX, FILES_MAX, TOO_LARGE, unzipBundle } from '../auditor/bundle/unzip.ts';
 import type { BundleFiles } from '../auditor/check/files.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../schemas/result.ts';
-import { printable } from './printable.ts';
+import { printable, say } from './printable.ts';
 import { judgeBundleAnchors } from './check-anchors.ts';
 import { compareReport } from './check-report.ts';
 import { readTrust } from './trust-file.ts';
@@ -75,7 +75,6 @@ async function judge(
 
 const UNSIGNED = 'no key that you trust has signed the certificate';
 
-/** A bundle comes from anybody: none of its text may steer a terminal, or write over a line of ours. */
 function print({ lines, finding, certificate, question, verdict, isSigned }: BundleCheck): void {
   if (question !== null && certificate !== null) {
     const { tenant, since, until } = certificate.asked;
@@ -91,8 +90,6 @@ function print({ lines, finding, certificate, question, verdict, isSigned }: Bun
     );
   say(finding);
 }
-
-const say = (text: string): void => console.log(printable(String(text)));
 
 async function readBundle(path: string): Promise<Result<BundleFiles, string>> {
   try {

@@ -6,6 +6,7 @@ import { parsePolicy } from '../ledger/anchor-policy.ts';
 import { verifyProof, type Proven } from '../ledger/proof-file.ts';
 import { messageOf } from '../schemas/result.ts';
 import { isBundle, runCheckBundle } from './check-bundle.ts';
+import { say } from './printable.ts';
 import { readTrust } from './trust-file.ts';
 
 const EXAMPLES = `
@@ -141,26 +142,25 @@ export async function judgeProof(
 
 function print(said: JudgedProof): void {
   if (said.verdict !== 'proven') {
-    console.log(`${said.verdict === 'refuted' ? 'REFUTED' : 'cannot tell'}: ${said.reason}`);
+    say(`${said.verdict === 'refuted' ? 'REFUTED' : 'cannot tell'}: ${said.reason}`);
     return;
   }
   const { event, stream, seq, size, anchor, anchored } = said;
-  console.log(
+  say(
     `event   ${event.event_id}  ${event.event.action}  ${event.event.outcome}  ${event.event.time}`,
   );
-  console.log(`stream  ${stream}  seq ${seq}, under a signed checkpoint of size ${size}`);
-  console.log(
+  say(`stream  ${stream}  seq ${seq}, under a signed checkpoint of size ${size}`);
+  say(
     anchor === null
       ? 'anchor  none: the checkpoint was not in the anchor log yet'
       : `anchor  in the agent's anchor log, signed at size ${anchor.size}; by the agent's clock not before ${anchor.time}${anchor.by === null ? '' : `, and by ${anchor.by}`}`,
   );
-  for (const place of anchored?.copies ?? [])
-    console.log(`copy    said to lie in ${place}: compare it`);
+  for (const place of anchored?.copies ?? []) say(`copy    said to lie in ${place}: compare it`);
   const at = anchored?.time ?? null;
-  console.log(
+  say(
     at === null
       ? `verified to size ${size}; ${anchored === null ? 'no policy for anchors was given' : 'the policy asks for no anchor'}`
       : `verified to size ${size}, anchored at ${at} by ${anchored?.by.join(', ')}`,
   );
-  console.log('proven: the record is in the stream, unchanged, at this place');
+  say('proven: the record is in the stream, unchanged, at this place');
 }

@@ -1,5 +1,5 @@
 /** `sealtrail hold`: keep what a matter needs, whatever its retention says. */
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { ClientBase } from 'pg';
 import { ulid } from 'ulid';
 import { err, ok } from '../schemas/result.ts';
@@ -11,7 +11,7 @@ import {
   type Hold,
   type HoldFilter,
 } from '../store/holds.ts';
-import { findFilterFault, readHoldTime } from './hold-filter.ts';
+import { findFilterFault } from './hold-filter.ts';
 import {
   addStoreOptions,
   changeRecorded,
@@ -19,6 +19,7 @@ import {
   type StoreOptions,
 } from './recorded-change.ts';
 import { BY_HELP, BY_OPTION, defaultBy, storeAddress, withStore } from './store-access.ts';
+import { parseZonedTime } from './zoned-time.ts';
 
 const ADD_EXAMPLES = `
 Examples:
@@ -64,8 +65,8 @@ export function addHoldCommand(program: Command): void {
     .option('--category <name>', 'of this category')
     .option('--resource-type <type>', 'on resources of this type')
     .option('--resource-id <id>', 'on this resource')
-    .option('--from <time>', 'that happened at this time or later', parseTime)
-    .option('--to <time>', 'that happened before this time', parseTime)
+    .option('--from <time>', 'that happened at this time or later', parseZonedTime)
+    .option('--to <time>', 'that happened before this time', parseZonedTime)
     .option('--event <id...>', 'with these event ids')
     .addHelpText('after', ADD_EXAMPLES)
     .action(async (matter: string, options: AddOptions) => {
@@ -90,12 +91,6 @@ export function addHoldCommand(program: Command): void {
 
 function shared(command: Command): Command {
   return addStoreOptions(command).option(BY_OPTION, BY_HELP, defaultBy());
-}
-
-function parseTime(text: string): string {
-  const time = readHoldTime(text);
-  if (time !== null) return time;
-  throw new InvalidArgumentError('it is no time; write 2026-01-31 (UTC) or 2026-01-31T08:00+01:00');
 }
 
 type Done = { readonly hold_id: string; readonly matter: string; readonly event_id: string };

@@ -48,13 +48,19 @@ export async function changeRecorded<T>({
   check,
   write,
 }: RecordedChange<T>): Promise<Outcome<T>> {
-  const done = await withStore(url, async (client) => {
+  const done = await withStore<Result<T, string>>(url, async (client) => {
     await check(client);
     const recorded = await recordOperation(dataDir, { ...operation, outcome: 'success' });
     if (!recorded.ok) return recorded;
     const written = await tryWrite(() => write(client, recorded.value));
-    if (!written.ok) await recordOperation(dataDir, { ...operation, outcome: 'failure' });
-    return ok(written);
+    if (written.ok) return ok(written);
+    const corrected = await recordOperation(dataDir, { ...operation, outcome: 'failure' });
+    if (corrected.ok) return ok(written);
+    return ok(
+      err(
+        `${written.error}; the trail says that it was done, and that it was not could not be recorded: ${corrected.error}`,
+      ),
+    );
   });
   if (!done.ok) return err({ code: 2, message: done.error });
   return done.value.ok ? done.value : err({ code: 1, message: done.value.error });

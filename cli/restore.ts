@@ -1,5 +1,5 @@
 /** `sealtrail restore`: rebuilds a store of record, or a folder to verify, from the archive alone. */
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { nodeFilesystem } from '../ledger/filesystem.ts';
 import { ok } from '../schemas/result.ts';
 import { createArchiveClient } from '../store/archive/client.ts';
@@ -13,8 +13,10 @@ import {
   findArchive,
   type ArchiveFlags,
 } from './archive-address.ts';
+import { say } from './printable.ts';
 import { createProgress } from './progress.ts';
 import { readTrust } from './trust-file.ts';
+import { parseZonedTime } from './zoned-time.ts';
 
 interface RestoreFlags extends ArchiveFlags {
   readonly store?: string;
@@ -64,7 +66,7 @@ export function addRestoreCommand(program: Command): void {
     .option(
       '--as-of <time>',
       'the archive as it stood then: of what was put later nothing is read',
-      parseTime,
+      (text) => new Date(parseZonedTime(text)),
     )
     .option('--json', 'print the result as JSON')
     .addHelpText('after', EXAMPLES)
@@ -106,13 +108,6 @@ async function runRestore(flags: RestoreFlags): Promise<number> {
   return { intact: 0, broken: 1, cannot_tell: 2 }[found.verdict];
 }
 
-function parseTime(text: string): Date {
-  const time = new Date(text);
-  if (!/^\d{4}-\d{2}-\d{2}/.test(text) || Number.isNaN(time.getTime()))
-    throw new InvalidArgumentError('It is no time like 2026-11-01T00:00:00Z.');
-  return time;
-}
-
 function targetOf(
   url: string | undefined,
   ownerUrl: string | undefined,
@@ -124,22 +119,20 @@ function targetOf(
 }
 
 function print(found: Restoration): void {
-  for (const { kind, object, line, message } of found.findings.slice(0, FINDINGS_SHOWN))
-    console.log(
-      `BROKEN  ${kind}  ${object}${line === undefined ? '' : `:${line}`}\n        ${message}`,
-    );
+  for (const { kind, object, line, message } of found.findings.slice(0, FINDINGS_SHOWN)) {
+    say(`BROKEN  ${kind}  ${object}${line === undefined ? '' : `:${line}`}`);
+    say(`        ${message}`);
+  }
   const hidden = found.findings.length - FINDINGS_SHOWN;
-  if (hidden > 0) console.log(`… and ${hidden} more findings; --json lists all`);
-  for (const note of found.notes) console.log(`NOTE    ${note}`);
+  if (hidden > 0) say(`… and ${hidden} more findings; --json lists all`);
+  for (const note of found.notes) say(`NOTE    ${note}`);
   for (const { stream, records, verified_to, checkpointed } of found.streams) {
     const chain = verified_to === null ? 'nothing is verified' : `verified to seq ${verified_to}`;
     const signed = found.is_trusted ? 'signed checkpoints' : 'checkpoints of nobody (no --trust)';
-    console.log(
-      `stream  ${stream}  ${chain}, ${checkpointed} of ${records} records under ${signed}`,
-    );
+    say(`stream  ${stream}  ${chain}, ${checkpointed} of ${records} records under ${signed}`);
   }
   const present = found.present === 0 ? '' : `, ${found.present} were there`;
-  console.log(
+  say(
     `${found.verdict.replace('_', ' ')}: ${found.records} records in ${found.objects} objects, ${found.restored} restored${present}`,
   );
 }

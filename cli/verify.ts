@@ -5,8 +5,10 @@ import type { Cover } from '../ledger/verify/known.ts';
 import { verifyLedger, type Verification } from '../ledger/verify.ts';
 import { verifyStore } from '../store/verify-store.ts';
 import { withErasures } from './verify-erasures.ts';
+import { say } from './printable.ts';
 import { createProgress } from './progress.ts';
 import { readKnownOf, type KnownOptions } from './verify-known.ts';
+import { parseZonedTime } from './zoned-time.ts';
 
 interface VerifyOptions extends KnownOptions {
   readonly store?: string;
@@ -55,8 +57,8 @@ export function addVerifyCommand(program: Command): void {
     .argument('[dir]', "an agent's data or ledger folder")
     .option('--store <url>', 'verify the PostgreSQL store behind this connection URL instead')
     .option('--stream <name>', 'of the store: this stream only')
-    .option('--since <time>', `only ${OF_A_TIME} from this time on`, parseTime)
-    .option('--until <time>', `only ${OF_A_TIME} before this time`, parseTime)
+    .option('--since <time>', `only ${OF_A_TIME} from this time on`, parseZonedTime)
+    .option('--until <time>', `only ${OF_A_TIME} before this time`, parseZonedTime)
     .option('--vault <url>', 'of a store: hold its erasures against this vault, as a resolver')
     .option('--checkpoints <path...>', 'checkpoints from elsewhere to hold it against')
     .option('--receipts <file...>', 'receipts to hold it against')
@@ -123,12 +125,6 @@ function findFault(dir: string | undefined, options: VerifyOptions): string | nu
   return null;
 }
 
-function parseTime(text: string): string {
-  if (!/^\d{4}-\d{2}-\d{2}/.test(text) || Number.isNaN(Date.parse(text)))
-    throw new InvalidArgumentError('It is no time like 2026-11-01T00:00:00Z.');
-  return text;
-}
-
 function parseThreads(text: string): number {
   const threads = Number(text);
   if (!Number.isInteger(threads) || threads < 0 || threads > 256)
@@ -141,17 +137,18 @@ function print(found: Verification): void {
     const where = `${finding.segment}:${finding.line}`;
     const what = finding.stream === '' ? '' : ` stream ${finding.stream} seq ${finding.seq}`;
     const column = finding.column === undefined ? '' : ` column ${finding.column}`;
-    console.log(`BROKEN  ${finding.kind}  ${where}${what}${column}\n        ${finding.message}`);
+    say(`BROKEN  ${finding.kind}  ${where}${what}${column}`);
+    say(`        ${finding.message}`);
   }
   const hidden = found.findings_total - Math.min(found.findings.length, FINDINGS_SHOWN);
   if (hidden > 0)
-    console.log(`… and ${hidden} more findings; --json lists ${found.findings.length} of all`);
+    say(`… and ${hidden} more findings; --json lists ${found.findings.length} of all`);
   for (const gap of found.gaps) {
-    console.log(
+    say(
       `GAP     producer ${gap.producer}: numbers ${gap.after + 1} to ${gap.before - 1} never arrived (before ${gap.stream} seq ${gap.seq})`,
     );
   }
-  for (const note of found.notes) console.log(`NOTE    ${note}`);
+  for (const note of found.notes) say(`NOTE    ${note}`);
   for (const stream of found.streams) {
     const to =
       stream.verified_to === null ? 'nothing is verified' : `verified to seq ${stream.verified_to}`;
@@ -159,12 +156,12 @@ function print(found: Verification): void {
       stream.unproven === 0
         ? `${to}, head ${stream.head_hash.slice(0, 16)}…`
         : `${to}; nothing is proven of the ${stream.unproven} records from there on`;
-    console.log(`stream  ${stream.stream}  ${proven}`);
-    if (stream.cover !== null) console.log(`        ${describeCover(stream.cover)}`);
+    say(`stream  ${stream.stream}  ${proven}`);
+    if (stream.cover !== null) say(`        ${describeCover(stream.cover)}`);
   }
   const segments = found.segments === 0 ? '' : `${found.segments} segments, `;
   const size = `${found.records} records, ${segments}${found.bytes} bytes`;
-  console.log(`${VERDICTS[found.verdict]}: ${size}`);
+  say(`${VERDICTS[found.verdict]}: ${size}`);
 }
 
 function describeCover({ fits_to, signed_to, anchored }: Cover): string {

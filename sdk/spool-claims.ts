@@ -73,8 +73,11 @@ export function createSpoolClaims(
     const claimed = claims.get(name);
     if (claimed === undefined) return;
     claims.delete(name);
-    if (claimed.lock.isHeld()) await removeSpoolFolder(claimed.folder);
-    await claimed.lock.release();
+    try {
+      if (claimed.lock.isHeld()) await removeSpoolFolder(claimed.folder);
+    } finally {
+      await claimed.lock.release();
+    }
   }
 
   async function close(): Promise<void> {

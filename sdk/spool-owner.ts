@@ -47,8 +47,11 @@ export async function lockFolder(folder: string): Promise<FolderLock | null> {
     release: async () => {
       if (!isHeld) return;
       isHeld = false;
-      await rm(ownerPath(folder), { force: true });
-      await release();
+      try {
+        await rm(ownerPath(folder), { force: true });
+      } finally {
+        await release();
+      }
     },
   };
 }

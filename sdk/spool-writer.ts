@@ -111,9 +111,12 @@ export function createSpoolWriter(
 
   async function close(): Promise<void> {
     await seal();
-    if (lock?.isHeld() === true) await removeSpoolFolder(folder);
-    await lock?.release();
-    lock = null;
+    try {
+      if (lock?.isHeld() === true) await removeSpoolFolder(folder);
+    } finally {
+      await lock?.release();
+      lock = null;
+    }
   }
 
   return {

@@ -13,7 +13,8 @@ import { makeTempDir } from '../support/ledger.ts';
 import { connectTo, startPostgres, type TestPostgres } from '../support/postgres.ts';
 
 const WAIT = { timeout: 30_000, interval: 50 };
-const log = { info: vi.fn(), warn: vi.fn(), error: vi.fn(), debug: vi.fn() } as never;
+const warn = vi.fn();
+const log = { info: vi.fn(), warn, error: vi.fn(), debug: vi.fn() } as never;
 let servers: readonly TestPostgres[];
 let temp: Awaited<ReturnType<typeof makeTempDir>>;
 const signer = createSigner();
@@ -91,8 +92,17 @@ test('who read the trail is carried from the store that a reload names', async (
     agent: { name: 'test', version: '0', publicKey: '' },
     keys: { redaction: Buffer.alloc(32, 1) },
   };
+  const forget = 'EXECUTE ON FUNCTION audit.forget_accesses()';
+  await query(one, `REVOKE ${forget} FROM sealtrail_writer`);
+  warn.mockClear();
   const change = carryAccessLog(base as never, { append } as never);
   await vi.waitFor(() => expect(carried).toEqual(['first']), WAIT);
+  // What does not keep anything from being carried is told all the same.
+  const told = expect.stringContaining('cannot be removed from the access log');
+  await vi.waitFor(
+    () => expect(warn).toHaveBeenCalledExactlyOnceWith(expect.anything(), told),
+    WAIT,
+  );
   change(configOf(other));
   await vi.waitFor(() => expect(carried).toEqual(['first', 'second']), WAIT);
   await note(one, 'third');

@@ -1,11 +1,12 @@
 /** A hold that could hold nothing is refused, and times mean the same on every host. */
 import { expect, test } from 'vitest';
-import { findFilterFault, readHoldTime } from '../../cli/hold-filter.ts';
+import { findFilterFault } from '../../cli/hold-filter.ts';
+import { readZonedTime } from '../../cli/zoned-time.ts';
 
 test('a time is a day in UTC, or says its zone', () => {
-  expect(readHoldTime('2026-01-31')).toBe('2026-01-31T00:00:00.000Z');
-  expect(readHoldTime('2026-01-31T08:00+01:00')).toBe('2026-01-31T07:00:00.000Z');
-  expect(readHoldTime('2026-01-31T08:00:00.5Z')).toBe('2026-01-31T08:00:00.500Z');
+  expect(readZonedTime('2026-01-31')).toBe('2026-01-31T00:00:00.000Z');
+  expect(readZonedTime('2026-01-31T08:00+01:00')).toBe('2026-01-31T07:00:00.000Z');
+  expect(readZonedTime('2026-01-31T08:00:00.5Z')).toBe('2026-01-31T08:00:00.500Z');
   for (const text of [
     '2026-01-31T08:00',
     '1',
@@ -15,7 +16,7 @@ test('a time is a day in UTC, or says its zone', () => {
     '',
     '26-1-1',
   ])
-    expect([text, readHoldTime(text)]).toEqual([text, null]);
+    expect([text, readZonedTime(text)]).toEqual([text, null]);
 });
 
 test('a filter that no event could fit is refused', () => {

@@ -52,12 +52,22 @@ test('with the keys of somebody else nothing can be told, and a note says why', 
   expect(stdout).toMatch(/^NOTE +\d+ checkpoints are signed by no key that is trusted$/m);
 });
 
+test('what a file of others says writes over no line of the verdict', async () => {
+  const stream = `${trail.stream}\u001b[1F\u009b2K\u202eintact`;
+  await writeFile(at('hostile.ndjson'), receiptFile([{ ...trail.receipts[3]!, stream }]).text);
+  const { code, stdout } = await runCli(['verify', dir, '--receipts', at('hostile.ndjson')]);
+  expect(code).toBe(1);
+  expect(stdout).toContain('\\u{1b}[1F\\u{9b}2K\\u{202e}intact');
+  expect([...'\u001b\u009b\u202e'].filter((one) => stdout.includes(one))).toEqual([]);
+});
+
 test('what cannot be meant is refused with the remedy', async () => {
   for (const [args, said] of [
     [['--policy', at('policy.txt')], '--trust'],
     [['--trust', at('nowhere')], 'ENOENT'],
     [['--checkpoints', at('nowhere')], 'ENOENT'],
     [['--since', 'yesterday'], '2026-11-01T00:00:00Z'],
+    [['--until', '2026-11-01T00:00:00'], '2026-11-01T00:00:00Z'],
     [['--stream', 'x'], '--stream is of a store'],
     [['--threads', 'many'], 'number of threads'],
   ] as const) {

@@ -7,6 +7,7 @@ import {
   readFile,
   rm,
   rmdir,
+  writeFile,
   type FileHandle,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,6 +15,7 @@ import { join } from 'node:path';
 import { ulid } from 'ulid';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { canonicalize } from '../../schemas/canonical.ts';
+import { createSpoolClaims } from '../../sdk/spool-claims.ts';
 import type { SealedFile } from '../../sdk/spool-file.ts';
 import { encodeSpoolLine, readSpool } from '../../sdk/spool-format.ts';
 import { lockFolder } from '../../sdk/spool-owner.ts';
@@ -96,6 +98,22 @@ test('a folder whose owner cannot be noted is let go, and can be locked once it 
   await expect(lockFolder(folder)).rejects.toThrow('EISDIR');
   await rmdir(note);
   const lock = await lockFolder(folder);
+  expect(lock?.isHeld()).toBe(true);
+  await lock?.release();
+});
+
+test('a folder that was emptied and cannot be removed is let go all the same', async () => {
+  const left = join(dir, ulid());
+  await mkdir(left);
+  await writeFile(join(left, `${ulid()}.ndjson`), '');
+  const claims = createSpoolClaims(dir, () => false, vi.fn());
+  const [file] = await claims.scan();
+  await rm(file!.path);
+  await rm(join(left, 'owner.json'));
+  await mkdir(join(left, 'owner.json'));
+  await expect(claims.finished(file!)).rejects.toThrow('EISDIR');
+  await rmdir(join(left, 'owner.json'));
+  const lock = await lockFolder(left);
   expect(lock?.isHeld()).toBe(true);
   await lock?.release();
 });

@@ -1,5 +1,6 @@
 /** What a failure of the Kafka client means, without what it may quote of a message or a peer. */
 import { codeOf, messageOf } from '../../../schemas/result.ts';
+import { TOO_MANY_ROUNDS } from './kafka-sasl.ts';
 
 /** Fewer records could be taken: the batch is too large, or one of them is at fault. */
 const OF_THE_BATCH: ReadonlySet<string> = new Set([
@@ -34,10 +35,13 @@ export function describeFailure(error: unknown): string {
   const causes = causesOf(error);
   const type = causes.map(typeOf).find((one) => one !== '');
   if (type !== undefined) return `${EXPLAINED[type] ?? 'the cluster refuses the batch'} (${type})`;
-  if (causes.some((one) => nameOf(one) === 'KafkaJSSASLAuthenticationError'))
-    return causes.some((one) => messageOf(one).includes('server signature'))
-      ? 'the broker does not show that it knows the password'
+  if (causes.some((one) => nameOf(one) === 'KafkaJSSASLAuthenticationError')) {
+    const says = (text: string): boolean => causes.some((one) => messageOf(one).includes(text));
+    if (says('server signature')) return 'the broker does not show that it knows the password';
+    return says(TOO_MANY_ROUNDS)
+      ? `the broker asks for ${TOO_MANY_ROUNDS}: store the password anew, with 4096`
       : 'username or password is not accepted';
+  }
   const last = causes.at(-1);
   const code = codeOf(last);
   // Of a connection, a host or a file; anything else could quote what was being sent.

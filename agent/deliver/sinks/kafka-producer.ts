@@ -5,9 +5,10 @@
  */
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
-import type { Message, Producer, SASLOptions } from 'kafkajs';
+import type { Message, Producer } from 'kafkajs';
 import type { KafkaExporterConfig } from '../../../schemas/exporter-config.ts';
 import { readTls } from '../../tls-client.ts';
+import { saslOf } from './kafka-sasl.ts';
 
 export interface KafkaProducer {
   /** Rejects with the client's error. */
@@ -34,7 +35,7 @@ export function openKafkaProducer(config: KafkaExporterConfig): KafkaProducer {
     const client = new Kafka({
       brokers: [...config.brokers],
       clientId: 'sealtrail',
-      ...(config.sasl && { sasl: saslOf(config.sasl) }),
+      ...(config.sasl && { sasl: await saslOf(config.sasl) }),
       connectionTimeout: Math.min(timeoutMs, CONNECT_MS_MAX),
       authenticationTimeout: Math.min(timeoutMs, CONNECT_MS_MAX),
       requestTimeout: timeoutMs,
@@ -69,12 +70,6 @@ export function openKafkaProducer(config: KafkaExporterConfig): KafkaProducer {
         await Promise.allSettled([opened.value?.producer.disconnect()]);
     },
   };
-}
-
-/** One member a mechanism: the client's type is told apart by it. */
-function saslOf({ mechanism, ...account }: NonNullable<KafkaExporterConfig['sasl']>): SASLOptions {
-  if (mechanism === 'plain') return { mechanism, ...account };
-  return mechanism === 'scram-sha-256' ? { mechanism, ...account } : { mechanism, ...account };
 }
 
 interface Ready {

@@ -100,18 +100,23 @@ test.each(['scram-sha-256', 'scram-sha-512'] as const)(
   },
 );
 
-test('a broker that knows another mechanism, asks for too few rounds, or does not know the password is not written to', async () => {
+test('a broker that knows another mechanism, asks for too few rounds or for endless ones, or does not know the password is not written to', async () => {
   const sasl = { mechanism: 'scram-sha-256', username: USERNAME, password: 'right' } as const;
   await using kafka = await startKafka({ sasl: accountOf('scram-sha-512', 'right') });
   await using sink = await open(kafka.broker, sasl);
   const { account } = accountOf('scram-sha-256', 'right') as { account: object };
   const impostor = { ...account, serverKey: Buffer.alloc(32) };
+  const endless = { ...account, iterations: 2 ** 31 - 1 };
   for (const [offered, reason] of [
     [kafka.front.sasl, 'the brokers do not know the SASL mechanism (UNSUPPORTED_SASL_MECHANISM)'],
     [accountOf('scram-sha-256', 'right', 1_000), 'username or password is not accepted'],
     [
       { mechanism: 'SCRAM-SHA-256', account: impostor } as SaslOptions,
       'the broker does not show that it knows the password',
+    ],
+    [
+      { mechanism: 'SCRAM-SHA-256', account: endless } as SaslOptions,
+      'the broker asks for too many rounds of hashing: store the password anew, with 4096',
     ],
   ] as const) {
     kafka.front.sasl = offered;
