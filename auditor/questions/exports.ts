@@ -32,7 +32,7 @@ export const exportsOverRows: Question = recordQuestion({
       // A look at the text spares parsing an event without one, and most that have fewer. Whole digits up to the end of
       // the member, and no other member of that name anywhere: then it is what it says.
       condition: sql`r.action = ${question.text('action')}
-    AND (SELECT said.rest <> '' AND CASE WHEN ltrim(said.count, '0123456789') = '' AND said.count <> ''
+    AND (SELECT said.rest <> '' AND CASE WHEN ltrim(said.count, '0123456789') = '' AND octet_length(said.count) BETWEEN 1 AND 15
         AND said.count::float8 <= ${question.number('rows')}::float8
       THEN split_part(r.event_bytes, '"row_count":', 3) <> '' ELSE true END
       FROM (SELECT rest, split_part(split_part(rest, '}', 1), ',', 1) AS count

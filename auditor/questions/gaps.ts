@@ -60,7 +60,7 @@ ${limitOf(page)}`;
 /** No regular expression: it would take longer than all the rest of a record. */
 function toInteger(member: 'seq' | 'refused'): Sql {
   const m: Sql = { text: [`chain.${member}`], values: [] };
-  return sql`CASE WHEN ltrim(${m}, '0123456789') = '' AND ${m} <> '' AND octet_length(${m}) <= 16 THEN ${m}::int8 END`;
+  return sql`CASE WHEN ltrim(${m}, '0123456789') = '' AND octet_length(${m}) BETWEEN 1 AND 16 THEN ${m}::int8 END`;
 }
 
 function toNumber(text: string | null | undefined): number | null {

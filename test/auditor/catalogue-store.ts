@@ -49,7 +49,8 @@ function makeEvents(tenant: string): EventFields[] {
       { row_count: one([5, 1000, 1001, 250_000]) },
       { row_count: one(['9007199254740993', 'many', '']) },
       { note: 'a\u0000b', ticket: 'T-1' },
-    ][roll(8)]!;
+      { detail: { row_count: 5 }, row_count: 250_000 },
+    ][roll(9)]!;
     const isCustomer = roll(3) > 0;
     return {
       ...{ tenant, time, metadata, actor: one(ACTORS), action: one(ACTIONS) },
