@@ -12,9 +12,10 @@ import {
 import { denialsPerHour } from './questions/denials.ts';
 import { exportsOverRows } from './questions/exports.ts';
 import { firstTimeAccess } from './questions/first-time.ts';
-import { producerGaps, silences } from './questions/gaps.ts';
+import { producerGaps } from './questions/gaps.ts';
 import { offHours } from './questions/off-hours.ts';
 import type { Question } from './questions/question.ts';
+import { silences } from './questions/silences.ts';
 import { subjectActivity } from './questions/subject.ts';
 import { accessOutsideTickets, accessWithoutTicket } from './questions/tickets.ts';
 

@@ -38,7 +38,8 @@ export const denialsPerHour: Question = {
     const [hour, actor] = page.after ?? [];
     const action = question.text('action');
     const first = sql`date_trunc('hour', ${since}::timestamptz, ${timeZone})`;
-    // Day by day: a page of many denials takes but a few, and where there are few a day costs no more than an hour.
+    // Day by day: a page of many denials takes but a few, and where there are few a day costs no more than an hour. The
+    // range once more by itself: months beyond it are not even planned.
     return sql`SELECT ${asKey('d.hour')} AS hour, d.actor_id, d.denials::text, ${asTime('d.first')} AS first,
   ${asTime('d.last')} AS last
 FROM (
@@ -51,8 +52,8 @@ CROSS JOIN LATERAL (
     min(r.occurred_at) AS first, max(r.occurred_at) AS last
   FROM audit.records r
   WHERE r.tenant_id = ${tenant} AND NOT r.duplicate AND r.outcome = 'denied'
-    AND r.occurred_at >= greatest(days.begins, ${since}::timestamptz, ${hour ?? since}::timestamptz)
-    AND r.occurred_at < least(days.begins + interval '24 hours', ${until}::timestamptz)
+    AND r.occurred_at >= ${since}::timestamptz AND r.occurred_at < ${until}::timestamptz
+    AND r.occurred_at >= greatest(days.begins, ${hour ?? since}::timestamptz) AND r.occurred_at < days.begins + interval '24 hours'
     ${action === '' ? NOTHING : sql`AND r.action = ${action}`}
   GROUP BY 1, 2
   HAVING count(*) >= ${question.number('threshold')}::float8

@@ -2,7 +2,7 @@
 import { sql } from '../sql.ts';
 import { COMMON, ROWS } from './columns.ts';
 import type { Question } from './question.ts';
-import { METADATA_TEXT, recordQuestion, recordsFiltered } from './records.ts';
+import { recordQuestion, recordsFiltered } from './records.ts';
 
 export const exportsOverRows: Question = recordQuestion({
   id: 'exports-over-rows',
@@ -29,9 +29,14 @@ export const exportsOverRows: Question = recordQuestion({
   columns: [...COMMON, ROWS],
   build: (question, page) =>
     recordsFiltered(question, page, {
-      // The looks at the text spare parsing an event without one, and most that have fewer.
-      condition: sql`r.action = ${question.text('action')} AND strpos(r.event_bytes, '"row_count":') > 0
-  AND coalesce(substring(${METADATA_TEXT} FROM '^(?:[^{]*,)?"row_count":([0-9]{1,15})(?:,|$)')::float8 > ${question.number('rows')}::float8, true)`,
+      // A look at the text spares parsing an event without one, and most that have fewer. Whole digits up to the end of
+      // the member, and no other member of that name anywhere: then it is what it says.
+      condition: sql`r.action = ${question.text('action')}
+    AND (SELECT said.rest <> '' AND CASE WHEN ltrim(said.count, '0123456789') = '' AND octet_length(said.count) BETWEEN 1 AND 15
+        AND said.count::float8 <= ${question.number('rows')}::float8
+      THEN split_part(r.event_bytes, '"row_count":', 3) <> '' ELSE true END
+      FROM (SELECT rest, split_part(split_part(rest, '}', 1), ',', 1) AS count
+        FROM (SELECT split_part(r.event_bytes, '"row_count":', 2) AS rest OFFSET 0) found OFFSET 0) said)`,
       // A number or, beyond 2^53, a text.
       filter: sql`CASE WHEN r.metadata ->> 'row_count' ~ '^[0-9]{1,30}([.][0-9]{1,30})?$'
   THEN (r.metadata ->> 'row_count')::numeric > ${question.number('rows')}::float8::numeric ELSE false END`,

@@ -77,16 +77,8 @@ export const accessOutsideTickets: Question = recordQuestion({
   ],
   build: (question, page) => {
     const actor = question.text('actor');
-    // A cheap look at the text first: of all assignments a person has few. Canonical JSON has but this one form.
-    const assignee = `"assignee":${JSON.stringify(actor)}`;
     return sql`WITH assigned AS MATERIALIZED (
-  SELECT r.resource_id AS ticket, r.payload -> 'metadata' ->> 'customer' AS customer,
-    r.tenant_id, r.occurred_at, r.stream_id, r.seq
-  FROM audit.records r
-  WHERE r.tenant_id = ${question.tenant} AND NOT r.duplicate AND r.action = 'ticket.assign'
-    AND r.outcome = 'success' AND r.resource_type = 'ticket' AND r.occurred_at < ${question.until}::timestamptz
-    AND strpos(r.event_bytes, ${assignee}) > 0
-    AND r.payload -> 'metadata' -> 'assignee' = to_jsonb(${actor}::text)
+  SELECT * FROM audit.assignments(${question.tenant}, ${actor}, ${question.until}::timestamptz)
 )
 SELECT ${SELECT}, customer
 FROM (
@@ -108,7 +100,7 @@ WHERE NOT EXISTS (
     -- Of the few that fit, whether it had ended; of all of them that would be dear.
     AND NOT EXISTS (
       SELECT FROM audit.records e
-      WHERE e.tenant_id = a.tenant_id AND NOT e.duplicate AND e.resource_type = 'ticket'
+      WHERE e.tenant_id = ${question.tenant} AND NOT e.duplicate AND e.resource_type = 'ticket'
         AND e.resource_id = a.ticket AND e.action IN ('ticket.assign', 'ticket.close')
         AND e.outcome = 'success' AND e.occurred_at >= a.occurred_at AND e.occurred_at <= r.occurred_at
         AND (e.occurred_at, e.stream_id, e.seq) > (a.occurred_at, a.stream_id, a.seq)))

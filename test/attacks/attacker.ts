@@ -5,11 +5,8 @@
 import pg from 'pg';
 import { expect } from 'vitest';
 import { openBoundary, type Boundary } from '../support/boundary.ts';
-import { hasPostgres15 } from '../support/postgres-15.ts';
+import type { Kind } from '../support/store-kinds.ts';
 
-export type Kind = 'embedded' | 'postgresql 15';
-/** The newest server, and the oldest that is supported, where it is there. */
-export const KINDS: readonly Kind[] = hasPostgres15 ? ['embedded', 'postgresql 15'] : ['embedded'];
 export const REFUSED = '42501';
 /** What auditors may read. */
 export const VIEWS: readonly string[] = [

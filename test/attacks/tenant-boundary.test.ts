@@ -5,7 +5,8 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LATER, OWN, SECRET_COUNT, type Boundary } from '../support/boundary.ts';
-import { KINDS, openAttacker, REFUSED, VIEWS, type Attacker } from './attacker.ts';
+import { openAttacker, REFUSED, VIEWS, type Attacker } from './attacker.ts';
+import { KINDS } from '../support/store-kinds.ts';
 
 const BIN = '/usr/lib/postgresql/15/bin';
 

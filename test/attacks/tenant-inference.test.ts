@@ -5,7 +5,8 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OWN, SECRET, SECRET_COUNT, type Boundary } from '../support/boundary.ts';
-import { KINDS, openAttacker, REFUSED, type Attacker } from './attacker.ts';
+import { openAttacker, REFUSED, type Attacker } from './attacker.ts';
+import { KINDS } from '../support/store-kinds.ts';
 
 describe.each(KINDS)('%s', (kind) => {
   let attacker: Attacker;

@@ -4,7 +4,7 @@ import { createPostgresStore } from '../../store/postgres.ts';
 import type { StoredRecord } from '../../store/store.ts';
 import { SENSITIVE_ACTIONS } from '../../auditor/questions/parameters.ts';
 import { createSealer, type EventFields } from '../store/sealed.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { PASSWORD, startKind, type Kind, type KindServer } from '../support/store-kinds.ts';
 import { once, type Held } from './oracle.ts';
 
 const HOSTILE = `O'Brien "x" \\ %_ \u{1F600} é\u0301 $1; --`;
@@ -49,7 +49,8 @@ function makeEvents(tenant: string): EventFields[] {
       { row_count: one([5, 1000, 1001, 250_000]) },
       { row_count: one(['9007199254740993', 'many', '']) },
       { note: 'a\u0000b', ticket: 'T-1' },
-    ][roll(8)]!;
+      { detail: { row_count: 5 }, row_count: 250_000 },
+    ][roll(9)]!;
     const isCustomer = roll(3) > 0;
     return {
       ...{ tenant, time, metadata, actor: one(ACTORS), action: one(ACTIONS) },
@@ -63,7 +64,7 @@ function makeEvents(tenant: string): EventFields[] {
 }
 
 export interface CatalogueStore extends AsyncDisposable {
-  readonly server: TestPostgres;
+  readonly server: KindServer;
   /** URL of the auditor of acme. */
   readonly alice: string;
   /** All records, in the order in which they were stored. */
@@ -73,9 +74,12 @@ export interface CatalogueStore extends AsyncDisposable {
 }
 
 /** Opens it. */
-export async function openCatalogueStore(): Promise<CatalogueStore> {
-  const server = await startPostgres();
-  const store = createPostgresStore({ url: server.url('writer'), ownerUrl: server.url('owner') });
+export async function openCatalogueStore(kind: Kind = 'embedded'): Promise<CatalogueStore> {
+  const server = await startKind(kind);
+  const store = createPostgresStore({
+    url: server.url('sealtrail_writer'),
+    ownerUrl: server.url('sealtrail_owner'),
+  });
   const migrated = await store.migrate();
   if (!migrated.ok) throw new Error(migrated.error.message);
   const records = ['acme', 'zeta'].flatMap((tenant) => {
@@ -94,7 +98,7 @@ export async function openCatalogueStore(): Promise<CatalogueStore> {
   await store.close();
   const admin = new pg.Client(server.url('admin'));
   await admin.connect();
-  await admin.query(`CREATE ROLE alice LOGIN PASSWORD 'pw' IN ROLE sealtrail_auditor;
+  await admin.query(`CREATE ROLE alice LOGIN PASSWORD '${PASSWORD}' IN ROLE sealtrail_auditor;
     INSERT INTO audit.auditor_tenants VALUES ('alice', 'acme')`);
   const streams = await admin.query<{ stream: string; stream_id: number }>(
     'SELECT stream, stream_id FROM audit.streams',
@@ -104,10 +108,8 @@ export async function openCatalogueStore(): Promise<CatalogueStore> {
   const held = once(
     records.map(({ event }) => ({ event, streamId: ids.get(event.chain.stream)! })),
   );
-  const url = new URL(server.url('auditor'));
-  [url.username, url.password] = ['alice', 'pw'];
   return {
-    ...{ server, alice: url.href, records, held },
+    ...{ server, alice: server.url('alice'), records, held },
     [Symbol.asyncDispose]: () => server.stop(),
   };
 }

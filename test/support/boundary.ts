@@ -2,15 +2,12 @@
  * Two tenants in one store, and an auditor each: `alice` of acme and `bob` of zeta, made as `sealtrail auditor
  * grant` makes them. What is zeta's carries the word SECRET wherever an event can hold a word.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import pg from 'pg';
 import { createPostgresStore } from '../../store/postgres.ts';
 import { grantAuditor } from '../../store/auditors.ts';
 import { scramVerifier } from '../../store/scram.ts';
 import { createSealer, type EventFields } from '../store/sealed.ts';
-import { startPostgres, type TestRole } from './postgres.ts';
-import { startPostgres15 } from './postgres-15.ts';
+import { PASSWORD, startKind, type Kind } from './store-kinds.ts';
 
 export const SECRET = 'zz-secret';
 export const OWN = 'own-thing';
@@ -18,7 +15,6 @@ export const OWN = 'own-thing';
 export const LATER = '2024-03-05T00:00:00.000Z';
 /** Records of zeta; acme has ten of its own. */
 export const SECRET_COUNT = 700;
-const PASSWORD = 'a password of an auditor';
 
 export interface Boundary extends AsyncDisposable {
   readonly admin: pg.Client;
@@ -27,14 +23,9 @@ export interface Boundary extends AsyncDisposable {
   url(login: string): string;
 }
 
-interface Server {
-  readonly stop: () => Promise<void>;
-  readonly url: (login: string) => string;
-}
-
 /** The embedded server of this version, or the oldest that is supported. */
-export async function openBoundary(kind: 'embedded' | 'postgresql 15'): Promise<Boundary> {
-  const server = await (kind === 'embedded' ? startEmbedded() : startOld());
+export async function openBoundary(kind: Kind): Promise<Boundary> {
+  const server = await startKind(kind);
   const clients: pg.Client[] = [];
   const connect = async (login: string): Promise<pg.Client> => {
     const client = new pg.Client({ connectionString: server.url(login), pipeline: true });
@@ -100,35 +91,4 @@ async function fillTheRest(admin: pg.Client): Promise<void> {
     INSERT INTO audit.legal_holds (hold_id, matter, reason, tenant_id, placed_by)
       VALUES ('h1', '${SECRET}', '${SECRET}', 'zeta', 'x'), ('h2', 'own', 'own', 'acme', 'x');
     ANALYZE`);
-}
-
-async function startEmbedded(): Promise<Server> {
-  const server = await startPostgres();
-  const url = (login: string): string => {
-    const role = login === 'admin' ? 'admin' : /^sealtrail_(\w+)$/.exec(login)?.[1];
-    if (role !== undefined) return server.url(role as TestRole);
-    const own = new URL(server.url('auditor'));
-    [own.username, own.password] = [login, PASSWORD];
-    return own.href;
-  };
-  return { url, stop: server.stop };
-}
-
-async function startOld(): Promise<Server> {
-  const server = await startPostgres15();
-  const boss = new pg.Client(server.url);
-  await boss.connect();
-  await boss.query(`CREATE DATABASE sealtrail ENCODING 'UTF8' TEMPLATE template0`);
-  await boss.query(
-    readFileSync(join(import.meta.dirname, '../../store/migrations/roles.sql'), 'utf8'),
-  );
-  await boss.query('ALTER DATABASE sealtrail OWNER TO sealtrail_owner');
-  for (const role of ['owner', 'writer', 'retention', 'legal'])
-    await boss.query(`ALTER ROLE sealtrail_${role} LOGIN`);
-  await boss.end();
-  const url = (login: string): string =>
-    server.url
-      .replace('boss@', `${login === 'admin' ? 'boss' : login}@`)
-      .replace(/postgres$/, 'sealtrail');
-  return { url, stop: async () => server[Symbol.asyncDispose]() };
 }
