@@ -185,15 +185,17 @@ describe('a bundle that was changed', () => {
   });
 
   test('nothing in it steers the terminal on which it is checked', async () => {
-    const text = textOfFile(whole, FILES.question);
-    const question = text.replace('What did', '\\u001b[2J\\rIntact\\u202e What did');
+    const login = '\u001b[2J\rIntact\u202e alice';
+    const text = formatCertificate({ ...certificateOf(whole), login });
+    const note = await writeCertificateNote(text, 'intact', '2026-11-26T12:00:00.000Z', null);
     const path = join(bench.dir, 'steering.zip');
-    await writeFile(path, zipSync(Object.fromEntries(forge({ [FILES.question]: question }))));
+    const changed = forge({ [FILES.certificate]: text, [FILES.note]: note });
+    await writeFile(path, zipSync(Object.fromEntries(changed)));
     const said: string[] = [];
     const log = vi.spyOn(console, 'log').mockImplementation((line) => void said.push(String(line)));
     await runCheckBundle(path, {});
     log.mockRestore();
-    expect(said.join('\n')).toContain('Intact\\u{202e} What did this actor do?');
+    expect(said.join('\n')).toContain('Intact\\u{202e} alice');
     expect(said.filter((line) => /[\p{Cc}\p{Cf}]/u.test(line))).toEqual([]);
   });
 

@@ -23,6 +23,7 @@ process.on('message', async ({ words, env, cwd, mark }) => {
   while (open() > before) await sleep(1, undefined, { ref: false });
   const code = process.exitCode ?? 0;
   for (const signal of SIGNALS) process.removeAllListeners(signal);
+  for (const stream of [stdout, stderr]) stream.removeAllListeners('error');
   // Behind all that it has printed.
   stderr.write(mark, () => stdout.write(mark, () => process.send({ code })));
 });

@@ -1,5 +1,13 @@
 /** An Audit with a spool in a folder of the test's own, and what lies in that folder. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ulid } from 'ulid';
@@ -92,10 +100,21 @@ export const idsOf = (peer: AgentPeer): string[] =>
 
 /** Every spool file below a folder. */
 export function spoolFiles(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  return namesBelow(folder)
     .filter((name) => /\/[0-9A-Z]{26}\.ndjson$/.test(`/${name}`))
     .map((name) => join(folder, name))
     .sort();
+}
+
+function namesBelow(folder: string): string[] {
+  for (;;) {
+    try {
+      return readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    } catch (error) {
+      // A folder below was removed while it was listed: it is looked at again.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || !existsSync(folder)) throw error;
+    }
+  }
 }
 
 /** What the audit_failure channel says. */
