@@ -56,7 +56,13 @@ export function createFailureChannel(dir: string, id: string, service: string): 
       }
       if (file === null) {
         const opened = await openToAppend(path, false);
-        bytes = (await opened.stat()).size;
+        // Not abandon(), which cuts off at a size that is not known yet.
+        try {
+          bytes = (await opened.stat()).size;
+        } catch (error) {
+          await opened.close();
+          throw error;
+        }
         file = opened;
       }
       bytes += await appendDurably(file, lines);
