@@ -11,12 +11,12 @@ const LONG_FIRST = [
 ];
 
 /**
- * Tests that change what is the process's own (environment, warnings), or measure its memory, time or open files, have one to
- * themselves. All others share it, with the modules and the agents' processes that it has loaded.
+ * Tests that change what is the process's own (environment, warnings), or look at its memory, time, open files or loaded modules,
+ * have one to themselves. All others share it, with the modules and the agents' processes that it has loaded.
  */
 const ALONE = [
   ...['test/auditor/join/logs', 'test/schemas/byte-gatherer', 'test/agent/append/failure'],
-  ...['test/sdk/spool-writer', 'test/fault/spool-matrix'],
+  ...['test/sdk/spool-writer', 'test/fault/spool-matrix', 'test/agent/observe/traces'],
 ].map((name) => `${name}.test.ts`);
 const OTHERWISE = ['test/long/**', 'test/acceptance/**'];
 
