@@ -37,6 +37,8 @@ export async function runInit({ dir, force, say }: InitOptions): Promise<number>
     return 2;
   }
   const config = join(dir, CONFIG_NAME);
+  const examples = join(packaged, 'examples');
+  const shorter = relative('.', examples);
   say(`Wrote ${config} and ${join(dir, 'vocabulary.json')}.
 
 Next:
@@ -44,7 +46,7 @@ Next:
   2. sealtrail config check ${config}
   3. sealtrail agent --config ${config}
 
-Other set-ups to copy from: ${relative('.', join(packaged, 'examples'))}/`);
+Other set-ups to copy from: ${shorter.startsWith('..') ? examples : shorter}/`);
   return 0;
 }
 

@@ -42,11 +42,13 @@ export const silences: Question = {
     const most = sql`${question.number('minutes')}::float8 * interval '1 minute'`;
     const mine = sql`r.tenant_id = ${tenant} AND NOT r.duplicate
     AND r.occurred_at >= ${from}::timestamptz AND r.occurred_at < ${until}::timestamptz`;
+    const streams = sql`SELECT s.stream_id FROM audit.streams s
+      WHERE s.tenant_id = ${tenant} AND split_part(s.stream, '/', 2) = ${agent}`;
+    // Of an agent that has no stream nothing is looked for in the records.
     const ofAgent =
       agent === ''
         ? NOTHING
-        : sql`AND r.stream_id = ANY (ARRAY(SELECT s.stream_id FROM audit.streams s
-      WHERE s.tenant_id = ${tenant} AND split_part(s.stream, '/', 2) = ${agent}))`;
+        : sql`AND EXISTS (${streams}) AND r.stream_id = ANY (ARRAY(${streams}))`;
     // Where two milestones are near enough, nothing in between is looked at; where they are not, it goes from a record to
     // the last one that is near enough, and where there is none to the next one. Of an agent there are no milestones.
     const milestones =
