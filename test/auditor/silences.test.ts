@@ -82,3 +82,16 @@ test.each([
   expect(found).toEqual(rows);
   expect(rows.length).toBeGreaterThan(2);
 });
+
+test('an agent that nobody knows was silent all of the time', async () => {
+  const asked = {
+    question: 'silences',
+    tenant: 'acme',
+    timeZone: 'UTC',
+    since: SINCE,
+    until: UNTIL,
+  };
+  const page = await auditor.ask({ ...asked, parameters: { minutes: '60', agent: 'shop-9' } });
+  if (!page.ok) throw new Error(page.error.message);
+  expect(page.value.rows.map(({ values }) => values)).toEqual([[SINCE, UNTIL, 2 * 24 * 60]]);
+});
