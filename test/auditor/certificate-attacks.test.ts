@@ -85,6 +85,45 @@ test('a record called the repetition of one that tells the same, whose time colu
   expect((await certifyWithoutKeys()).verdict).toBe('broken');
 });
 
+test('nor is one excused by one that tells the same and is read for its hash alone, since its time column was edited away', async () => {
+  const late = createSealer(ACME.replace('1111', '3337'), 'acme');
+  const early = [fieldsOf(100), fieldsOf(101)].map((fields) => late.seal(fields));
+  const act = { ...fieldsOf(36), resourceId: 'c-x' };
+  const original = late.seal({ ...act, receivedAt: '2026-03-05T12:00:00.000Z' });
+  const { event_id } = original.event;
+  const again = createSealer(ACME.replace('1111', '3338'), 'acme').seal({ ...act, event_id });
+  await bench.put([...early, original]);
+  await bench.put([again]);
+  expect(await certifyWithoutKeys()).toMatchObject({ verdict: 'intact', rows: { count: 11 } });
+  await bench.tamper(
+    `UPDATE audit.records SET occurred_at = '2026-05-01' WHERE event_id = $1 AND NOT duplicate`,
+    [event_id],
+  );
+  const made = await certifyWithoutKeys();
+  expect(made).toMatchObject({ verdict: 'broken', rows: { count: 10 } });
+  expect(made.findings).toMatchObject([
+    { kind: 'hidden', stream: again.event.chain.stream, seq: 0 },
+  ]);
+});
+
+test('nor by one that claims the place of another record, and is shown to whoever looks for it alone', async () => {
+  const { event } = bench.records[36]!;
+  const before = {
+    ...bench.records[36]!,
+    event: { ...event, chain: { ...event.chain, seq: 109 } },
+  };
+  const time = '2026-05-01T00:00:00.000Z';
+  const other = { ...fieldsOf(36), event_id: event.event_id, time, actor: 'u-9' };
+  const decoy = createSealer(ACME, 'acme', before).seal(other);
+  await bench.tamper(`UPDATE audit.records SET duplicate = true WHERE ${OF_ACME} AND seq = 36`);
+  await store.plant(decoy);
+  await store.hide(`occurred_at < '2026-05-01' OR current_query() LIKE '%r.event_id = ANY%'
+    OR current_query() LIKE '%miscounted%'`);
+  const made = await certify({});
+  expect(made).toMatchObject({ verdict: 'broken', rows: { count: 9 } });
+  expect(made.findings).toMatchObject([{ kind: 'hidden', stream: ACME, seq: 36 }]);
+});
+
 test('the end of an assignment that is called the repetition of one that was made up is named', async () => {
   const asked = {
     ...WHOLE,

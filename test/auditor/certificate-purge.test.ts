@@ -154,51 +154,59 @@ test('a stub whose hash was edited breaks what was certified', async () => {
   );
 });
 
-test('a record of a purge that stands nowhere, and is shown to whoever looks for purges alone, excuses nothing', async () => {
-  const mine = await bench.makeStream(OLD);
-  const later = '2026-01-02T00:00:00.000Z';
-  await mine.store([1, 2, 3].map(() => ({ actor: 'u-9', time: later, receivedAt: later })));
-  expect((await ask(mine)).verdict).toBe('intact');
-  // It claims a place that is signed, of another record.
-  const forger = createSealer(mine.stream, tenantOf(mine), mine.records[598]);
-  const forged: StoredRecord[] = [];
-  const shadow = createPurgeableStream(
-    { appendRecords: () => Promise.resolve({ ok: true, value: { refused: [] } }) } as never,
-    tenantOf(mine),
-    mine.stream.split('/')[3] ?? '',
-  );
-  (shadow.records as StoredRecord[]).push(...mine.records);
-  const said = await preview(bench.clients.retention, mine.stream, 512);
-  await shadow.recordPurge(said, undefined, undefined, {
-    stream: mine.stream,
-    seal: (fields) => {
-      forged.push(forger.seal(fields));
-      return forged[0]!;
-    },
-  });
-  const { event, eventText, prev_hash, this_hash } = forged[0]!;
-  await bench.tamper(
-    'records',
-    `INSERT INTO audit.records (occurred_at, received_at, seq, stream_id, duplicate, event_id, tenant_id, actor_type, actor_id,
+test.each([
+  ['in the place of another record', 599],
+  ['behind the end', 5_000],
+])(
+  'a record of a purge that is shown to whoever looks for purges alone, %s, excuses nothing',
+  async (_, at) => {
+    const mine = await bench.makeStream(OLD);
+    const later = '2026-01-02T00:00:00.000Z';
+    await mine.store([1, 2, 3].map(() => ({ actor: 'u-9', time: later, receivedAt: later })));
+    expect((await ask(mine)).verdict).toBe('intact');
+    const behind = mine.records[598]!;
+    const chain = { ...behind.event.chain, seq: at - 1 };
+    const before = { ...behind, event: { ...behind.event, chain } };
+    const forger = createSealer(mine.stream, tenantOf(mine), before);
+    const forged: StoredRecord[] = [];
+    const shadow = createPurgeableStream(
+      { appendRecords: () => Promise.resolve({ ok: true, value: { refused: [] } }) } as never,
+      tenantOf(mine),
+      mine.stream.split('/')[3] ?? '',
+    );
+    (shadow.records as StoredRecord[]).push(...mine.records);
+    const said = await preview(bench.clients.retention, mine.stream, 512);
+    await shadow.recordPurge(said, undefined, undefined, {
+      stream: mine.stream,
+      seal: (fields) => {
+        forged.push(forger.seal(fields));
+        return forged[0]!;
+      },
+    });
+    const { event, eventText, prev_hash, this_hash } = forged[0]!;
+    await bench.tamper(
+      'records',
+      `INSERT INTO audit.records (occurred_at, received_at, seq, stream_id, duplicate, event_id, tenant_id, actor_type, actor_id,
        action, category, outcome, resource_type, resource_id, prev_hash, this_hash, event_bytes)
-     SELECT '2031-01-01', received_at, seq, stream_id, false, $2, tenant_id, actor_type, actor_id, 'retention.purge', category, outcome,
+     SELECT '2031-01-01', received_at, $6, stream_id, false, $2, tenant_id, actor_type, actor_id, 'retention.purge', category, outcome,
        resource_type, resource_id, decode($3, 'hex'), decode($4, 'hex'), $5 FROM audit.records WHERE seq = 599 AND ${OF}`,
-    [mine.stream, event.event_id, prev_hash, this_hash, eventText],
-  );
-  await bench.clients.admin
-    .query(`CREATE POLICY hiding ON audit.records AS RESTRICTIVE FOR SELECT TO sealtrail_auditor
+      [mine.stream, event.event_id, prev_hash, this_hash, eventText, at],
+    );
+    await bench.clients.admin
+      .query(`CREATE POLICY hiding ON audit.records AS RESTRICTIVE FOR SELECT TO sealtrail_auditor
     USING (occurred_at < '2031-01-01' OR current_query() LIKE '%ORDER BY r.received_at%')`);
-  await bench.tamper('records', `DELETE FROM audit.records WHERE seq < 512 AND ${OF}`, [
-    mine.stream,
-  ]);
-  const made = await ask(mine);
-  const verified = await bench.verify(mine);
-  await bench.clients.admin.query('DROP POLICY hiding ON audit.records');
-  for (const { verdict, findings } of [made, verified]) {
-    expect(verdict).toBe('broken');
-    expect(findings).toMatchObject([{ kind: 'purge_mismatch', stream: mine.stream, seq: 599 }]);
-  }
-});
+    await bench.tamper('records', `DELETE FROM audit.records WHERE seq < 512 AND ${OF}`, [
+      mine.stream,
+    ]);
+    const made = await ask(mine);
+    const verified = await bench.verify(mine);
+    await bench.clients.admin.query('DROP POLICY hiding ON audit.records');
+    for (const { verdict, findings } of [made, verified]) {
+      expect(verdict).toBe('broken');
+      expect(findings).toMatchObject([{ kind: 'purge_mismatch', stream: mine.stream, seq: at }]);
+    }
+  },
+);
 
 /** A stream of an incarnation that is over, purged by a record in the next one. */
 async function makeEnded(

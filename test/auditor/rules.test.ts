@@ -3,6 +3,7 @@ import type { ClientBase } from 'pg';
 import { describe, expect, test } from 'vitest';
 import type { Asked } from '../../auditor/answer.ts';
 import { lookBeyond } from '../../auditor/certificate/originals.ts';
+import { planStream } from '../../auditor/certificate/plan.ts';
 import { resolveAsked } from '../../auditor/resolve.ts';
 import type { ExcuseVerdict } from '../../auditor/rules/excuse.ts';
 import { factsOf } from '../../auditor/rules/facts.ts';
@@ -149,4 +150,25 @@ describe('what is shown of before the range', () => {
   ])('and none that %s', async (_, fields, over) => {
     expect(await isThere(fields, over)).toBe(false);
   });
+});
+
+test('of receipts, as of checkpoints, those count up to which a stream is read; a checkpoint beyond its end where no other covers the range', () => {
+  const checkpoint = (size: bigint) => ({
+    ...{ origin: 'a/b/c', size, root: new Uint8Array(32), note: '', isSigned: true },
+  });
+  const known = {
+    checkpoints: [60n, 100n, 120n].map(checkpoint),
+    receipts: [10, 99, 100, 110].map((seq) => ({ seq, this_hash: '' })),
+    anchoring: null,
+  };
+  const none = { of: [], recorded: [] };
+  const planned = (to: number, end: number): readonly unknown[] => {
+    const plan = planStream({ from: 24, to }, { begin: 0, end }, known, none);
+    const { receipts = [], checkpoints = [] } = plan.known ?? {};
+    return [plan.window.end, checkpoints.length, receipts.map(({ seq }) => seq)];
+  };
+  expect(planned(72, 120)).toEqual([100, 2, [10, 99]]);
+  expect(planned(72, 80)).toEqual([100, 2, [10, 99]]);
+  expect(planned(40, 80)).toEqual([60, 1, [10]]);
+  expect(planned(120, 120)).toEqual([null, 3, [10, 99, 100, 110]]);
 });
