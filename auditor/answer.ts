@@ -62,6 +62,8 @@ export interface AnswerRow {
 export interface AnswerPage {
   readonly columns: readonly Column[];
   readonly rows: readonly AnswerRow[];
+  /** Digest of the row right before them; null: they are the first. */
+  readonly before: string | null;
   /** Where the next page begins; null: there is none. */
   readonly next: string | null;
   readonly statement: Statement;

@@ -18,7 +18,7 @@ import type {
   Statement,
 } from './answer.ts';
 import { CATALOGUE } from './catalogue.ts';
-import { decodeCursor, encodeCursor } from './page-cursor.ts';
+import { decodeCursor, digestOfRow, encodeCursor } from './page-cursor.ts';
 import type { Key, Question, RawRow, Resolved } from './questions/question.ts';
 import { resolveAsked } from './resolve.ts';
 import { toStatement } from './sql.ts';
@@ -115,7 +115,8 @@ export function createAuditor(options: AuditorOptions): Auditor {
       const after = cursor === undefined ? null : decodeCursor(resolved, question.key, cursor);
       if (cursor !== undefined && after === null)
         return invalid('cursor', 'is of no page of this question; ask again without it');
-      const statement = toStatement(question.build(resolved, { after, limit: limit + 1 }));
+      const page = { after: after?.key ?? null, limit: limit + 1 };
+      const statement = toStatement(question.build(resolved, page));
       // Sent together, to wait for the store but once. It reads when the note is on its disk, and not before; what comes
       // of a question that it refused nobody looks at, and row-level security lets nothing of it be of another tenant.
       const both = await run((client) =>
@@ -124,7 +125,9 @@ export function createAuditor(options: AuditorOptions): Auditor {
       if (!both.ok) return both;
       const [noted, raw] = both.value;
       if (!noted.ok) return noted;
-      return raw.ok ? ok(pageOf(question, resolved, statement, raw.value, limit)) : raw;
+      if (!raw.ok) return raw;
+      const shown = pageOf(question, resolved, statement, raw.value, limit);
+      return ok({ ...shown, before: after?.before ?? null });
     },
     stream: async (asked, snapshot) => {
       const found = resolveAsked(asked);
@@ -219,15 +222,15 @@ function pageOf(
   statement: Statement,
   raw: readonly RawRow[],
   limit: number,
-): AnswerPage {
+): Omit<AnswerPage, 'before'> {
   const shown = raw.slice(0, limit);
-  const last = raw.length > limit ? shown.at(-1) : undefined;
-  return {
-    columns: question.columns,
-    rows: shown.map((row) => readRow(question, resolved, row)),
-    next: last === undefined ? null : encodeCursor(resolved, keyOf(question, last)),
-    statement,
-  };
+  const rows = shown.map((row) => readRow(question, resolved, row));
+  const [last, lastRow] = [shown.at(-1), rows.at(-1)];
+  const next =
+    raw.length > limit && last && lastRow
+      ? encodeCursor(resolved, { key: keyOf(question, last), before: digestOfRow(lastRow) })
+      : null;
+  return { columns: question.columns, rows, next, statement };
 }
 
 /** On a connection of its own; the next batch is on its way while one is used. */

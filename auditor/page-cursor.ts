@@ -6,7 +6,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { canonicalize } from '../schemas/canonical.ts';
 import { readJson } from '../schemas/untrusted-json.ts';
-import type { Asked } from './answer.ts';
+import type { AnswerRow, Asked } from './answer.ts';
 import type { Key, KeyKind } from './questions/question.ts';
 
 const FORMS: Readonly<Record<KeyKind, RegExp>> = {
@@ -15,17 +15,28 @@ const FORMS: Readonly<Record<KeyKind, RegExp>> = {
   text: /^[^\0]{0,4096}$/s,
 };
 
-export function encodeCursor(asked: Asked, key: Key): string {
-  return Buffer.from(JSON.stringify([digestOf(asked), ...key])).toString('base64url');
+export interface Cursor {
+  /** Of the last row of the page before. */
+  readonly key: Key;
+  /** Its digest: so that nothing is left out between two pages. */
+  readonly before: string;
 }
 
-/** The key; null where it is none of this question. */
-export function decodeCursor(asked: Asked, kinds: readonly KeyKind[], cursor: string): Key | null {
+export function encodeCursor(asked: Asked, { key, before }: Cursor): string {
+  return Buffer.from(JSON.stringify([digestOf(asked), before, ...key])).toString('base64url');
+}
+
+/** Null where it is none of this question. */
+export function decodeCursor(
+  asked: Asked,
+  kinds: readonly KeyKind[],
+  cursor: string,
+): Cursor | null {
   if (!/^[\w-]{1,16384}$/.test(cursor)) return null;
   const said = readJson(Buffer.from(cursor, 'base64url').toString('utf8'));
-  if (!Array.isArray(said) || said.length !== kinds.length + 1) return null;
-  const [digest, ...key] = said as readonly unknown[];
-  if (digest !== digestOf(asked)) return null;
+  if (!Array.isArray(said) || said.length !== kinds.length + 2) return null;
+  const [digest, before, ...key] = said as readonly unknown[];
+  if (digest !== digestOf(asked) || typeof before !== 'string') return null;
   const isKey = key.every((part, index): part is string => {
     const form = FORMS[kinds[index] ?? 'time'];
     return typeof part === 'string' && part.isWellFormed() && form.test(part);
@@ -34,10 +45,19 @@ export function decodeCursor(asked: Asked, kinds: readonly KeyKind[], cursor: st
   const isTime = key.every(
     (part, index) => kinds[index] !== 'time' || !Number.isNaN(Date.parse(part)),
   );
-  return isTime ? key : null;
+  return isTime ? { key, before } : null;
+}
+
+/** What tells a row from all others of an answer. */
+export function digestOfRow({ values, record }: AnswerRow): string {
+  return shortDigest({ values, record });
 }
 
 function digestOf({ question, tenant, since, until, timeZone, parameters }: Asked): string {
   const said = { question, tenant, since, until, timeZone, parameters: { ...parameters } };
-  return bytesToHex(sha256(utf8ToBytes(canonicalize(said)))).slice(0, 32);
+  return shortDigest(said);
+}
+
+function shortDigest(value: object): string {
+  return bytesToHex(sha256(utf8ToBytes(canonicalize(value)))).slice(0, 32);
 }

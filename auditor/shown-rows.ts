@@ -2,20 +2,21 @@
  * Rows that somebody was shown, held against those that were certified: a page is read by a statement of its own, and whoever has
  * full power over the database can let that one see less. Pure.
  */
-import { canonicalize } from '../schemas/canonical.ts';
 import type { AnswerRow } from './answer.ts';
+import { digestOfRow } from './page-cursor.ts';
 
 export interface ShownPage {
   readonly rows: readonly AnswerRow[];
-  /** No row stands before them, or behind them, in the answer. */
-  readonly isFirst: boolean;
+  /** Digest of the row right before them; null: they are the first. */
+  readonly before: string | null;
+  /** No row stands behind them in the answer. */
   readonly isLast: boolean;
 }
 
 export interface ShownCheck {
   /** Takes each certified row, in order. */
   take(row: AnswerRow): void;
-  /** After the last one: whether the page is a part of the answer, without a gap. */
+  /** After the last one: whether the page is a part of the answer, without a gap in it, before it or behind it. */
   isPart(): boolean;
 }
 
@@ -23,26 +24,20 @@ export const OTHER_ROWS =
   'the rows that are shown are not those that were certified: records came in meanwhile, or the database shows one statement less than another; ask again';
 
 /** Creates the check of a page. */
-export function createShownCheck({ rows, isFirst, isLast }: ShownPage): ShownCheck {
-  const wanted = rows.map(keyOf);
-  let taken = 0;
+export function createShownCheck({ rows, before, isLast }: ShownPage): ShownCheck {
+  const wanted = rows.map(digestOfRow);
+  let hasBegun = before === null;
   let matched = 0;
-  let isRight = true;
+  let isOther = false;
+  let isMore = false;
   return {
     take: (row) => {
-      taken += 1;
-      if (matched === wanted.length) {
-        // An empty page that is not the first says nothing.
-        if (isLast && (isFirst || wanted.length > 0)) isRight = false;
-        return;
-      }
-      if (keyOf(row) === wanted[matched]) matched += 1;
-      else if (matched > 0 || isFirst) isRight = false;
+      const digest = digestOfRow(row);
+      if (!hasBegun) hasBegun = digest === before;
+      else if (matched === wanted.length) isMore = true;
+      else if (digest === wanted[matched]) matched += 1;
+      else isOther = true;
     },
-    isPart: () => isRight && matched === wanted.length && (isLast || taken > matched),
+    isPart: () => hasBegun && !isOther && matched === wanted.length && isMore === !isLast,
   };
-}
-
-function keyOf({ values, record }: AnswerRow): string {
-  return canonicalize({ values, record });
 }

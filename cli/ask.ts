@@ -181,8 +181,8 @@ async function answer(
       ...(cursor === undefined ? {} : { cursor }),
     });
     if (!page.ok) return fail(page.error);
-    const { rows, next } = page.value;
-    const shown = createShownCheck({ rows, isFirst: cursor === undefined, isLast: next === null });
+    const { rows, before: previous, next } = page.value;
+    const shown = createShownCheck({ rows, before: previous, isLast: next === null });
     // A program gets both at once; a person reads the rows meanwhile.
     const before = form === 'json' ? await certify(shown.take) : null;
     const beside = before?.ok === true ? before.value : null;

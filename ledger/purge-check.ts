@@ -27,7 +27,8 @@ export interface PurgeCheck {
   take(seq: number, this_hash: ChainHash, place: Place, purge: StubReference | null): void;
   /** Says that the places up to this one, which are whole and purges have nothing to say of, have been taken. */
   pass(seq: number, place: Place): void;
-  conclude(): PurgeVerdict;
+  /** After the last place; `end` is where more of the stream would stand. */
+  conclude(end: Place): PurgeVerdict;
 }
 
 export interface PurgeVerdict {
@@ -152,6 +153,15 @@ export function createPurgeCheck(stream: string, purges: readonly SeenPurge[]): 
     if (purge.base === purge.size && tree !== null) compareRange(purge, seq, place, tree);
   }
 
+  /** The record of the purge says how much there was, and its checkpoint by whose word. */
+  function checkEnd({ base, size, record }: SeenPurge, end: Place): void {
+    const next = last === null ? base : last.seq + 1;
+    const promised = Math.max(size, Number(checkpoint?.size ?? 0n));
+    if (next >= promised) return;
+    const message = `the stream ends before seq ${next}, and record ${record.seq} of ${record.stream}, which tells of a purge, has a checkpoint of ${promised} records: those at its end were removed`;
+    report('truncated', next, end, message);
+  }
+
   function checkKept(purge: SeenPurge, place: Place): void {
     if (kept.length > purge.kept) isUnfinished = true;
     else if (digestKept(kept) !== purge.kept_sha256) {
@@ -180,10 +190,11 @@ export function createPurgeCheck(stream: string, purges: readonly SeenPurge[]): 
       if (stub !== null) takeStub(seq, place, stub);
       last = { seq, place };
     },
-    conclude: () => {
+    conclude: (end) => {
       if (newest === undefined) return { findings, notes, doubt: null };
       const { size, record } = newest;
-      if (last !== null) checkKept(newest, last.place);
+      checkKept(newest, last?.place ?? end);
+      checkEnd(newest, end);
       const said = `record ${record.seq} of ${record.stream}`;
       let doubt: string | null = null;
       if (isUnfinished)
@@ -191,10 +202,6 @@ export function createPurgeCheck(stream: string, purges: readonly SeenPurge[]): 
       else
         notes.push(
           `records of ${stream} up to seq ${size - 1} were purged, ${newest.kept} of them kept under a hold: ${said}`,
-        );
-      if (tree !== null)
-        notes.push(
-          `the checkpoint of the purge of ${stream} could not be compared: records that it covers are not there`,
         );
       return { findings, notes, doubt };
     },

@@ -22,6 +22,11 @@ export interface Stub {
 /** A record of which the hashes alone are read. */
 export type Link = Omit<Stub, 'purge'>;
 
+/** The record of a purge. It excuses something where it stands, and nowhere else: there its hash has to be. */
+export interface StoredPurge extends SeenPurge {
+  readonly this_hash: string;
+}
+
 export type StoredPlace =
   | { readonly kind: 'record'; readonly row: SealedRow }
   | { readonly kind: 'link'; readonly link: Link }
@@ -49,7 +54,7 @@ const BATCH_RECORDS = 1_000;
 export async function readPurges(
   client: ClientBase,
   onForeign?: (text: string) => void,
-): Promise<ReadonlyMap<string, readonly SeenPurge[]>> {
+): Promise<ReadonlyMap<string, readonly StoredPurge[]>> {
   const found = await client.query<PurgeRow>(
     `SELECT s.stream, t.tenant_id, r.seq, r.event_bytes, encode(r.prev_hash, 'hex') AS prev_hash,
        encode(r.this_hash, 'hex') AS this_hash
@@ -58,7 +63,7 @@ export async function readPurges(
      WHERE r.action = $1 ORDER BY r.received_at, r.seq`,
     [PURGE_ACTION],
   );
-  const purges = new Map<string, SeenPurge[]>();
+  const purges = new Map<string, StoredPurge[]>();
   for (const { stream, tenant_id, seq, event_bytes, prev_hash, this_hash } of found.rows) {
     if (rehash(prev_hash, event_bytes) !== this_hash) continue;
     const event = parseJson(event_bytes);
@@ -71,8 +76,10 @@ export async function readPurges(
       memberOf(chain, 'seq') === record.seq &&
       memberOf(memberOf(event, 'resource'), 'tenant_id') === tenant_id &&
       mayRecordPurgeOf(stream, said.stream);
-    if (isOwn) purges.set(said.stream, [...(purges.get(said.stream) ?? []), { ...said, record }]);
-    else
+    if (isOwn) {
+      const before = purges.get(said.stream) ?? [];
+      purges.set(said.stream, [...before, { ...said, record, this_hash }]);
+    } else
       onForeign?.(
         `record ${seq} of ${stream} tells of a purge of ${said.stream}, which is of another tenant, agent or class: it excuses nothing`,
       );

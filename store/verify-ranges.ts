@@ -89,18 +89,17 @@ export async function verifyInRanges(
     if (said.status === 'rejected') throw said.reason;
     if (said.value === null || !next.judged.takeRange(said.value)) await readRows(next);
     options.onProgress();
-    if (next.isLast) options.onStream(next.of.stream, next.judged.conclude(true));
+    if (next.isLast) options.onStream(next.of.stream, next.judged.conclude());
   }
 
   try {
     for (const of of streams) {
       const judged = judgeStream(of, run);
       const doubted = doubtedIn(of.stream, run);
-      const tasks = planRanges(of, judged.settledFrom, rangeRecords);
+      const tasks = planRanges(of, judged.settledFrom, rangeRecords, doubted);
       for (const [at, { isByRow, ...task }] of tasks.entries()) {
         while (pending.length >= readers.ahead) await take();
-        const isDoubted = doubted.some((seq) => seq >= task.from && seq < task.to);
-        const summed = isByRow || isDoubted ? null : readers.run(task);
+        const summed = isByRow ? null : readers.run(task);
         const settled = Promise.allSettled([summed]);
         pending.push({ task, judged, of, isLast: at === tasks.length - 1, settled });
       }
@@ -122,6 +121,7 @@ function planRanges(
   { stream, extent, window = ALL, purges }: MeasuredStream,
   settledFrom: number,
   rangeRecords: number,
+  doubted: readonly number[],
 ): readonly PlannedRange[] {
   const { first = 0, last = -1, records = 0, stubsTo = 0 } = extent ?? {};
   const byRow = (from: number, to: number): PlannedRange => ({
@@ -133,20 +133,29 @@ function planRanges(
   // What purges left, and the place at which it ends.
   const settled = purges.length === 0 ? stubsTo : Math.max(settledFrom, stubsTo, first + 1);
   if (settled > 0) planned.push(byRow(0, settled));
+  const alone = new Set(doubted);
+  const cuts = [...doubted, ...doubted.map((seq) => seq + 1), window.from, window.to, last + 1];
   for (let from = Math.max(first, settled); from <= last;) {
-    const next = [from + rangeRecords, window.from, window.to, last + 1].filter((to) => to > from);
-    const to = Math.min(...next);
+    const to = cuts.reduce(
+      (least, cut) => (cut > from ? Math.min(least, cut) : least),
+      from + rangeRecords,
+    );
     const isWhole = from >= window.from && to <= window.to;
-    planned.push({ stream, from, to, isWhole, isByRow: false });
+    planned.push({ stream, from, to, isWhole, isByRow: alone.has(from) });
     from = to;
   }
   return planned;
 }
 
-/** Places of which queries show something else than the chain: their rows are looked at one by one. */
-function doubtedIn({ stream_id }: Stream, { miscounted }: Run): readonly number[] {
-  return [...miscounted.keys()].flatMap((key) => {
-    const [id, seq] = key.split(' ').map(Number);
-    return id === stream_id && seq !== undefined ? [seq] : [];
-  });
+/** Places whose rows are looked at by themselves: of which queries show something else than the chain, and records of purges. */
+function doubtedIn(
+  { stream_id, stream }: Stream,
+  { miscounted, recorded }: Run,
+): readonly number[] {
+  const seqsOf = (places: Iterable<string>, name: string): number[] =>
+    [...places].flatMap((place) => {
+      const [of, seq] = place.split(' ');
+      return of === name ? [Number(seq)] : [];
+    });
+  return [...seqsOf(miscounted.keys(), String(stream_id)), ...seqsOf(recorded.keys(), stream)];
 }

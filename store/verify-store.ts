@@ -5,7 +5,7 @@
  * row whose `outcome` or `duplicate` was edited keeps its hash, and yet every answer is wrong.
  */
 import type { ClientBase } from 'pg';
-import { createExamination, type Verification } from '../ledger/examination.ts';
+import type { Verification } from '../ledger/examination.ts';
 import { createKnownCheck, knownSizes, type Known } from '../ledger/verify/known.ts';
 import type { TimeRange } from '../ledger/verify/segments.ts';
 import type { TlsClientConfig } from '../schemas/exporter-config.ts';
@@ -27,7 +27,14 @@ import {
   type MeasuredStream,
   type RangeReaders,
 } from './verify-ranges.ts';
-import { TABLE, verifyStream, type Run } from './verify-stream.ts';
+import {
+  beginRun,
+  expectRecorded,
+  reportStray,
+  TABLE,
+  verifyStream,
+  type Run,
+} from './verify-stream.ts';
 
 export interface VerifyStoreOptions {
   /** Connection URL of an auditor, or of any role that may read: it verifies what it may see. */
@@ -62,15 +69,7 @@ export async function verifyStore(options: VerifyStoreOptions): Promise<Verifica
     timeoutMs: STATEMENT_TIMEOUT_MS,
     applicationName: 'sealtrail verify',
   });
-  const run: Run = {
-    examination: createExamination(),
-    miscounted: new Map(),
-    known: options.known ?? null,
-    covers: new Map(),
-    doubts: [],
-    records: 0,
-    bytes: 0,
-  };
+  const run = beginRun(options.known ?? null);
   const conclude = (obstacle: string | null): Verification =>
     run.examination.conclude(
       { ...run, segments: 0, gaps: [] },
@@ -115,6 +114,10 @@ async function verifySnapshot(
       `the record of stream ${stream} seq ${seq} carries the id of another event, so no query shows it: read it in audit.sealed_records`,
     );
   const purges = await readPurges(client, run.examination.note);
+  expectRecorded(
+    streams.flatMap(({ stream }) => purges.get(stream) ?? []),
+    run,
+  );
   const readings = streams.map((stream): MeasuredStream => {
     const between = received?.get(stream.stream_id);
     if (between !== undefined) noteWindow(stream, between, run);
@@ -143,6 +146,8 @@ async function verifySnapshot(
       await readers.close();
     }
   }
+  const isAll = only === undefined && range === undefined;
+  reportStray(run, isAll ? null : new Set(streams.map(({ stream }) => stream)));
   if (run.known !== null) concludeKnown(run.known, range === undefined ? (only ?? null) : '', run);
   const readable = all.reduce(
     (sum, { stream_id }) => sum + (extents.get(stream_id)?.records ?? 0),

@@ -5,7 +5,7 @@
  */
 import type { ClientBase } from 'pg';
 import { readChain } from '../ledger/chain-place.ts';
-import type { Examination } from '../ledger/examination.ts';
+import { createExamination, type Examination } from '../ledger/examination.ts';
 import { createPurgeCheck, type SeenPurge } from '../ledger/purge-check.ts';
 import type { Finding } from '../ledger/stream-check.ts';
 import {
@@ -19,7 +19,7 @@ import { chainHash, isChainHash, type ChainHash } from '../schemas/brand.ts';
 import type { Json } from '../schemas/event.ts';
 import type { SealedEvent } from '../schemas/record.ts';
 import { findDifferences, type SealedRow } from './sealed-row.ts';
-import { readPlaces, type StoredPlace, type Window } from './verify-places.ts';
+import { readPlaces, type StoredPlace, type StoredPurge, type Window } from './verify-places.ts';
 import type { RangeSummary } from './verify-range.ts';
 import type { Stream } from './verify-queries.ts';
 
@@ -31,6 +31,8 @@ export interface Run {
   readonly examination: Examination;
   /** `<stream_id> <seq>` -> how often the event of that record is shown, where that is not once. */
   miscounted: ReadonlyMap<string, number>;
+  /** `<stream> <seq>` -> the hashes that records of purges have in that place, until it is read. */
+  readonly recorded: Map<string, string[]>;
   readonly known: Known | null;
   readonly covers: Map<string, Cover>;
   /** Why nothing can be told. */
@@ -76,8 +78,46 @@ export async function verifyStream(
     judged.take(batch);
     onProgress?.();
   }
-  return judged.conclude((window?.end ?? null) === null);
+  return judged.conclude();
 }
+
+/** Begins with nothing. */
+export function beginRun(known: Known | null): Run {
+  return {
+    ...{ examination: createExamination(), miscounted: new Map(), recorded: new Map() },
+    ...{ known, covers: new Map(), doubts: [], records: 0, bytes: 0 },
+  };
+}
+
+/** Expects records of purges where they say that they stand. */
+export function expectRecorded(purges: Iterable<StoredPurge>, { recorded }: Run): void {
+  for (const { record, this_hash } of purges) {
+    const place = `${record.stream} ${record.seq}`;
+    recorded.set(place, [...(recorded.get(place) ?? []), this_hash]);
+  }
+}
+
+/**
+ * Such as stand nowhere: the store showed them to whoever looks for purges, and to nobody else. `read`: the streams that were
+ * read; null: all.
+ */
+export function reportStray(
+  { recorded, examination, records }: Run,
+  read: ReadonlySet<string> | null = null,
+): void {
+  for (const place of recorded.keys()) {
+    const [stream = '', seq] = place.split(' ');
+    const where = { stream, seq: Number(seq), segment: TABLE, line: records + 1 };
+    if (read?.has(stream) !== false)
+      examination.report({ kind: 'purge_mismatch', ...where, message: STRAY });
+    else
+      examination.note(
+        `record ${seq} of ${stream}, which tells of a purge, was not read: verify all of the store to see that it stands there`,
+      );
+  }
+}
+
+const STRAY = 'the store shows a record of a purge that does not stand in its place';
 
 /** The verification of a stream while it is read, in order. */
 export interface JudgedStream {
@@ -86,8 +126,8 @@ export interface JudgedStream {
   take(places: readonly StoredPlace[]): void;
   /** Takes a range that was summed up; false: it does not go on where the stream stands. */
   takeRange(range: RangeSummary): boolean;
-  /** Ends it; `isToEnd`: all was read that there is. Returns how many places that were. */
-  conclude(isToEnd: boolean): number;
+  /** Ends it. Returns how many places that were. */
+  conclude(): number;
 }
 
 /** Begins with the verification of a stream. */
@@ -114,6 +154,9 @@ export function judgeStream(
     begin(hashes);
     places += 1;
     let place = { segment: STUBS, line: places };
+    const recorded = `${stream.stream} ${seq}`;
+    const isStray = run.recorded.get(recorded)?.some((hash) => hash !== this_hash) === true;
+    run.recorded.delete(recorded);
     let read: ReadRow | null = null;
     if (one.kind === 'record') {
       read = { row: one.row, event: takeRow(one.row, stream, places === 1, run) };
@@ -122,6 +165,10 @@ export function judgeStream(
       if (one.kind === 'link') place = { segment: TABLE, line: places };
       examination.takeStub(stream.stream, seq, hashes, place);
     }
+    if (isStray)
+      examination.report({
+        ...{ kind: 'purge_mismatch', stream: stream.stream, seq, ...place, message: STRAY },
+      });
     check.take(seq, this_hash, place, one.kind === 'stub' ? one.stub.purge : null);
     knownCheck?.take(seq, this_hash, place);
     onPlace?.(hashes, one.kind, read);
@@ -151,14 +198,14 @@ export function judgeStream(
       knownCheck?.takeRun(rows, place);
       return true;
     },
-    conclude: (isToEnd) => {
-      const { findings, notes, doubt } = check.conclude();
+    conclude: () => {
+      const end = { segment: TABLE, line: run.records + 1 };
+      const { findings, notes, doubt } = check.conclude(end);
       if (doubt !== null) run.doubts.push(doubt);
       const unsigned = purges.flatMap((purge) => judgePurge(purge, stream.stream, run));
       // Also where no record is left: a stream that was emptied keeps its name.
       knownCheck ??= beginKnown(stream.stream, known, purges.at(-1)?.size ?? 0, purges);
-      const end = { segment: TABLE, line: run.records + 1 };
-      const said = knownCheck?.conclude(isToEnd ? end : null);
+      const said = knownCheck?.conclude(end);
       if (said !== undefined) run.covers.set(stream.stream, said.cover);
       for (const finding of [...findings, ...unsigned, ...(said?.findings ?? [])])
         examination.report(finding);

@@ -54,11 +54,11 @@ export function detailsOf(report: Report): readonly (readonly [string, string])[
     ['Question', report.certificate.asked.question],
     ['Time zone of the question', report.certificate.asked.timeZone],
     ['SHA-256 of certificate.json', report.certificate_sha256],
-    ...streams.map(({ stream, from, to, tree, keys, is_trusted, anchored }) => {
+    ...streams.map(({ stream, from, to, tree, checkpoint, keys, is_trusted, anchored }) => {
       const signed =
-        keys.length === 0
+        checkpoint === null
           ? 'no checkpoint'
-          : `checkpoint of ${tree?.size ?? 0} records signed by ${keys.join(', ')}${is_trusted ? '' : ', not judged'}`;
+          : `checkpoint of ${tree?.size ?? 0} records${is_trusted ? ` signed by ${keys.join(', ')}` : ', whose signature was not judged'}`;
       const since =
         anchored === null ? '' : `; anchored at ${anchored.time} by ${anchored.by.join(', ')}`;
       const range = from === to ? 'no record of that time' : `records seq ${from} to ${to - 1}`;

@@ -34,14 +34,17 @@ export interface JudgedRecord {
 export interface AnswerCheck {
   /** Is told each place that was read, whole or not, and whether a trusted key has signed it. */
   pass(at: At, isSigned: boolean): void;
-  take(record: JudgedRecord): void;
+  /** Tells when it says that it happened, where it has a say in the answer; Infinity: it has none. */
+  take(record: JudgedRecord): number;
   /** `beyond`: what is looked for beyond what was verified. */
   conclude(rows: GatheredRows, beyond: Beyond): Promise<CheckedAnswer>;
 }
 
 export interface CheckedAnswer {
-  /** Null: the question has no rule, or there was more than is kept. */
+  /** Null: the question has no rule. */
   readonly judged: JudgedAnswer | null;
+  /** There was more than is kept, and so nothing can be told. */
+  readonly isTooMuch: boolean;
   readonly findings: readonly CertificateFinding[];
   readonly findings_total: number;
   /** Records that answer, of an event whose id stands for another act. */
@@ -51,7 +54,7 @@ export interface CheckedAnswer {
 }
 
 export const UNCHECKED: CheckedAnswer = {
-  ...{ judged: null, findings: [], findings_total: 0, notes: [], unsigned: null },
+  ...{ judged: null, isTooMuch: false, findings: [], findings_total: 0, notes: [], unsigned: null },
 };
 const FINDINGS_MAX = 1_000;
 const NOTES_MAX = 20;
@@ -65,7 +68,7 @@ export function createAnswerCheck(asked: Asked, originals: Originals): AnswerChe
 
 const NOTHING: AnswerCheck = {
   pass: () => undefined,
-  take: () => undefined,
+  take: () => Infinity,
   conclude: () => Promise.resolve(UNCHECKED),
 };
 
@@ -111,30 +114,30 @@ function checkBy(rule: Rule, originals: Originals): AnswerCheck {
       const isRepetition = record.isRepetition && rows.length === 0;
       if (rows.length > 0) judgeRow(record, isMatch);
       if (isMatch) matching += 1;
-      if (isRepetition) {
-        if (isMatch || excuses?.uses(facts) === true) repetitions.take(facts, record, isMatch);
-        return;
+      const hasSay = isMatch || excuses?.uses(facts) === true;
+      if (isRepetition && hasSay) repetitions.take(facts, record, isMatch);
+      if (!isRepetition) {
+        repetitions.judge(facts, record);
+        excuses?.take(facts, { stream, streamId, seq, row: rows[0] }, isMatch);
+        if (isMatch) figures?.take(facts);
+        if (isMatch && kind === 'rows' && rows.length === 0)
+          report({ kind: 'hidden', rows: [], stream, seq, message: HIDDEN });
       }
-      repetitions.judge(facts, record);
-      excuses?.take(facts, { stream, streamId, seq, row: rows[0] }, isMatch);
-      if (!isMatch) return;
-      figures?.take(facts);
-      if (kind === 'rows' && rows.length === 0)
-        report({ kind: 'hidden', rows: [], stream, seq, message: HIDDEN });
+      return hasSay ? facts.ms : Infinity;
     },
     conclude: async (rows, beyond) => {
       const { repeated, masked, unrepeated, isTooMuch } = repetitions.conclude();
       for (const place of unrepeated)
         report({ kind: 'hidden', rows: [], ...place, message: UNREPEATED });
       judgeEvents(rows.byStream);
-      const isComputed = figures === null || compareFigures(figures, rows, report);
-      const isLooked = excuses === null || (await lookForExcuses(excuses, beyond, report));
-      const by = isLooked ? kind : 'candidates';
-      const counts = { matching, repeated, masked: masked.length };
-      const judged = isTooMuch || !isComputed ? null : { by, ...counts };
+      const isAll =
+        (figures === null || compareFigures(figures, rows, report)) &&
+        (excuses === null || (await lookForExcuses(excuses, beyond, report)));
+      const judged = { by: kind, matching, repeated, masked: masked.length };
       const notes = masked.slice(0, NOTES_MAX).map(describeMasked);
       const unsigned = masked.find(({ isSigned }) => !isSigned) ?? null;
-      return { judged, findings, findings_total: total, notes, unsigned };
+      const found = { findings, findings_total: total, notes, unsigned };
+      return { judged, isTooMuch: isTooMuch || !isAll, ...found };
     },
   };
 }

@@ -48,7 +48,7 @@ export interface StreamProof {
   readonly checkpoint: string | null;
   /** Whether a key that the asker trusts has signed it. */
   readonly is_trusted: boolean;
-  /** Keys that have signed it, as <name>+<id>. */
+  /** Trusted keys that have signed it, as <name>+<id>. */
   readonly keys: readonly string[];
   /** Since when the anchors that the policy asks for have had the stream, and up to which size. */
   readonly anchored: {

@@ -6,14 +6,18 @@
  * decided what to read, and said what came of it.
  */
 import type { ClientBase } from 'pg';
-import { createExamination } from '../../ledger/examination.ts';
-import type { SeenPurge } from '../../ledger/purge-check.ts';
 import type { Trust } from '../../ledger/trust.ts';
 import type { Known } from '../../ledger/verify/known.ts';
 import { classifyDatabaseError } from '../../store/database-error.ts';
-import { readPurges } from '../../store/verify-places.ts';
+import { readPurges, type StoredPurge } from '../../store/verify-places.ts';
 import { findMiscounted, findReused, type Stream } from '../../store/verify-queries.ts';
-import { verifyStream, type Run } from '../../store/verify-stream.ts';
+import {
+  beginRun,
+  expectRecorded,
+  reportStray,
+  verifyStream,
+  type Run,
+} from '../../store/verify-stream.ts';
 import type { AnswerRow, Asked, Statement } from '../answer.ts';
 import { createAnswerCheck, UNCHECKED, type AnswerCheck } from './answer-check.ts';
 import type { Certificate } from './certificate.ts';
@@ -60,15 +64,7 @@ export async function certify(options: CertifyOptions): Promise<Certificate> {
     options.onRow?.(row, line);
   }
   const rows = gathering.conclude();
-  const run: Run = {
-    examination: createExamination(),
-    miscounted: new Map(),
-    known: null,
-    covers: new Map(),
-    doubts: [],
-    records: 0,
-    bytes: 0,
-  };
+  const run = beginRun(null);
   const read: Reading = { login: '', known: options.known, expected: new Set(), streams: [] };
   let checked = UNCHECKED;
   let obstacle: string | null = null;
@@ -79,6 +75,7 @@ export async function certify(options: CertifyOptions): Promise<Certificate> {
     const answer = createAnswerCheck(asked, originals);
     await readStreams(options, { rows, answer, originals }, run, read);
     checked = await answer.conclude(rows, lookBeyond(client, asked));
+    if (checked.isTooMuch) run.doubts.push(TOO_MUCH);
     if (checked.unsigned !== null && read.known?.isJudged === true)
       run.doubts.push(describeUnsigned(checked.unsigned));
     if (run.doubts.length > 0) obstacle = run.doubts.join('; ');
@@ -126,6 +123,10 @@ async function readStreams(
       `the record of stream ${stream} seq ${seq} carries the id of another event, so no query shows it: read it in audit.sealed_records`,
     );
   const purges = await readPurges(client);
+  expectRecorded(
+    streams.flatMap(({ stream }) => purges.get(stream) ?? []),
+    run,
+  );
   const occurred = await readOccurred(client, asked);
   reportForeign(occurred, streams, run);
   for (const stream of streams) {
@@ -146,13 +147,14 @@ async function readStreams(
     }
     const index = read.streams.length;
     const task: StreamTask = {
-      ...{ asked, stream, purges: of, plan, placed, answer },
+      ...{ asked, trust, stream, purges: of, plan, placed, answer },
       ...(onHash && { onHash: (line) => onHash(index, line) }),
       ...(onProgress && { onProgress: () => onProgress(run.records) }),
     };
     read.streams.push(await readStream(client, task, run));
   }
   reportVanished(stored, read.expected, run);
+  reportStray(run);
   run.doubts.push(...doubtsOf(streams, purges, read, run));
 }
 
@@ -182,7 +184,7 @@ interface Touched extends PlannedPurges {
 /** Where records stand in a stream that excuse others: those of purges, and those that repetitions repeat. */
 function excusingIn(
   { stream, stream_id }: Stream,
-  purges: ReadonlyMap<string, readonly SeenPurge[]>,
+  purges: ReadonlyMap<string, readonly StoredPurge[]>,
   originals: Originals,
 ): readonly number[] {
   const recorded = [...purges.values()].flat().map(({ record }) => record);
@@ -193,12 +195,12 @@ function excusingIn(
 /** What rests on records that no trusted key has signed, and should by now. */
 function doubtsOf(
   streams: readonly Stream[],
-  purges: ReadonlyMap<string, readonly SeenPurge[]>,
+  purges: ReadonlyMap<string, readonly StoredPurge[]>,
   { known, streams: done }: Reading,
   { covers }: Run,
 ): readonly string[] {
   if (known?.isJudged !== true) return [];
-  const isSigned = ({ stream, seq }: SeenPurge['record']): boolean =>
+  const isSigned = ({ stream, seq }: StoredPurge['record']): boolean =>
     BigInt(covers.get(stream)?.signed_to ?? 0) > BigInt(seq);
   const unsigned = streams.flatMap(({ stream }) =>
     (purges.get(stream) ?? []).filter(({ record }) => !isSigned(record)),
@@ -208,7 +210,8 @@ function doubtsOf(
       ({ record, stream }) =>
         `the purge of ${stream} rests on record ${record.seq} of ${record.stream}, which is under no checkpoint that a trusted key has signed; if that was purged just now, ask again in a minute`,
     ),
-    ...done.filter(({ bareMs }) => bareMs > BARE_MS_MAX).map(describeBare),
+    // NaN: a record does not say when it was received.
+    ...done.filter(({ bareMs }) => !(bareMs <= BARE_MS_MAX)).map(describeBare),
   ];
 }
 
@@ -225,8 +228,11 @@ function describeUnsigned({
 /** The agent's checkpoints come once a minute, as soon as their records are there. */
 const BARE_MS_MAX = 600_000;
 
+const TOO_MUCH =
+  'there is more than the answer can be held against at once: ask about a shorter time';
+
 function describeBare({ proof: { stream, tree } }: StreamRead): string {
-  return `records of more than ten minutes, from seq ${tree?.size ?? 0} of ${stream} on, are under no checkpoint that a trusted key has signed: the checkpoints over them have not come yet, or were removed`;
+  return `records of more than ten minutes, or that tell of what happened earlier, from seq ${tree?.size ?? 0} of ${stream} on, are under no checkpoint that a trusted key has signed: the checkpoints over them have not come yet, or were removed`;
 }
 
 /** Rows under the tenant in a stream that is none of its own: no chain has them, and questions would count them. */

@@ -47,7 +47,12 @@ export function planStream(
   const anchored = known?.anchoring?.size ?? 0n;
   const excused = Math.max(to, ...recorded.map((seq) => seq + 1));
   const least = anchored > BigInt(excused) ? anchored : BigInt(excused);
-  const covering = usable.find(({ size }) => size >= least) ?? usable.findLast(covers(to));
+  // One beyond the end says that it was cut off, or is late; it is asked where no other one covers the range.
+  const there = usable.filter(({ size }) => size <= BigInt(extent.end));
+  const covering =
+    there.find(({ size }) => size >= least) ??
+    there.findLast(covers(to)) ??
+    usable.find(covers(to));
   const end = isAtEnd || (covering === undefined && usable.length > 0) ? null : to;
   // A purge is judged by the checkpoint that its record carries.
   const purgedTo = of.map(({ checkpoint, size }) => Math.max(size, sizeOf(checkpoint)));
@@ -61,6 +66,7 @@ export function planStream(
     known: known && {
       ...known,
       checkpoints: bySize.filter(({ size }) => upTo === null || size <= BigInt(upTo)),
+      receipts: known.receipts.filter(({ seq }) => upTo === null || seq < upTo),
     },
     checkpoint,
   };

@@ -3,6 +3,7 @@ import type { ClientBase } from 'pg';
 import { formatRecord } from '../../ledger/frame.ts';
 import { EMPTY_RANGE } from '../../ledger/merkle/range.ts';
 import type { SeenPurge } from '../../ledger/purge-check.ts';
+import type { Trust } from '../../ledger/trust.ts';
 import { chainHash } from '../../schemas/brand.ts';
 import type { SealedRow } from '../../store/sealed-row.ts';
 import type { StoredPlace } from '../../store/verify-places.ts';
@@ -24,6 +25,7 @@ import { growTree, type TreeParts } from './tree.ts';
 
 export interface StreamTask {
   readonly asked: Asked;
+  readonly trust: Trust | null;
   readonly stream: Stream;
   readonly purges: readonly SeenPurge[];
   readonly plan: StreamPlan;
@@ -39,7 +41,10 @@ export interface StreamRead {
   readonly proof: StreamProof;
   /** Places in the range, and right before it, of which a purge left the hashes alone. */
   readonly purged: number;
-  /** In how long a time, by the agent's clock, records were received that were read whole and stand behind the checkpoint. */
+  /**
+   * Of how long a time are the records that were read whole and stand behind the checkpoint: by the agent's clock, and by the
+   * application's of those that have a say in the answer. Nobody has signed what they say.
+   */
   readonly bareMs: number;
   readonly findings: readonly CertificateFinding[];
 }
@@ -47,7 +52,7 @@ export interface StreamRead {
 /** Reads it, and has its records judged. */
 export async function readStream(
   client: ClientBase,
-  { asked, stream, purges, plan, placed, answer, onHash, onProgress }: StreamTask,
+  { asked, trust, stream, purges, plan, placed, answer, onHash, onProgress }: StreamTask,
   run: Run,
 ): Promise<StreamRead> {
   const { range, window, known, checkpoint } = plan;
@@ -59,7 +64,7 @@ export async function readStream(
   let after: string | null = null;
   let purged = 0;
   let next = 0;
-  let [bareFrom, bareTo] = [Infinity, -Infinity];
+  let [bareFrom, readTo] = [Infinity, -Infinity];
 
   function begin({ seq }: PlaceHashes): TreeParts {
     return growTree({
@@ -115,16 +120,14 @@ export async function readStream(
     if (kind !== 'record' && rows.length > 0)
       reportNarrowed('in', seq, 'is shown as a row, and is not there whole');
     if (read === null) return;
-    if (seq >= signedTo) {
-      const received = receivedMs(read.event);
-      bareFrom = Math.min(bareFrom, received);
-      bareTo = Math.max(bareTo, received);
-    }
     if (seq < range.from) before = takeNeighbour('before', seq, read);
     if (seq >= range.to) after = takeNeighbour('behind', seq, read);
     const { event_bytes: text, duplicate } = read.row;
     const isRepetition = duplicate === 'true';
-    answer.take({ ...at, event: read.event, text, isRepetition, rows });
+    const happened = answer.take({ ...at, event: read.event, text, isRepetition, rows });
+    const received = receivedMs(read.event);
+    readTo = Math.max(readTo, received);
+    if (seq >= signedTo) bareFrom = Math.min(bareFrom, received, happened);
   }
 
   const reading = { stream, purges, known, window, onPlace };
@@ -133,9 +136,9 @@ export async function readStream(
   const grown: TreeParts = tree ?? begin({ seq: 0, prev_hash: ZERO, this_hash: ZERO });
   const proof = describeStream({
     ...{ stream: name, ...range, first: window.from, last: window.to, before, after },
-    ...{ grown: grown.conclude(), checkpoint, cover: run.covers.get(name) ?? null },
+    ...{ grown: grown.conclude(), checkpoint, trust, cover: run.covers.get(name) ?? null },
   });
-  return { proof, purged, bareMs: Math.max(0, bareTo - bareFrom), findings };
+  return { proof, purged, bareMs: readTo - bareFrom, findings };
 }
 
 const ZERO = chainHash('0'.repeat(64));

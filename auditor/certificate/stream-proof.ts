@@ -1,5 +1,5 @@
 /** What is certified of a stream, out of what was read of it. Pure. */
-import { parseNote } from '../../ledger/note.ts';
+import { verifyTrusted, type Trust } from '../../ledger/trust.ts';
 import type { Cover, KnownCheckpoint } from '../../ledger/verify/known.ts';
 import type { StreamProof } from './certificate.ts';
 import type { TreeParts } from './tree.ts';
@@ -11,12 +11,13 @@ export interface StreamFacts extends Omit<
   readonly grown: ReturnType<TreeParts['conclude']>;
   /** The checkpoint that was to vouch for the range. */
   readonly checkpoint: KnownCheckpoint | null;
+  readonly trust: Trust | null;
   readonly cover: Cover | null;
 }
 
 /** What is certified of a stream; a checkpoint is named only where the tree has its root. */
 export function describeStream(facts: StreamFacts): StreamProof {
-  const { grown, checkpoint, cover, ...rest } = facts;
+  const { grown, checkpoint, trust, cover, ...rest } = facts;
   const root = checkpoint === null ? '' : Buffer.from(checkpoint.root).toString('hex');
   const fits = checkpoint !== null && grown.tree?.root === root ? checkpoint : null;
   return {
@@ -24,13 +25,13 @@ export function describeStream(facts: StreamFacts): StreamProof {
     ...grown,
     checkpoint: fits?.note ?? null,
     is_trusted: fits?.isSigned ?? false,
-    keys: fits === null ? [] : signersOf(fits.note),
+    keys: fits === null ? [] : signersOf(fits, trust),
     anchored: fits === null ? null : (cover?.anchored ?? null),
   };
 }
 
-/** The keys whose names stand under a note, as <name>+<id>. */
-function signersOf(note: string): readonly string[] {
-  const parsed = parseNote(note);
-  return parsed.ok ? parsed.value.signatures.map(({ name, id }) => `${name}+${id}`) : [];
+/** The trusted keys that have signed a checkpoint, as <name>+<id>: whoever keeps it can put other names under it. */
+function signersOf({ note, origin }: KnownCheckpoint, trust: Trust | null): readonly string[] {
+  const said = trust === null ? null : verifyTrusted(note, origin, trust);
+  return said?.ok === true ? said.value.signedBy.map(({ name, id }) => `${name}+${id}`) : [];
 }

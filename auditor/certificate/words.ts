@@ -184,9 +184,8 @@ export function tellNotProven({
 
 function shownOf({ count: rows, records }: Pick<GatheredRows, 'count' | 'records'>): string {
   if (rows === 0) return 'the answer has no row,';
-  return records === rows
-    ? `all ${count(rows, 'row')}`
-    : `the records behind ${count(rows, 'row')}`;
+  if (records !== rows) return `the records behind ${count(rows, 'row')}`;
+  return rows === 1 ? 'the one row' : `all ${count(rows, 'row')}`;
 }
 
 function count(n: number, what: string): string {

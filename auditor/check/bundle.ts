@@ -63,7 +63,7 @@ export function checkBundle(files: BundleFiles, trust: Trust | null): BundleChec
 
 /** As the catalogue has it: the one in the bundle is under no signature. */
 function titleOf({ asked, title }: BundleQuestion): string {
-  const known = findQuestion(String(asked.question));
+  const known = findQuestion(asked.question);
   return known.ok ? known.value.title : title;
 }
 
@@ -152,10 +152,13 @@ function checkNote(
     });
     return { time: said.time, signers: [], isSigned: false };
   }
-  const signers = parsed.value.signatures.map(({ name, id }) => `${name}+${id}`);
+  const namesOf = (all: readonly { readonly name: string; readonly id: string }[]): string[] =>
+    all.map(({ name, id }) => `${name}+${id}`);
   const revoked = new Set(trust?.revoked.map(({ vkey }) => vkey));
   const opened = openNote(note, trust?.keys.filter(({ vkey }) => !revoked.has(vkey)) ?? []);
   const isUnknown = !opened.ok && opened.error.kind === 'no_known_key';
+  // Whoever has the bundle can put other names under the note.
+  const signers = namesOf(opened.ok ? opened.value.verified : parsed.value.signatures);
   tell({
     what,
     state: opened.ok ? 'ok' : isUnknown ? 'open' : 'failed',
@@ -169,7 +172,7 @@ function checkNote(
 }
 
 /** Without these nothing can be told. */
-const DECISIVE: ReadonlySet<string> = new Set(['checkpoint', 'rows']);
+const DECISIVE: ReadonlySet<string> = new Set(['question', 'checkpoint', 'rows']);
 
 function conclude(
   lines: readonly CheckLine[],

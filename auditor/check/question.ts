@@ -2,7 +2,6 @@
  * The question of a bundle: that it is the one of the certificate, that it has the columns that the catalogue gives it, and
  * which records answer it. Pure.
  */
-import { memberOf } from '../../schemas/untrusted-json.ts';
 import type { Column, RecordOfRow } from '../answer.ts';
 import type { Certificate } from '../certificate/certificate.ts';
 import { findQuestion } from '../catalogue.ts';
@@ -37,11 +36,11 @@ export function checkQuestion(
     (name) => JSON.stringify(certificate[name]) === JSON.stringify(question[name]),
   );
   const { asked } = certificate;
-  const known = findQuestion(String(asked.question));
-  const resolved = isAsked(asked) ? resolveAsked(asked) : null;
+  const known = findQuestion(asked.question);
+  const resolved = resolveAsked(asked);
   if (!isSame)
     tell({ what, state: 'failed', text: 'the certificate is about another question or statement' });
-  else if (!known.ok || resolved?.ok !== true)
+  else if (!known.ok || !resolved.ok)
     tell({ what, state: 'open', text: 'this version does not know the question' });
   else {
     const other = findOther(question.columns, known.value.columns);
@@ -54,7 +53,7 @@ export function checkQuestion(
           : `the question has no column ${other.title} in this place`,
     });
   }
-  const asResolved = resolved?.ok === true ? resolved.value.resolved : null;
+  const asResolved = resolved.ok ? resolved.value.resolved : null;
   const rule = asResolved === null ? null : ruleOf(asResolved);
   return {
     columns: question.columns,
@@ -81,15 +80,3 @@ const isLike =
   (one: Column) =>
   ({ name, title, kind }: Column): boolean =>
     one.name === name && one.title === title && one.kind === kind;
-
-/** A certificate may have been made up. */
-function isAsked(asked: Certificate['asked']): boolean {
-  const parameters: unknown = memberOf(asked, 'parameters');
-  return (
-    typeof memberOf(asked, 'question') === 'string' &&
-    typeof memberOf(asked, 'timeZone') === 'string' &&
-    typeof parameters === 'object' &&
-    parameters !== null &&
-    Object.values(parameters).every((value) => typeof value === 'string')
-  );
-}

@@ -1,7 +1,9 @@
 /** The JSON files of a bundle, which anybody may have written: null for what is not in their form. Pure. */
-import { canonicalize } from '../../schemas/canonical.ts';
+import { isCanonicalOf } from '../../ledger/content-check.ts';
+import type { Json } from '../../schemas/event.ts';
 import { memberOf, readJson } from '../../schemas/untrusted-json.ts';
 import type { AnswerRow, Asked, Column, RecordOfRow, Statement } from '../answer.ts';
+import { isTimeZone } from '../resolve.ts';
 import {
   CERTIFICATE_VERSION,
   type Certificate,
@@ -22,39 +24,38 @@ export interface BundleQuestion {
 }
 
 const HEX = /^[0-9a-f]{64}$/;
-const TEXTS = { finding: 0, login: 0, verifier: 0 };
+const TEXTS = ['finding', 'login', 'verifier'];
 const VERDICTS: ReadonlySet<unknown> = new Set(['intact', 'broken', 'cannot_tell']);
 
-/** Reads a certificate; it MUST be in the one form in which one is written. */
+/** Reads a certificate. */
 export function readCertificate(text: string | null): Certificate | null {
-  const value = parse(text);
-  if (value === null || `${canonicalize(value)}\n` !== text) return null;
+  const value = parseCanonical(text);
   const of = (name: string): unknown => memberOf(value, name);
   if (of('_v') !== CERTIFICATE_VERSION || !VERDICTS.has(of('verdict'))) return null;
-  if (!Object.keys(TEXTS).every((name) => typeof of(name) === 'string')) return null;
-  const lists = ['findings', 'streams', 'proven', 'not_proven', 'notes'];
-  if (!lists.every((name) => Array.isArray(of(name)))) return null;
-  const rows = of('rows');
-  if (!isCount(memberOf(rows, 'count')) || !isDigest(memberOf(rows, 'sha256'))) return null;
-  const asked = of('asked');
-  if (typeof memberOf(asked, 'since') !== 'string' || typeof memberOf(asked, 'until') !== 'string')
+  if (!TEXTS.every((name) => typeof of(name) === 'string')) return null;
+  if (!['proven', 'not_proven', 'notes'].every((name) => isTexts(of(name)))) return null;
+  const [rows, findings, streams] = [of('rows'), of('findings'), of('streams')];
+  if (!['count', 'records'].every((name) => isCount(memberOf(rows, name)))) return null;
+  if (!isDigest(memberOf(rows, 'sha256')) || !isAsked(of('asked'))) return null;
+  if (!isStatement(of('statement'))) return null;
+  if (!Array.isArray(findings) || !findings.every(isFinding) || !Array.isArray(streams))
     return null;
-  if (typeof memberOf(asked, 'tenant') !== 'string') return null;
   const judged = of('judged');
   const counts = ['matching', 'repeated', 'masked'].map((name) => memberOf(judged, name));
   if (judged !== null && !counts.every(isCount)) return null;
-  return (of('streams') as unknown[]).every(isStreamProof) ? (value as Certificate) : null;
+  return streams.every(isStreamProof) ? (value as Certificate) : null;
 }
 
 /** Reads question.json. */
 export function readQuestion(text: string | null): BundleQuestion | null {
-  const value = parse(text);
+  const value = parseCanonical(text);
   const of = (name: string): unknown => memberOf(value, name);
   const columns = of('columns');
   if (of('_v') !== QUESTION_VERSION || typeof of('title') !== 'string') return null;
-  if (!Array.isArray(columns) || typeof memberOf(of('statement'), 'sql') !== 'string') return null;
+  if (!Array.isArray(columns) || !isStatement(of('statement')) || !isAsked(of('asked')))
+    return null;
   const isColumn = (one: unknown): boolean =>
-    typeof memberOf(one, 'name') === 'string' && typeof memberOf(one, 'title') === 'string';
+    ['name', 'title', 'kind'].every((name) => typeof memberOf(one, name) === 'string');
   return columns.every(isColumn) ? (value as BundleQuestion) : null;
 }
 
@@ -65,6 +66,16 @@ export function readRow(line: string): (AnswerRow & { readonly row: number }) | 
   if (!isCount(row) || !Array.isArray(values) || !values.every(isCell)) return null;
   if (record !== null && !isRecord(record)) return null;
   return { row, values: values as AnswerRow['values'], record };
+}
+
+/** Of a file that MUST be in the one form in which one is written. */
+function parseCanonical(text: string | null): object | null {
+  const value = parse(text);
+  return value !== null &&
+    isCanonicalOf(value as Json, text?.slice(0, -1) ?? '') &&
+    text?.endsWith('\n') === true
+    ? value
+    : null;
 }
 
 function parse(text: string | null): object | null {
@@ -78,6 +89,37 @@ const isDigest = (value: unknown): boolean => typeof value === 'string' && HEX.t
 const isCell = (value: unknown): boolean =>
   value === null || typeof value === 'string' || typeof value === 'number';
 
+const isTexts = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string');
+
+function isAsked(value: unknown): boolean {
+  const parameters = memberOf(value, 'parameters');
+  const [timeZone, ...texts] = ['timeZone', 'question', 'tenant', 'since', 'until'].map((name) =>
+    memberOf(value, name),
+  );
+  return (
+    isTexts(texts) &&
+    typeof timeZone === 'string' &&
+    isTimeZone(timeZone) &&
+    typeof parameters === 'object' &&
+    parameters !== null &&
+    isTexts(Object.values(parameters))
+  );
+}
+
+const isStatement = (value: unknown): boolean =>
+  typeof memberOf(value, 'sql') === 'string' && Array.isArray(memberOf(value, 'values'));
+
+function isFinding(value: unknown): boolean {
+  const rows = memberOf(value, 'rows');
+  return (
+    ['kind', 'stream', 'message'].every((name) => typeof memberOf(value, name) === 'string') &&
+    typeof memberOf(value, 'seq') === 'number' &&
+    Array.isArray(rows) &&
+    rows.every(isCount)
+  );
+}
+
 function isRecord(value: unknown): value is RecordOfRow {
   const texts = ['stream', 'event_id', 'event_bytes'];
   return (
@@ -90,7 +132,7 @@ function isRecord(value: unknown): value is RecordOfRow {
 
 function isStreamProof(value: unknown): value is StreamProof {
   const of = (name: string): unknown => memberOf(value, name);
-  const tree = of('tree');
+  const [tree, anchored] = [of('tree'), of('anchored')];
   const isText = (one: unknown): boolean => one === null || typeof one === 'string';
   const isList = (one: unknown): boolean => Array.isArray(one) && one.every(isDigest);
   return (
@@ -98,6 +140,10 @@ function isStreamProof(value: unknown): value is StreamProof {
     ['from', 'to', 'first', 'last'].every((name) => isCount(of(name))) &&
     ['before', 'after', 'checkpoint'].every((name) => isText(of(name))) &&
     isDigest(of('hashes_sha256')) &&
+    isTexts(of('keys')) &&
+    typeof of('is_trusted') === 'boolean' &&
+    (anchored === null ||
+      (typeof memberOf(anchored, 'time') === 'string' && isTexts(memberOf(anchored, 'by')))) &&
     (tree === null ||
       (isCount(memberOf(tree, 'size')) &&
         isDigest(memberOf(tree, 'root')) &&

@@ -8,6 +8,7 @@ import { splitRecord } from '../../ledger/frame.ts';
 import { parseNote } from '../../ledger/note.ts';
 import { verifyTrusted, type Trust } from '../../ledger/trust.ts';
 import { GENESIS_PREV_HASH, isChainHash, type ChainHash } from '../../schemas/brand.ts';
+import type { RecordOfRow } from '../answer.ts';
 import { checkpointName, rangeName } from '../bundle/names.ts';
 import type { Certificate, StreamProof } from '../certificate/certificate.ts';
 import { isOutside } from '../certificate/neighbours.ts';
@@ -24,9 +25,15 @@ export function checkStreams(
   tell: Tell,
 ): void {
   const { streams, asked } = certificate;
+  const byStream = new Map<string, PlacedRow[]>(streams.map(({ stream }) => [stream, []]));
+  const ranges = new Map(streams.map((proof) => [proof.stream, proof]));
+  if (ranges.size < streams.length)
+    tell({ what: 'range', state: 'failed', text: 'a stream is certified twice' });
   for (const { row, record } of rows) {
-    const proof = streams.find(({ stream }) => stream === record?.stream);
-    if (record !== null && !(proof && record.seq >= proof.from && record.seq < proof.to))
+    if (record === null) continue;
+    const { from = 0, to = 0 } = ranges.get(record.stream) ?? {};
+    byStream.get(record.stream)?.push({ row, record });
+    if (record.seq < from || record.seq >= to)
       tell({
         what: 'range',
         state: 'failed',
@@ -52,7 +59,7 @@ export function checkStreams(
       fail(`${rangeName(index)} does not hold a hash for each record of its range`);
       continue;
     }
-    const isPlaced = checkPlaces(proof, list, rows, fail);
+    const isPlaced = checkPlaces(proof, list, byStream.get(proof.stream) ?? [], fail);
     if (proof.before === null && proof.from > 0)
       tell({
         what: 'range',
@@ -69,16 +76,20 @@ export function checkStreams(
   }
 }
 
+interface PlacedRow {
+  readonly row: number;
+  readonly record: RecordOfRow;
+}
+
 /** Each record has the hash that the list has in its place, and links to the one before. */
 function checkPlaces(
-  { stream, first }: StreamProof,
+  { first }: StreamProof,
   list: readonly ChainHash[],
-  rows: readonly CheckedRow[],
+  rows: readonly PlacedRow[],
   fail: (text: string, row?: number) => void,
 ): boolean {
   let isPlaced = true;
   for (const { row, record } of rows) {
-    if (record === null || record.stream !== stream) continue;
     const at = record.seq - first;
     const before = record.seq === 0 ? GENESIS_PREV_HASH : list[at - 1];
     if (list[at] === record.this_hash && (before === undefined || before === record.prev_hash))

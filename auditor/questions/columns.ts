@@ -13,11 +13,12 @@ export interface RecordColumn extends Column {
   readonly of: ValueOf;
 }
 
-/** The member at a path, where it is a text or a number. */
+/** The member at a path, where it is a text or a number. Of a forged event both may have no form in which they are written. */
 export function valueAt(...path: readonly string[]): ValueOf {
   return (event) => {
     const found = path.reduce<unknown>(memberOf, event);
-    return typeof found === 'string' || typeof found === 'number' ? found : null;
+    if (typeof found === 'string') return found.toWellFormed();
+    return Number.isFinite(found) ? (found as number) : null;
   };
 }
 
@@ -65,7 +66,7 @@ const TICKET_IN_TEXT = new RegExp(TICKET_PATTERN);
 function ticketOf(event: unknown): string | null {
   const metadata = memberOf(event, 'metadata');
   const ticket = memberOf(metadata, 'ticket');
-  if (typeof ticket === 'string' && ticket !== '') return ticket;
+  if (typeof ticket === 'string' && ticket !== '') return ticket.toWellFormed();
   const reason = memberOf(metadata, 'reason');
   return typeof reason === 'string' ? (TICKET_IN_TEXT.exec(reason)?.[0] ?? null) : null;
 }

@@ -11,6 +11,7 @@ import { writeCertificateNote } from '../../auditor/certificate/note.ts';
 import { checkBundle } from '../../auditor/check/bundle.ts';
 import { sha256Of, type BundleFiles } from '../../auditor/check/files.ts';
 import { exportAnswer, type ExportOptions } from '../../auditor/export.ts';
+import { compareReport } from '../../cli/check-report.ts';
 import { runCheckBundle } from '../../cli/check-bundle.ts';
 import { canonicalize } from '../../schemas/canonical.ts';
 import { openBundleBench, type BundleBench } from './bundle-bench.ts';
@@ -149,6 +150,94 @@ test('figures are shown by the signature alone, and one of a key that was revoke
     verdict: 'cannot_tell',
     isSigned: false,
   });
+});
+
+test('a question that the catalogue does not have shows nothing, whatever its columns are called', async () => {
+  const lines = textOfFile(bench.whole, FILES.rows).trimEnd().split('\n');
+  const rows = lines.map((line) => ({ ...(JSON.parse(line) as object), values: ['yes'] }));
+  const other = (text: string): string => text.replace('actor-activity', 'fraud-by-actor');
+  const forged = await remake(
+    bench.whole,
+    {
+      [FILES.rows]: rows.map((row) => `${canonicalize(row)}\n`).join(''),
+      [FILES.csv]: `row,guilty\r\n${rows.map((_, at) => `${at + 1},yes\r\n`).join('')}`,
+      [FILES.question]: (text) =>
+        other(text).replace(
+          /"columns":\[.*?\](?=,"login")/,
+          '"columns":[{"kind":"text","name":"guilty","title":"Guilty"}]',
+        ),
+    },
+    ({ asked }) => ({ asked: { ...asked, question: 'fraud-by-actor' } }),
+  );
+  const said = bench.check(forged);
+  expect(failedOf(said)).toEqual([]);
+  expect(said).toMatchObject({ verdict: 'cannot_tell' });
+  expect(said.finding).toContain('this version does not know the question');
+});
+
+test('a name that somebody put under the note is no key that has signed it', () => {
+  const { name, id } = bench.auditor;
+  expect(bench.check(bench.whole)).toMatchObject({ isSigned: true, signers: [`${name}+${id}`] });
+  const forged = forgeBundle(bench.whole, {
+    [FILES.note]: (text) => `${text}\u2014 judge/supreme-court 3q2+7wAAAAAA\n`,
+  });
+  const said = bench.check(forged);
+  expect(said).toMatchObject({ isSigned: true, signers: [`${name}+${id}`] });
+  expect(JSON.stringify(said.lines)).not.toContain('supreme-court');
+});
+
+test.each([FILES.certificate, FILES.question])(
+  '%s that is nested without end is not in its form, and no reason to fail',
+  (file) => {
+    const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+    const forged = forgeBundle(bench.whole, {
+      [file]: (text) => text.replace('{', `{"":${deep},`),
+    });
+    expect(bench.check(forged).finding).toContain(`in its ${file}: it is not there, or not in`);
+  },
+);
+
+/** Ways to the members of a value. */
+function waysInto(value: unknown, way: readonly string[] = []): (readonly string[])[] {
+  if (typeof value !== 'object' || value === null || way.length > 5) return [way];
+  const members = Object.entries(value).slice(0, 12);
+  return [way, ...members.flatMap(([name, member]) => waysInto(member, [...way, name]))];
+}
+
+test('a certificate, or a question, of any form is judged, and no reason to fail', () => {
+  const change = (text: string, way: readonly string[], to: unknown): string => {
+    const whole = JSON.parse(text) as Record<string, unknown>;
+    const at = way
+      .slice(0, -1)
+      .reduce<Record<string, unknown>>((one, name) => one[name] as never, whole);
+    at[way.at(-1) ?? ''] = to;
+    return `${canonicalize(whole)}\n`;
+  };
+  let judged = 0;
+  for (const file of [FILES.certificate, FILES.question])
+    for (const way of waysInto(JSON.parse(textOfFile(bench.whole, file))).slice(1))
+      for (const to of [null, 'Mars/Olympus', [null], 1e300]) {
+        const forged = forgeBundle(bench.whole, {
+          [file]: (text) => change(text, way, to),
+          [FILES.certificate]: (text) =>
+            change(
+              file === FILES.certificate ? change(text, way, to) : text,
+              ['verifier'],
+              `sealtrail ${VERSION}`,
+            ),
+        });
+        compareReport(forged, { ...bench.check(forged), time: '2026-11-26T12:00:00.000Z' });
+        judged += 1;
+      }
+  expect(judged).toBeGreaterThan(200);
+});
+
+test('a stream that is certified twice is named', async () => {
+  const forged = await remake(bench.whole, {}, () => {
+    const { streams } = certificateOf(bench.whole);
+    return { streams: [...streams, ...streams] };
+  });
+  expect(bench.check(forged).finding).toContain('a stream is certified twice');
 });
 
 test('a report that says something else than rows and certificate is told as that', async () => {

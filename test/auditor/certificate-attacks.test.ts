@@ -1,82 +1,27 @@
 /** Ways to a green certificate for somebody with full power over the store, and without the agent's key: each is closed. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Asked } from '../../auditor/answer.ts';
-import { createAuditor, type Auditor } from '../../auditor/ask.ts';
+import type { Auditor } from '../../auditor/ask.ts';
 import type { Certificate } from '../../auditor/certificate/certificate.ts';
-import { certifyAnswer } from '../../auditor/export.ts';
-import type { StoredRecord } from '../../store/store.ts';
 import { createSealer } from '../store/sealed.ts';
-import { ACME, ASKED, fieldsOf, openEvidenceStore, trustOf } from './evidence-store.ts';
-import type { EvidenceStore } from './evidence-store.ts';
+import { ACME, fieldsOf, trustOf, type EvidenceStore } from './evidence-store.ts';
+import { ID_OF_ACME, OF_ACME, openTamperedStore, type TamperedStore } from './tampered-store.ts';
 
+let store: TamperedStore;
 let bench: EvidenceStore;
 let auditor: Auditor;
-const OF_ACME = `stream_id = (SELECT stream_id FROM audit.streams WHERE stream = '${ACME}')`;
 const WHOLE = { since: '2026-03-01T00:00:00.000Z', until: '2026-03-06T00:00:00.000Z' };
-const TABLES = ['records', 'streams', 'checkpoints'];
-let columns = '';
 
 beforeAll(async () => {
-  bench = await openEvidenceStore();
-  auditor = createAuditor({ url: bench.alice });
-  for (const table of TABLES)
-    await bench.admin.query(`CREATE TABLE kept_${table} AS SELECT * FROM audit.${table}`);
-  const { rows } = await bench.admin.query<{ list: string }>(
-    `SELECT string_agg(quote_ident(attname), ', ') AS list FROM pg_attribute
-     WHERE attrelid = 'audit.records'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''`,
-  );
-  columns = rows[0]?.list ?? '';
+  store = await openTamperedStore();
+  ({ bench, auditor } = store);
 });
-afterAll(async () => {
-  auditor.close();
-  await bench[Symbol.asyncDispose]();
-});
-afterEach(async () => {
-  await bench.tamper('SELECT 1');
-  await bench.admin.query(`
-    DROP POLICY IF EXISTS hiding ON audit.records;
-    DELETE FROM audit.records; DELETE FROM audit.streams; DELETE FROM audit.checkpoints;
-    INSERT INTO audit.streams OVERRIDING SYSTEM VALUE SELECT * FROM kept_streams;
-    INSERT INTO audit.checkpoints SELECT * FROM kept_checkpoints;
-    INSERT INTO audit.records (${columns}) SELECT ${columns} FROM kept_records`);
-});
+afterAll(() => store[Symbol.asyncDispose]());
+afterEach(() => store.restore());
 
-async function certify(asked: Partial<Asked>): Promise<Certificate> {
-  const made = await certifyAnswer(
-    auditor,
-    { ...ASKED, ...asked },
-    {
-      ...{ url: bench.alice, known: null, trust: trustOf(bench.signer), verifier: 'test' },
-    },
-  );
-  if (!made.ok) throw new Error(made.error.message);
-  return made.value;
-}
-
-/** What an auditor is shown, where the statement that asks is told by its text. */
-async function hide(condition: string): Promise<void> {
-  await bench.admin.query(
-    `CREATE POLICY hiding ON audit.records AS RESTRICTIVE FOR SELECT TO sealtrail_auditor USING (${condition})`,
-  );
-}
-
-/** Puts a record into the store by hand. */
-async function plant(
-  { event, eventText, prev_hash, this_hash }: StoredRecord,
-  streamId: string,
-  occurredAt = event.event.time,
-): Promise<void> {
-  await bench.tamper(
-    `INSERT INTO audit.records (occurred_at, received_at, seq, stream_id, duplicate, event_id, tenant_id, actor_type, actor_id,
-       action, category, outcome, resource_type, resource_id, prev_hash, this_hash, event_bytes)
-     SELECT $1, $2, $3, ${streamId}, false, $4, 'acme', 'user', $5, $6, $7, $8, $9, $10, decode($11, 'hex'), decode($12, 'hex'), $13`,
-    [
-      ...[occurredAt, event.chain.received_at, event.chain.seq, event.event_id, event.actor.id],
-      ...[event.event.action, event.event.category, event.event.outcome, event.resource.type],
-      ...[event.resource.id, prev_hash, this_hash, eventText],
-    ],
-  );
-}
+const certify = (asked: Partial<Asked>): Promise<Certificate> => store.certify(asked);
+const certifyWithoutKeys = (asked: Partial<Asked> = {}): Promise<Certificate> =>
+  store.certify(asked, null);
 
 const QUESTIONS: readonly Partial<Asked>[] = [
   { question: 'actor-activity', parameters: { actor: 'u-1' } },
@@ -87,17 +32,9 @@ const QUESTIONS: readonly Partial<Asked>[] = [
 
 describe.each(QUESTIONS)('$question', (asked) => {
   test.each([
-    [
-      'behind the end of its stream',
-      `(SELECT stream_id FROM audit.streams WHERE stream = '${ACME}')`,
-      5_000,
-    ],
+    ['behind the end of its stream', ID_OF_ACME, 5_000],
     ['in a stream that nobody knows', '4711', 0],
-    [
-      'in a place that another record has',
-      `(SELECT stream_id FROM audit.streams WHERE stream = '${ACME}')`,
-      110,
-    ],
+    ['in a place that another record has', ID_OF_ACME, 110],
   ])(
     'a record called the repetition of one that was made up %s is named',
     async (_, streamId, seq) => {
@@ -110,7 +47,7 @@ describe.each(QUESTIONS)('$question', (asked) => {
       });
       const time = '2026-05-01T00:00:00.000Z';
       const decoy = { ...fieldsOf(36), event_id: event.event_id, time, actor: 'u-9' };
-      await plant(forger.seal(decoy), streamId);
+      await store.plant(forger.seal(decoy), streamId);
       const made = await certify(asked);
       expect(made).toMatchObject({ verdict: 'broken', proven: [] });
       if (streamId === '4711')
@@ -130,7 +67,7 @@ describe.each(QUESTIONS)('$question', (asked) => {
     const { event_id } = bench.records[36]!.event;
     const decoy = { ...fieldsOf(36), event_id, time, receivedAt: time, actor: 'u-9' };
     const end = createSealer(ACME, 'acme', bench.records[119]).seal(decoy);
-    await plant(end, `(SELECT stream_id FROM audit.streams WHERE stream = '${ACME}')`);
+    await store.plant(end);
     const made = await certify(asked);
     expect(made).toMatchObject({ verdict: 'cannot_tell', proven: [] });
     expect(made.finding).toContain(`record 36 of ${ACME} is in no answer`);
@@ -146,6 +83,45 @@ test('a record called the repetition of one that tells the same, whose time colu
     `UPDATE audit.records SET occurred_at = '2026-05-01' WHERE ${OF_ACME} AND seq = 36`,
   );
   expect((await certifyWithoutKeys()).verdict).toBe('broken');
+});
+
+test('nor is one excused by one that tells the same and is read for its hash alone, since its time column was edited away', async () => {
+  const late = createSealer(ACME.replace('1111', '3337'), 'acme');
+  const early = [fieldsOf(100), fieldsOf(101)].map((fields) => late.seal(fields));
+  const act = { ...fieldsOf(36), resourceId: 'c-x' };
+  const original = late.seal({ ...act, receivedAt: '2026-03-05T12:00:00.000Z' });
+  const { event_id } = original.event;
+  const again = createSealer(ACME.replace('1111', '3338'), 'acme').seal({ ...act, event_id });
+  await bench.put([...early, original]);
+  await bench.put([again]);
+  expect(await certifyWithoutKeys()).toMatchObject({ verdict: 'intact', rows: { count: 11 } });
+  await bench.tamper(
+    `UPDATE audit.records SET occurred_at = '2026-05-01' WHERE event_id = $1 AND NOT duplicate`,
+    [event_id],
+  );
+  const made = await certifyWithoutKeys();
+  expect(made).toMatchObject({ verdict: 'broken', rows: { count: 10 } });
+  expect(made.findings).toMatchObject([
+    { kind: 'hidden', stream: again.event.chain.stream, seq: 0 },
+  ]);
+});
+
+test('nor by one that claims the place of another record, and is shown to whoever looks for it alone', async () => {
+  const { event } = bench.records[36]!;
+  const before = {
+    ...bench.records[36]!,
+    event: { ...event, chain: { ...event.chain, seq: 109 } },
+  };
+  const time = '2026-05-01T00:00:00.000Z';
+  const other = { ...fieldsOf(36), event_id: event.event_id, time, actor: 'u-9' };
+  const decoy = createSealer(ACME, 'acme', before).seal(other);
+  await bench.tamper(`UPDATE audit.records SET duplicate = true WHERE ${OF_ACME} AND seq = 36`);
+  await store.plant(decoy);
+  await store.hide(`occurred_at < '2026-05-01' OR current_query() LIKE '%r.event_id = ANY%'
+    OR current_query() LIKE '%miscounted%'`);
+  const made = await certify({});
+  expect(made).toMatchObject({ verdict: 'broken', rows: { count: 9 } });
+  expect(made.findings).toMatchObject([{ kind: 'hidden', stream: ACME, seq: 36 }]);
 });
 
 test('the end of an assignment that is called the repetition of one that was made up is named', async () => {
@@ -171,12 +147,7 @@ test('the end of an assignment that is called the repetition of one that was mad
     sealer.seal({ ...ticket, action: 'ticket.close', time: '2026-03-02T01:00:00.000Z' }),
   ];
   await bench.put(records);
-  const ask = async (): Promise<Certificate> => {
-    const options = { url: bench.alice, known: null, trust: null, verifier: 'test' };
-    const made = await certifyAnswer(auditor, { ...ASKED, ...asked }, options);
-    if (!made.ok) throw new Error(made.error.message);
-    return made.value;
-  };
+  const ask = (): Promise<Certificate> => certifyWithoutKeys(asked);
   const before = await ask();
   expect(before.verdict).toBe('intact');
   const { event } = records[1]!;
@@ -184,7 +155,10 @@ test('the end of an assignment that is called the repetition of one that was mad
     event.event_id,
   ]);
   const forger = createSealer('sealtrail/test/elsewhere', 'acme');
-  await plant(forger.seal({ event_id: event.event_id, time: '2027-05-01T00:00:00.000Z' }), '4711');
+  await store.plant(
+    forger.seal({ event_id: event.event_id, time: '2027-05-01T00:00:00.000Z' }),
+    '4711',
+  );
   const made = await ask();
   // It would have covered what was done after the ticket was closed.
   expect(made.rows.count).toBe(before.rows.count - 1);
@@ -193,10 +167,6 @@ test('the end of an assignment that is called the repetition of one that was mad
     findings: [{ kind: 'hidden', stream: sealer.stream, seq: 1 }],
   });
 });
-
-async function certifyWithoutKeys(asked: Partial<Asked> = {}): Promise<Certificate> {
-  return bench.ask({ trust: null, asked: { ...ASKED, ...asked } });
-}
 
 test('an event that the database shows twice is not counted twice', async () => {
   const stream = ACME.replace('1111', '3333');
@@ -215,15 +185,10 @@ test('an event that the database shows twice is not counted twice', async () => 
   );
   await bench.put([...denied, ...again]);
   const asked = { question: 'denials-per-hour', parameters: { threshold: '3' } };
-  const ask = async (): Promise<Certificate> => {
-    const options = { url: bench.alice, known: null, trust: null, verifier: 'test' };
-    const made = await certifyAnswer(auditor, { ...ASKED, ...asked }, options);
-    if (!made.ok) throw new Error(made.error.message);
-    return made.value;
-  };
+  const ask = (): Promise<Certificate> => certifyWithoutKeys(asked);
   expect(await ask()).toMatchObject({ verdict: 'intact', judged: { by: 'figures', repeated: 3 } });
   await bench.tamper(`UPDATE audit.records SET duplicate = false WHERE duplicate`);
-  await hide(`current_query() NOT LIKE '%miscounted%' OR outcome <> 'denied'`);
+  await store.hide(`current_query() NOT LIKE '%miscounted%' OR outcome <> 'denied'`);
   const made = await ask();
   expect(made.verdict).toBe('broken');
   expect(made.findings).toContainEqual(
@@ -237,7 +202,7 @@ test('two rows of one event are named, whatever the database says of its marks',
   await bench.put([sealer.seal({ ...fieldsOf(36), event_id: event.event_id })]);
   expect((await certifyWithoutKeys()).verdict).toBe('intact');
   await bench.tamper(`UPDATE audit.records SET duplicate = false WHERE duplicate`);
-  await hide(`current_query() NOT LIKE '%miscounted%'`);
+  await store.hide(`current_query() NOT LIKE '%miscounted%'`);
   const made = await certifyWithoutKeys();
   expect(made).toMatchObject({ verdict: 'broken', findings_total: 1 });
   expect(made.findings[0]).toMatchObject({
@@ -266,7 +231,7 @@ test.each([
   async (_, query, shown, seq) => {
     const asked = { question: 'actor-activity', parameters: { actor: 'u-1' } };
     expect((await certify(asked)).verdict).toBe('intact');
-    await hide(`${shown} OR (current_query() NOT LIKE '${query}' AND current_query() NOT LIKE '%is_late%'
+    await store.hide(`${shown} OR (current_query() NOT LIKE '${query}' AND current_query() NOT LIKE '%is_late%'
     AND current_query() NOT LIKE '%GROUP BY stream_id%' AND current_query() NOT LIKE '%min(seq)%'
     AND current_setting('application_name') <> 'sealtrail auditor')`);
     const made = await certify(asked);
@@ -283,10 +248,7 @@ test('a history sealed again behind an old checkpoint, the newer ones removed, i
   await bench.tamper(`DELETE FROM audit.checkpoints WHERE size > 60`);
   forger = createSealer(ACME, 'acme', bench.records[59]);
   for (let n = 60; n < 120; n += 1)
-    await plant(
-      forger.seal({ ...fieldsOf(n), metadata: { amount: -n } }),
-      `(SELECT stream_id FROM audit.streams WHERE stream = '${ACME}')`,
-    );
+    await store.plant(forger.seal({ ...fieldsOf(n), metadata: { amount: -n } }));
   const made = await certify(asked);
   expect(made.verdict).toBe('cannot_tell');
   expect(made.finding).toContain(`from seq 60 of ${ACME} on, are under no checkpoint`);
@@ -315,17 +277,9 @@ test('what the database computes of a record, and says otherwise, is named', asy
       return { ok: true, value: { ...answer.value, batches: lies } };
     },
   };
-  const made = await certifyAnswer(
-    lying,
-    { ...ASKED, ...asked },
-    {
-      ...{ url: bench.alice, known: null, trust: trustOf(bench.signer), verifier: 'test' },
-    },
-  );
+  const made = await store.certify(asked, trustOf(bench.signer), lying);
   expect(made).toMatchObject({
-    value: {
-      verdict: 'broken',
-      findings: [{ rows: [2], message: expect.stringContaining('By the clock there') as string }],
-    },
+    verdict: 'broken',
+    findings: [{ rows: [2], message: expect.stringContaining('By the clock there') as string }],
   });
 });

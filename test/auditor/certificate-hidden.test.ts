@@ -12,6 +12,7 @@ import {
   readRows,
   STATEMENT,
   trustOf,
+  ZETA,
 } from './evidence-store.ts';
 import type { EvidenceStore } from './evidence-store.ts';
 
@@ -44,6 +45,31 @@ test('a row that does not answer, and one that is shown twice, are named', async
   await client.end();
   const twice = await bench.ask({ rows: [...rows, ...rows.slice(2, 3)] });
   expect(twice.findings).toMatchObject([{ kind: 'row_differs', rows: [3, 11], seq: 36 }]);
+});
+
+test('a row that is not what was sealed, of another tenant, or behind the end, is named', async () => {
+  const client = new pg.Client(bench.alice);
+  await client.connect();
+  const rows = await readRows(client, STATEMENT);
+  await client.end();
+  const record = rows[2]!.record!;
+  const told = async (over: Partial<typeof record>): Promise<readonly unknown[]> => {
+    const changed = { values: rows[2]!.values, record: { ...record, ...over } };
+    const made = await bench.ask({ rows: [...rows.slice(0, 2), changed, ...rows.slice(3)] });
+    expect(made.verdict).toBe('broken');
+    return made.findings.filter(({ rows: [row] }) => row === 3).map(({ message }) => message);
+  };
+  const event_bytes = record.event_bytes.replace('"name":"Ada"', '"name":"Eve"');
+  expect(await told({ event_bytes })).toEqual([
+    expect.stringContaining('does not have the hash that the record states'),
+  ]);
+  expect(await told({ event_id: 'another' })).toEqual(['the event has another event_id']);
+  expect(await told({ stream: ZETA })).toContain(
+    'the record is of a stream that the tenant does not have',
+  );
+  expect(await told({ seq: 5_000 })).toContain(
+    'the answer shows another record than the one that stands here',
+  );
 });
 
 test('a range that the database shows too small is seen by the neighbours that it gives', async () => {

@@ -21,10 +21,16 @@ test('the range reaches to the place where records of that time would have been 
     time: '2025-12-05T00:00:00.000Z',
     receivedAt: '2026-03-20T00:00:00.000Z',
   };
-  await bench.put([bench.acme.seal({ ...fieldsOf(1), ...late })]);
+  const record = bench.acme.seal({ ...fieldsOf(1), ...late });
+  await bench.put([record]);
+  bench.records.push(record);
   const [since, until] = ['2025-12-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z'];
   const statement = { ...STATEMENT, values: ['acme', 'u-1', since, until] };
-  const certificate = await bench.ask({ asked: { ...ASKED, since, until }, statement }, statement);
+  const asked = { ...ASKED, since, until };
+  // Whoever has the store could have put it there; in a minute it is signed.
+  expect((await bench.ask({ asked, statement }, statement)).verdict).toBe('cannot_tell');
+  await bench.sign(121);
+  const certificate = await bench.ask({ asked, statement }, statement);
   expect(certificate).toMatchObject({ verdict: 'intact', rows: { count: 1 } });
   // Nothing stands before the first record: without it nobody could tell that nothing was received then.
   expect(certificate.streams).toMatchObject([{ from: 0, to: 121, before: null }]);

@@ -2,7 +2,9 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CATALOGUE } from '../../auditor/catalogue.ts';
+import type { AnswerRow } from '../../auditor/answer.ts';
 import { createAuditor, type Auditor } from '../../auditor/ask.ts';
+import { digestOfRow } from '../../auditor/page-cursor.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import { KINDS, PASSWORD, startKind, type KindServer } from '../support/store-kinds.ts';
 import { createSealer } from '../store/sealed.ts';
@@ -66,7 +68,7 @@ describe.each(KINDS)('%s', (kind) => {
       timeZone: 'Europe/Berlin',
       parameters: GIVEN[id] ?? {},
     };
-    const pages: unknown[] = [];
+    const pages: AnswerRow[] = [];
     let cursor: string | undefined;
     do {
       const page = await auditor.ask(asked, {
@@ -74,6 +76,9 @@ describe.each(KINDS)('%s', (kind) => {
         ...(cursor === undefined ? {} : { cursor }),
       });
       if (!page.ok) throw new Error(`${id}: ${JSON.stringify(page.error)}`);
+      // Each says behind which row it stands.
+      const last = pages.at(-1);
+      expect(page.value.before).toBe(last === undefined ? null : digestOfRow(last));
       pages.push(...page.value.rows);
       cursor = page.value.next ?? undefined;
     } while (cursor !== undefined);

@@ -3,7 +3,8 @@
 import axe from 'axe-core';
 import { readFile } from 'node:fs/promises';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
-import { afterAll, beforeAll, expect } from 'vitest';
+import { afterAll, beforeAll, expect, vi } from 'vitest';
+import { err } from '../../../schemas/result.ts';
 import { CHROMIUM, hasChromium, testWhere } from '../../support/host.ts';
 import {
   createVisitor,
@@ -156,6 +157,37 @@ test('every question is asked by its form and answered, with a certificate in wo
   await page.click('text=What this rests on');
   expect(await page.innerText('[aria-label=Certificate]')).toContain('What is not shown');
   expect(complaints).toEqual([]);
+});
+
+test('a certificate that takes long says how far it is, and Stop ends it, on the page and behind it', async () => {
+  let isEnded = false;
+  const slow = await startWeb(store, {
+    certify: async (_login, _asked, { signal, onProgress }) => {
+      onProgress?.(4_321);
+      await new Promise((settle) => signal.addEventListener('abort', settle, { once: true }));
+      isEnded = true;
+      return err('it was given up before its end');
+    },
+  });
+  const own = await browser.newContext();
+  const other = await own.newPage();
+  await other.goto(`${slow.url}/sign-in`);
+  await other.fill('#name', 'alice');
+  await other.fill('#password', PASSWORD);
+  await other.click('main button');
+  await other.click('main a:text-is("What happened?")');
+  await other.click('main button[type=submit]');
+  const banner = other.locator('[aria-label=Certificate]');
+  await banner.getByRole('button', { name: 'Stop' }).waitFor();
+  expect(await banner.innerText()).toContain('4,321 records so far.');
+  expect(isEnded).toBe(false);
+  await banner.getByRole('button', { name: 'Stop' }).click();
+  await banner.getByText('It was stopped.').waitFor();
+  await vi.waitFor(() => expect(isEnded).toBe(true));
+  // It can be begun again.
+  expect(await banner.getByRole('link', { name: 'Check the records' }).count()).toBe(1);
+  await own.close();
+  await slow.stop();
 });
 
 test('answers turn page by page, each row once, in the time zone of the browser', async () => {
