@@ -1,6 +1,6 @@
 /**
- * The agent: the stages, wired top to bottom in the order in which an event meets them. What stands
- * first is started first and stopped last.
+ * The agent: its stages and how they are wired. First comes what others stand on, so that the receivers, where
+ * an event begins, are opened last; what stands first is started first and stopped last.
  */
 import { join } from 'node:path';
 import { createRedactor, type Redactor } from '../redaction/redaction.ts';

@@ -4,6 +4,7 @@
  */
 import type { Config } from '../schemas/config.ts';
 import { messageOf } from '../schemas/result.ts';
+import { pause } from './pause.ts';
 import type { Logger } from './ports.ts';
 import type { EmbeddedPostgres } from '../store/embedded.ts';
 import { embeddedHome } from '../store/embedded-address.ts';
@@ -100,17 +101,4 @@ function isRunning(pid: number): boolean {
     // ESRCH: gone. EPERM cannot be: the agent started it.
     return false;
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      done();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end);
-    if (signal.aborted) end();
-  });
 }

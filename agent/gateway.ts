@@ -18,6 +18,7 @@ import { createGatewayMetrics } from './gateway/metrics.ts';
 import type { GatewayStatus } from './gateway/status.ts';
 import { createTotals } from './gateway/totals.ts';
 import { lockDataDir } from './lock.ts';
+import { createLogLimit } from './log-limit.ts';
 import { connectToNats } from './nats-connection.ts';
 import { SHARDS } from './nats-subject.ts';
 import { jsonAnswer, type AdminAnswer } from './observe/admin-answer.ts';
@@ -82,7 +83,11 @@ export async function startGateway(
   stops.add('dead letters', () => letters.close());
 
   const totals = createTotals(Date.now);
-  const handling = { subjectPrefix: nats.subject_prefix, links, store, letters, totals, log };
+  const logLimit = createLogLimit(Date.now);
+  const handling = {
+    ...{ subjectPrefix: nats.subject_prefix, links, store, letters, totals },
+    ...{ log, logLimit },
+  };
   const turn = createTurns();
   const consumption = startConsumption({
     stream: nats.stream,
@@ -102,6 +107,7 @@ export async function startGateway(
     handle: (messages, waiting, tellFork, signal) =>
       turn(() => handleBatch({ ...handling, waiting, tellFork }, messages, signal)),
     log,
+    logLimit,
     onTrouble: totals.failed,
   });
   stops.add('consumption', () => consumption.stop(GRACE_MS));

@@ -4,6 +4,8 @@ import type { Agent } from '../agent/agent-interface.ts';
 import type { Config } from '../schemas/config.ts';
 import type { ExporterConfig } from '../schemas/exporter-config.ts';
 import type { EmbeddedPostgres } from '../store/embedded.ts';
+import { embeddedHome } from '../store/embedded-address.ts';
+import { portFileOf } from '../store/embedded-port.ts';
 
 const FIRST_EVENT =
   '{"action":"user.login","outcome":"success","actor":{"type":"user","id":"u-1","name":"Ada"},"resource":{"type":"session","id":"s-1"}}';
@@ -58,7 +60,7 @@ function canNoticeRollback({ ledger, exporters }: Config): boolean {
 export function describeDatabase(config: Config, outcome: EmbeddedPostgres | string): string {
   if (typeof outcome === 'string')
     return `PostgreSQL is not up yet, events wait in the ledger: ${outcome}`;
-  const port = shown(join(config.data_dir, 'postgres', 'port'));
+  const port = shown(portFileOf(embeddedHome(config.data_dir)));
   const passwords = shown(join(config.data_dir, 'keys', 'postgres-passwords.json'));
   return `PostgreSQL is up on 127.0.0.1:${outcome.port}${outcome.adopted ? ' (adopted)' : ''}; port in ${port}, passwords in ${passwords}; queries in docs/STORE.md`;
 }

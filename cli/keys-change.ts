@@ -92,11 +92,20 @@ async function readPrevious(
   const from = previous ?? path;
   try {
     const note = await readIfThere(from);
-    if (note !== null) return first ? err(`--first: there is a keys note in ${from}`) : ok(note);
+    if (note !== null)
+      return first
+        ? err(
+            `--first: there is a keys note in ${from}, which the new one goes on from: leave it out`,
+          )
+        : ok(note);
   } catch (error) {
     return err(messageOf(error));
   }
-  if (first && previous === undefined) return ok(null);
+  if (previous !== undefined)
+    return err(
+      `--previous: ${from} is not there: name the note that was signed last, or, where none was, say --first alone`,
+    );
+  if (first) return ok(null);
   return err(
     `there is no keys note in ${from}: name the one that was signed last with --previous, or say --first`,
   );

@@ -97,7 +97,11 @@ export function createSpool(
   }
 
   async function commit(lines: readonly Buffer[]): Promise<Written> {
-    if (writer.isLost()) writer = openWriter();
+    if (writer.isLost()) {
+      // Its file is sent by this process as well: nobody may have taken the folder, and the agent records each event once.
+      await writer.close();
+      writer = openWriter();
+    }
     const written = await writer.append(lines);
     if (written.ok) spooled += lines.length;
     wake();

@@ -2,10 +2,10 @@
  * One connection to PostgreSQL, opened when needed and dropped after every error that leaves its
  * state in doubt. TLS files are read at each connect, so that renewed certificates are taken up.
  */
-import { readFile } from 'node:fs/promises';
-import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import { checkServerIdentity, type ConnectionOptions as TlsOptions } from 'node:tls';
 import pg from 'pg';
 import type { TlsClientConfig } from '../schemas/exporter-config.ts';
+import { readTls } from './tls-files.ts';
 
 /** A connection URL, or where to ask for it at each connect. */
 export type DatabaseAddress = string | (() => Promise<string>);
@@ -110,7 +110,10 @@ async function configOf(options: ConnectionOptions): Promise<pg.ClientConfig> {
   return {
     ...(options.tls === undefined
       ? { connectionString: url }
-      : { connectionString: withoutSslParameters(url), ssl: await readTls(options.tls) }),
+      : {
+          connectionString: withoutSslParameters(url),
+          ssl: { ...(await readTls(options.tls)), ...identityOf(options.tls) },
+        }),
     application_name: options.applicationName ?? 'sealtrail',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: options.timeoutMs ?? STATEMENT_TIMEOUT_MS,
@@ -127,26 +130,10 @@ function withoutSslParameters(url: string): string {
   return parsed.href;
 }
 
-interface TlsFiles {
-  ca?: Buffer;
-  cert?: Buffer;
-  key?: Buffer;
-  servername?: string;
-  checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined;
-  rejectUnauthorized: boolean;
-}
-
-async function readTls(tls: TlsClientConfig): Promise<TlsFiles> {
-  const { server_name: name } = tls;
-  return {
-    rejectUnauthorized: !tls.insecure_skip_verify,
-    ...(tls.ca_file === undefined ? {} : { ca: await readFile(tls.ca_file) }),
-    ...(tls.cert_file === undefined ? {} : { cert: await readFile(tls.cert_file) }),
-    ...(tls.key_file === undefined ? {} : { key: await readFile(tls.key_file) }),
-    // pg puts the host of the URL in the place of servername, so the check itself has to be ours.
-    ...(name !== undefined && {
-      servername: name,
-      checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
-    }),
-  };
+/** pg puts the host of the URL in the place of servername, so the check of another name has to be ours. */
+function identityOf({
+  server_name: name,
+}: TlsClientConfig): Pick<TlsOptions, 'checkServerIdentity'> {
+  if (name === undefined) return {};
+  return { checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate) };
 }

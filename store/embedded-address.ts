@@ -8,6 +8,7 @@ import { codeOf } from '../schemas/result.ts';
 import type { DatabaseAddress } from './connection.ts';
 import { DATABASE } from './embedded-cluster.ts';
 import { loadPasswords, type PasswordRole } from './embedded-passwords.ts';
+import { portFileOf } from './embedded-port.ts';
 
 /** Folder of the server that an agent embeds. */
 export function embeddedHome(dataDir: string): string {
@@ -22,7 +23,7 @@ export function passwordFileOf(dir: string): string {
 /** The address of a role; the agent never asks for `admin`, the superuser. Rejects with a plain Error while the server has never been up. */
 export function embeddedAddress(dir: string, role: PasswordRole): DatabaseAddress {
   return async () => {
-    const port = await readPort(join(dir, 'port'));
+    const port = await readPort(portFileOf(dir));
     const { value } = await loadPasswords(passwordFileOf(dir));
     return embeddedUrl(role, value[role], port);
   };

@@ -5,8 +5,7 @@
  * It listens on 127.0.0.1 only, with scram-sha-256 and generated passwords; no unix socket.
  */
 import { closeSync, openSync } from 'node:fs';
-import { mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { mkdir, readFile, stat, truncate } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { spawn } from 'node:child_process';
 import { codeOf, err, messageOf, ok, type Result } from '../schemas/result.ts';
@@ -20,6 +19,7 @@ import {
   type Identity,
 } from './embedded-binaries.ts';
 import { chooseIdentity, openTo } from './embedded-identity.ts';
+import { freePort, pickPort, portFileOf, writePort } from './embedded-port.ts';
 import {
   findRunning,
   stopPostmaster,
@@ -94,7 +94,7 @@ function layoutOf(dir: string): Layout {
     dir,
     data: join(dir, 'data'),
     log: join(dir, 'server.log'),
-    portFile: join(dir, 'port'),
+    portFile: portFileOf(dir),
   };
 }
 
@@ -111,7 +111,7 @@ async function start(options: EmbeddedOptions): Promise<Result<EmbeddedPostgres,
     const adopted = passwords.created ? null : await adopt(running, passwords.value, log);
     if (adopted !== null) {
       // The agent that started it may have been killed before it could write down where.
-      await writeFile(layout.portFile, `${String(adopted.port)}\n`);
+      await writePort(layout.portFile, adopted.port);
       return ok(adopted);
     }
     log('warn', `a server left behind (pid ${running.pid}) does not answer; stopping it`);
@@ -150,7 +150,7 @@ async function boot(
     const launched = await launch(layout, args, binaries, identity);
     const up = await waitUntilReady(layout.data, launched, passwords.owner);
     if (up.ok) {
-      await writeFile(layout.portFile, `${String(port)}\n`);
+      await writePort(layout.portFile, port);
       return ok(describe(up.value, passwords, false));
     }
     if (up.error === 'credentials') {
@@ -255,39 +255,6 @@ function describe(server: Postmaster, passwords: Passwords, adopted: boolean): E
     adopted,
     stop: (withinMs) => stopPostmaster(server.pid, withinMs),
   };
-}
-
-async function pickPort(
-  wanted: number,
-  portFile: string,
-  log: (level: 'info' | 'warn', message: string) => void,
-): Promise<number> {
-  const kept = wanted === 0 ? Number(await readFile(portFile, 'utf8').catch(() => '0')) : wanted;
-  if (!Number.isInteger(kept) || kept < 1 || kept > 65_535) return freePort();
-  if (await isFree(kept)) return kept;
-  const other = await freePort();
-  log('warn', `port ${kept} is taken; PostgreSQL listens on ${other} instead`);
-  return other;
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', () => resolve(false));
-    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      probe.close(() => resolve(port));
-    });
-  });
 }
 
 async function lastLines(file: string): Promise<string> {

@@ -36,6 +36,8 @@ export interface KnownAnchors {
   readonly checkpoints: readonly KnownCheckpoint[];
   /** By stream. */
   readonly anchorings: ReadonlyMap<string, Anchoring>;
+  /** What anchors lack of the logs. */
+  readonly notes: readonly string[];
 }
 
 interface Log {
@@ -56,8 +58,9 @@ export async function readKnownAnchors(sources: AnchorSources): Promise<KnownAnc
   const { dir, logs, policy } = sources;
   const checkpoints: KnownCheckpoint[] = [];
   const anchorings = new Map<string, Anchoring>();
+  const notes: string[] = [];
   if (dir === null || !(await nodeFilesystem.exists(join(dir, 'anchor'))))
-    return { checkpoints, anchorings };
+    return { checkpoints, anchorings, notes };
   const names = await nodeFilesystem.list(join(dir, 'anchor'));
   for (const name of names.filter((one) => one.endsWith('.ndjson')).sort()) {
     const incarnation = name.slice(0, -'.ndjson'.length);
@@ -68,23 +71,26 @@ export async function readKnownAnchors(sources: AnchorSources): Promise<KnownAnc
       sources.takeNote(head.note, { segment, line });
       published.push(size);
     }
-    const origin = [...logs.keys()].find((one) => one.endsWith(`/${incarnation}`));
-    const log = await readLog(incarnation, origin ?? `sealtrail/?/${incarnation}`, sources);
+    const origin =
+      [...logs.keys()].find((one) => one.endsWith(`/${incarnation}`)) ??
+      `sealtrail/?/${incarnation}`;
+    const log = await readLog(incarnation, origin, sources);
     log.entries.signedBefore(log.signedTo);
     for (const entry of log.entries) checkpoints.push(entry);
     if (policy === null) continue;
     const { beats, fitsTo } = log;
-    const anchored = await findAnchored({
+    const { anchored, hole } = await findAnchored({
       ...{ dir, incarnation, policy, report: sources.report },
       published: [...new Set(published)].filter((size) => size <= fitsTo),
       timeBefore: (size) => timeBefore(beats, size),
     });
+    if (hole !== null) notes.push(`of the anchor log ${origin}, ${hole}`);
     if (anchored === null) continue;
     for (const { origin: stream, size, index } of log.entries)
       if (BigInt(index) < anchored.size)
         anchorings.set(stream, { size, time: anchored.time, by: anchored.by });
   }
-  return { checkpoints, anchorings };
+  return { checkpoints, anchorings, notes };
 }
 
 async function readLog(

@@ -39,6 +39,14 @@ export interface AnchoredSize {
   readonly by: readonly string[];
 }
 
+/** How far anchors have the log. */
+export interface AnchoredLog {
+  /** The newest that is shown; null: none is. */
+  readonly anchored: AnchoredSize | null;
+  /** Why newer ones are not, in a sentence; null: there are none. */
+  readonly hole: string | null;
+}
+
 /** So many of the newest are looked at one by one; of older ones some. */
 const NEWEST = 64;
 
@@ -46,11 +54,20 @@ const NEWEST = 64;
  * The newest checkpoint that anchors had as the policy asks. Behind the newest few, of anchors that have been away for
  * long, it goes back in steps that double, and then looks for the end of what they had by halving.
  */
-export async function findAnchored(question: EvidenceQuestion): Promise<AnchoredSize | null> {
+export async function findAnchored(question: EvidenceQuestion): Promise<AnchoredLog> {
+  const { published } = question;
+  const { anchored: newest, lacks } = await judgeAll(question, published.slice(-NEWEST));
+  const anchored = newest ?? (await findOlder(question));
+  const behind = published.filter((size) => size > (anchored?.size ?? -1n));
+  if (behind.length === 0 || lacks === '') return { anchored, hole: null };
+  const sizes = `${behind.length} checkpoints, of sizes ${behind[0]} to ${behind.at(-1)}`;
+  const looked = behind.length > NEWEST ? ' (of those but the newest some were looked at)' : '';
+  return { anchored, hole: `${sizes}, are shown at too few anchors${looked}: ${lacks}` };
+}
+
+async function findOlder(question: EvidenceQuestion): Promise<AnchoredSize | null> {
   const { published } = question;
   const newest = published.length - 1;
-  for (const anchored of await judgeAll(question, published.slice(-NEWEST)))
-    if (anchored !== null) return anchored;
   let without = Math.max(0, published.length - NEWEST);
   for (let step = NEWEST; without > 0; step *= 2) {
     let at = Math.max(0, newest - step);
@@ -74,29 +91,36 @@ export async function findAnchored(question: EvidenceQuestion): Promise<Anchored
 }
 
 async function judgeOne(question: EvidenceQuestion, at: number): Promise<AnchoredSize | null> {
-  const [judged = null] = await judgeAll(question, question.published.slice(at, at + 1));
-  return judged;
+  return (await judgeAll(question, question.published.slice(at, at + 1))).anchored;
 }
 
 /** Judges these, the newest first; ends with the first that is enough. */
 async function judgeAll(
   { dir, incarnation, policy, timeBefore, report }: EvidenceQuestion,
   sizes: readonly bigint[],
-): Promise<readonly (AnchoredSize | null)[]> {
+): Promise<{ readonly anchored: AnchoredSize | null; readonly lacks: string }> {
   const asked = new Set(sizes);
   const isWanted = (size: bigint): boolean => asked.has(size);
   const given = await readEvidence(nodeFilesystem, dir, incarnation, { isWanted });
+  /** What the newest lacks. */
+  let lacks = '';
   for (const { size, note, evidence, line } of given.toReversed()) {
     const roundTime = timeBefore(size);
-    if (roundTime === undefined) continue;
+    if (roundTime === undefined) {
+      lacks ||= 'no time stands before them in the log';
+      continue;
+    }
     const judging = { note, evidence, policy: policy.policy, policyPath: policy.path, roundTime };
     const judged = await judgeAnchors(judging);
     if (judged.ok && judged.value.time !== null)
-      return [{ size, time: judged.value.time, by: judged.value.by }];
-    if (judged.ok || judged.error.kind !== 'invalid') continue;
+      return { anchored: { size, time: judged.value.time, by: judged.value.by }, lacks };
+    // A policy that asks for none: nothing is lacking.
+    if (judged.ok) continue;
+    lacks ||= judged.error.message;
+    if (judged.error.kind !== 'invalid') continue;
     const where = { stream: note.split('\n')[0] ?? '', seq: Number(size) - 1 };
     const place = { segment: `anchor/${incarnation}.evidence`, line };
     report('bad_signature', where, place, judged.error.message);
   }
-  return [];
+  return { anchored: null, lacks };
 }

@@ -115,7 +115,10 @@ export async function readKnown(sources: KnownSources): Promise<Known> {
     isJudged: trust !== null,
     isAnchorAsked: policy !== null,
     findings,
-    notes: unknown === 0 ? [] : [`${unknown} checkpoints are signed by no key that is trusted`],
+    notes: [
+      ...anchors.notes,
+      ...(unknown === 0 ? [] : [`${unknown} checkpoints are signed by no key that is trusted`]),
+    ],
     judge: (note, origin) => {
       const said = trust === null ? null : verifyTrusted(note, origin, trust);
       return said?.ok === false ? said.error.message : null;

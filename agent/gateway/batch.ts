@@ -6,6 +6,7 @@
 import { assertNever, type Result } from '../../schemas/result.ts';
 import type { StoredLinks, StreamPlace } from '../../store/links.ts';
 import type { Store, StoreError } from '../../store/store.ts';
+import type { LogLimit } from '../log-limit.ts';
 import type { Fork, Logger } from '../ports.ts';
 import type { GatewayLetter, GatewayLetters } from './dead-letters.ts';
 import { readIncoming, type GatewayMessage, type Incoming, type Refused } from './incoming.ts';
@@ -35,6 +36,8 @@ export interface BatchOptions {
   readonly tellFork: TellFork;
   readonly totals: GatewayTotals;
   readonly log: Logger;
+  /** Of what goes on as long as messages come: a store that is away, findings, each by its kind. */
+  readonly logLimit: LogLimit;
 }
 
 /** There is no room to hold an early record: its predecessor may be there when it comes again. */
@@ -68,7 +71,7 @@ export async function handleBatch(
 
 /** Stores what belongs behind what is stored; resolves with what never will. */
 async function storeLinked(
-  { links, store, totals, waiting, log }: BatchOptions,
+  { links, store, totals, waiting, log, logLimit }: BatchOptions,
   come: readonly Incoming[],
   signal: AbortSignal,
 ): Promise<RefusedMessage[]> {
@@ -77,7 +80,9 @@ async function storeLinked(
   const records = incoming.map(({ record }) => record);
   const handBack = (error: StoreError): [] => {
     totals.failed(`${error.kind}: ${error.message}`);
-    log.warn({ kind: error.kind, reason: error.message }, 'the store did not take records');
+    const count = logLimit(`store ${error.kind}`);
+    const fields = { kind: error.kind, reason: error.message, count };
+    if (count !== null) log.warn(fields, 'the store did not take records');
     for (const { message } of incoming) message.nak(TROUBLE_MS);
     return [];
   };
@@ -143,7 +148,7 @@ function answer(
 }
 
 async function setAside(
-  { letters, totals, log, tellFork }: BatchOptions,
+  { letters, totals, log, logLimit, tellFork }: BatchOptions,
   refused: readonly RefusedMessage[],
 ): Promise<void> {
   if (refused.length === 0) return;
@@ -156,7 +161,8 @@ async function setAside(
   const added = await letters.add(kept);
   if (!added.ok) {
     totals.failed(added.error);
-    log.error({ reason: added.error }, 'dead letters could not be kept');
+    const count = logLimit('dead letters');
+    if (count !== null) log.error({ reason: added.error, count }, 'dead letters could not be kept');
     for (const { message } of refused) message.nak(TROUBLE_MS);
     return;
   }
@@ -164,8 +170,10 @@ async function setAside(
   for (const { message, refused: why } of refused) {
     message.term();
     totals.refused(why);
+    const count = logLimit(`finding ${why.kind}`);
+    if (count === null) continue;
     log.error(
-      { kind: why.kind, reason: why.reason, number: message.number },
+      { kind: why.kind, reason: why.reason, number: message.number, count },
       'FINDING: a message that is no genuine record was set aside',
     );
   }

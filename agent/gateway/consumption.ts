@@ -8,7 +8,9 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { messageOf } from '../../schemas/result.ts';
 import type { Leases } from '../../store/leases.ts';
 import { forkSubject, formatForkNotice } from '../fork-notice.ts';
+import type { LogLimit } from '../log-limit.ts';
 import { SHARDS } from '../nats-subject.ts';
+import { pause } from '../pause.ts';
 import type { Fork, Logger } from '../ports.ts';
 import { HANDED_BACK_MS_MAX, type TellFork } from './batch.ts';
 import type { GatewayMessage } from './incoming.ts';
@@ -27,6 +29,7 @@ export interface ConsumptionOptions extends StreamOptions {
     signal: AbortSignal,
   ) => Promise<void>;
   readonly log: Logger;
+  readonly logLimit: LogLimit;
   readonly onTrouble: (reason: string) => void;
 }
 
@@ -82,9 +85,13 @@ export function startConsumption(options: ConsumptionOptions): Consumption {
 
   /** What the server has against what was sent to it: nothing else says so. */
   async function listen(connection: NatsConnection): Promise<void> {
-    for await (const status of connection.status())
-      if (status.type === 'error')
-        options.log.warn({ reason: messageOf(status.error) }, 'NATS refuses something');
+    for await (const status of connection.status()) {
+      if (status.type !== 'error') continue;
+      // A gateway that may not tell of forks is refused with every record that it refuses.
+      const count = options.logLimit(`refused ${status.error.name}`);
+      const reason = messageOf(status.error);
+      if (count !== null) options.log.warn({ reason, count }, 'NATS refuses something');
+    }
   }
 
   /** One connection, from its beginning to its end. */
@@ -179,18 +186,4 @@ async function hangUp(connection: NatsConnection): Promise<void> {
       pause(1_000, new AbortController().signal),
     ]);
   await connection.close();
-}
-
-/** Waits, or until the signal. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    if (signal.aborted) return done();
-    const finish = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', finish);
-      done();
-    };
-    const timer = setTimeout(finish, ms);
-    signal.addEventListener('abort', finish);
-  });
 }

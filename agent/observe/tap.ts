@@ -7,6 +7,7 @@ import type { Writable } from 'node:stream';
 import { formatRecord } from '../../ledger/frame.ts';
 import { createLedgerReader, type LedgerReader, type LedgerRecord } from '../../ledger/reader.ts';
 import type { SealedEvent } from '../../schemas/record.ts';
+import { pause } from '../pause.ts';
 
 /** What somebody wants to see. */
 export interface TapFilter {
@@ -146,18 +147,6 @@ function whenDrained(out: Writable, signal: AbortSignal): Promise<void> {
       done();
     };
     out.once('drain', end);
-    signal.addEventListener('abort', end, { once: true });
-  });
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      done();
-    };
-    const timer = setTimeout(end, ms);
     signal.addEventListener('abort', end, { once: true });
   });
 }

@@ -5,6 +5,7 @@
  */
 import type { Attributes, Tracer } from '@opentelemetry/api';
 import { messageOf } from '../../schemas/result.ts';
+import { createLogLimit } from '../log-limit.ts';
 import type { Clock, DeliveryReport, Logger, Meter } from '../ports.ts';
 import { createTraceBudget } from './trace-budget.ts';
 import { openTraceExport } from './trace-export.ts';
@@ -29,7 +30,6 @@ export interface TraceOptions {
 export const SPANS_PER_SECOND = 10;
 /** A commit this slow always gets its span; as commits follow one another, there are 20 a second at most. */
 export const SLOW_COMMIT_SECONDS = 0.05;
-const FAILURE_LOG_INTERVAL_MS = 60_000;
 /** SpanStatusCode.ERROR; its module is loaded only when traces are on. */
 const STATUS_ERROR = 2;
 
@@ -106,16 +106,12 @@ function createSpans(
   };
 }
 
-/** A collector that is down for a day must not fill the log: one line a minute, with the count. */
 function createFailureLog(log: Logger, clock: Clock): (error: unknown) => void {
-  let attempts = 0;
-  let loggedMs = Number.NEGATIVE_INFINITY;
+  const limit = createLogLimit(clock.nowMs);
   return (error) => {
-    attempts += 1;
-    if (clock.nowMs() - loggedMs < FAILURE_LOG_INTERVAL_MS) return;
-    loggedMs = clock.nowMs();
+    const attempts = limit('failure');
+    if (attempts === null) return;
     const fields = { component: 'traces', attempts, error: messageOf(error) };
     log.warn(fields, 'traces cannot be exported; nothing else is affected');
-    attempts = 0;
   };
 }

@@ -12,6 +12,7 @@ import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import { ADD_CHECKPOINT_PATH, SIZE_TYPE } from '../../ledger/witness-request.ts';
 import type { Trust } from '../../ledger/trust.ts';
 import { messageOf, type Result } from '../../schemas/result.ts';
+import { createLogLimit } from '../log-limit.ts';
 import type { Logger } from '../ports.ts';
 import type { Cosigning } from './cosigning.ts';
 import { readSubmission } from './decide.ts';
@@ -20,7 +21,7 @@ import { readSubmission } from './decide.ts';
 const BODY_BYTES_MAX = 64 * 1024;
 const REQUEST_TIMEOUT_MS = 10_000;
 const CONNECTIONS_MAX = 256;
-/** A line so often for what anybody can send. */
+/** A line so often for what anybody can send, or bring about. */
 const TELL_MS = 1_000;
 /** How often Node looks for those that are too slow; by default twice a minute. */
 const LOOK_MS = 1_000;
@@ -45,7 +46,7 @@ interface Answer {
 export function createWitnessServer(options: WitnessServerOptions): Server {
   const { cosigning, readTrust, tls, log } = options;
   let fault: string | null = null;
-  let toldAtMs = 0;
+  const limit = createLogLimit(Date.now, TELL_MS);
 
   async function cosign(request: IncomingMessage): Promise<Answer> {
     const body = await readBody(request);
@@ -62,10 +63,8 @@ export function createWitnessServer(options: WitnessServerOptions): Server {
     const { status, message } = cosigned.error;
     const stream = submission.ok ? submission.value.checkpoint.origin : null;
     // What no known log has signed anybody can send: it must not fill the disk with lines.
-    const isTold = submission.ok || Date.now() - toldAtMs >= TELL_MS;
-    if (isTold)
+    if (submission.ok || limit('unsigned') !== null)
       log.warn({ status, stream, reason: message.trim() }, 'a checkpoint was not cosigned');
-    if (!submission.ok && isTold) toldAtMs = Date.now();
     return status === 409
       ? { status, body: message, type: SIZE_TYPE }
       : { status, body: `${message}\n` };
@@ -91,7 +90,7 @@ export function createWitnessServer(options: WitnessServerOptions): Server {
       .catch((error: unknown): Answer => {
         // A disk that fails, a trust file with a fault: nothing is cosigned, and the probe says so.
         fault = messageOf(error);
-        log.error({ reason: fault }, 'nothing is cosigned');
+        if (limit('fault') !== null) log.error({ reason: fault }, 'nothing is cosigned');
         return { status: 500, body: 'this witness cannot answer now\n' };
       })
       .then(({ status, body, type = 'text/plain; charset=utf-8' }) => {

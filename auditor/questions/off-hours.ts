@@ -80,7 +80,8 @@ FROM (
     (clock.begins, CASE WHEN works THEN clock.opens ELSE clock.ends END),
     (CASE WHEN works THEN greatest(clock.opens, clock.closes) END, clock.ends)
   ) AS stretch (begins, ends)
-  WHERE stretch.begins < stretch.ends
+  -- A day that the clock leaves out whole ends where it begins.
+  WHERE clock.begins < clock.ends AND stretch.begins < stretch.ends
   ORDER BY 1
 ) closed
 CROSS JOIN LATERAL (

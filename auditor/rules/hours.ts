@@ -19,12 +19,11 @@ export function isOffHours(question: Resolved): (ms: number) => boolean {
     const known = open.get(day);
     if (known !== undefined) return known;
     const midnight = day * DAY_MS;
-    const found = working.has(new Date(midnight).getUTCDay())
-      ? ([opens, closes].map((at) => instantOf(midnight + at, timeZone, 'second')) as [
-          number,
-          number,
-        ])
-      : null;
+    const at = (sinceMs: number): number => instantOf(midnight + sinceMs, timeZone, 'second');
+    // One that the clock leaves out whole, as of a zone that moves over the date line, has no hours.
+    const isThere = at(0) < at(DAY_MS);
+    const isWorking = isThere && working.has(new Date(midnight).getUTCDay());
+    const found = isWorking ? ([at(opens), at(closes)] as const) : null;
     open.set(day, found);
     return found;
   }

@@ -39,7 +39,7 @@ export async function readCatalog(
   agent?: string,
   asOf: Date | null = null,
 ): Promise<Catalog> {
-  const found = new Map<string, { versions: ObjectVersion[]; isHidden: boolean }>();
+  const found = new Map<string, ObjectVersion[]>();
   for (const folder of ['manifests/', 'segments/'])
     for await (const page of listVersions(
       client,
@@ -48,19 +48,27 @@ export async function readCatalog(
       for (const version of page) {
         const { key } = version;
         if (asOf !== null && version.modified > asOf) continue;
-        const one = found.get(key) ?? { versions: [], isHidden: false };
-        found.set(key, one);
-        if (!version.isDeleteMarker) one.versions.push(version);
-        else if (version.isLatest) one.isHidden = true;
+        const known = found.get(key) ?? [];
+        found.set(key, known);
+        known.push(version);
       }
   const objects = new Map<string, CatalogObject>();
   const strangers: string[] = [];
-  for (const [key, one] of found) {
+  for (const [key, all] of found) {
     const named = parseKey(key);
+    const versions = all.filter(({ isDeleteMarker }) => !isDeleteMarker);
+    const isHidden = all.reduce(upperOf).isDeleteMarker;
     if (named === null) strangers.push(key);
-    else objects.set(key, { key, named, ...one });
+    else objects.set(key, { key, named, versions, isHidden });
   }
   return { objects, strangers };
+}
+
+/** Which of two versions stood on top before a later one was put there; of one time a marker, so that it is told. */
+function upperOf(one: ObjectVersion, other: ObjectVersion): ObjectVersion {
+  if (one.isLatest || other.isLatest) return one.isLatest ? one : other;
+  const laterMs = one.modified.getTime() - other.modified.getTime();
+  return laterMs > 0 || (laterMs === 0 && one.isDeleteMarker) ? one : other;
 }
 
 export interface OpenedObject {

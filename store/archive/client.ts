@@ -2,12 +2,11 @@
  * The S3 client of an archive: loaded with its first use, since most agents have none. One try a request and a
  * limit for all of it: who calls decides what goes again. What the server says is told by name, with the remedy.
  */
-import { readFile } from 'node:fs/promises';
 import { Agent } from 'node:https';
 import type * as Sdk from '@aws-sdk/client-s3';
 import type { ArchiveAddress } from '../../schemas/archive-config.ts';
-import type { TlsClientConfig } from '../../schemas/exporter-config.ts';
 import { codeOf, messageOf } from '../../schemas/result.ts';
+import { readTls } from '../tls-files.ts';
 
 export type S3Module = typeof Sdk;
 
@@ -137,23 +136,4 @@ function describe(error: unknown, { bucket }: ArchiveAddress, limitMs: number | 
   const words = [code, status === 0 ? '' : `(${status})`, said === '' ? '' : `: ${said}`];
   const message = `S3 bucket ${bucket}: ${words.join(' ').replace(' :', ':').trim()}${remedy}`;
   return new ArchiveError(code, status, message);
-}
-
-/** Options of an https.Agent from the files of a configuration. */
-async function readTls(tls: TlsClientConfig | undefined): Promise<object> {
-  if (tls === undefined) return {};
-  const read = (file: string | undefined): Promise<Buffer> | undefined =>
-    file === undefined ? undefined : readFile(file);
-  const [ca, cert, key] = await Promise.all([
-    read(tls.ca_file),
-    read(tls.cert_file),
-    read(tls.key_file),
-  ]);
-  return {
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-    ...(tls.server_name !== undefined && { servername: tls.server_name }),
-    rejectUnauthorized: !tls.insecure_skip_verify,
-  };
 }

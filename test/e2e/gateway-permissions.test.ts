@@ -4,17 +4,15 @@ import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect } from 'vitest';
-import { createNatsSink, type NatsSinkContext } from '../../agent/deliver/sinks/nats.ts';
 import { forkSubject, formatForkNotice } from '../../agent/fork-notice.ts';
 import { subjectOf, tenantToken } from '../../agent/nats-subject.ts';
-import type { Sink } from '../../agent/ports.ts';
-import type { NatsExporterConfig } from '../../schemas/exporter-config.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGatewayProcess, type GatewayProcess } from '../support/gateway-process.ts';
 import { whenShared } from '../support/gateway-trial.ts';
 import { testWhere } from '../support/host.ts';
 import { hasNats, startNats, type TestNats } from '../support/nats.ts';
+import { openNatsSink } from '../support/nats-sink.ts';
 import { readStore } from '../support/outcome.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { createSealer } from '../store/sealed.ts';
@@ -65,23 +63,6 @@ async function connectAs(user: string): Promise<NatsConnection & AsyncDisposable
   return Object.assign(connection, { [Symbol.asyncDispose]: () => connection.close() });
 }
 
-function sinkOf(user: string, context: NatsSinkContext): Sink {
-  const config: NatsExporterConfig = {
-    name: 'nats',
-    type: 'nats',
-    servers: [nats.url],
-    stream: 'SEALTRAIL',
-    subject_prefix: 'sealtrail',
-    batch_records_max: 1_000,
-    batch_bytes_max: 1 << 22,
-    timeout_ms: 10_000,
-    retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
-    required: true,
-    ...loginOf(user),
-  };
-  return createNatsSink(config, context);
-}
-
 test('the page shows the tokens of its tenants', () => {
   for (const tenant of ['acme', 'globex', 'sealtrail'])
     expect(accounts).toContain(`sealtrail.*.${tenantToken(tenant)}`);
@@ -95,10 +76,14 @@ test("a tenant's agent delivers its own records, through the gateway into the st
   ] as const) {
     const heard: string[] = [];
     const warned: string[] = [];
-    const sink = sinkOf(user, {
-      log: { warn: (fields) => warned.push(JSON.stringify(fields)) },
-      onFork: ({ stream }) => heard.push(stream),
-    });
+    const sink = openNatsSink(
+      nats.url,
+      { ...loginOf(user), timeout_ms: 10_000 },
+      {
+        log: { warn: (fields) => warned.push(JSON.stringify(fields)) },
+        onFork: ({ stream }) => heard.push(stream),
+      },
+    );
     const [own, foreign] = [createSealer(undefined, user), createSealer(undefined, other)];
     const record = { ...own.seal(), number: 0 };
     expect(await sink.deliver([record], signal)).toMatchObject({ kind: 'delivered', retry: [] });

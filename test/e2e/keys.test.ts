@@ -103,6 +103,12 @@ test('what v1 signed is proven after v2 and v3; what a newer key signs for an ol
   const withRoot = ['--root-key', at('root.key'), '--note', at('3.note')];
   const unsaid = await runCli(['keys', 'rotate', '-c', agent.configFile, ...withRoot]);
   expect([unsaid.code, unsaid.stderr]).toEqual([2, expect.stringContaining('--previous')]);
+  const missing = ['--first', '--previous', at('nowhere.note')];
+  const refused = await runCli(['keys', 'rotate', '-c', agent.configFile, ...withRoot, ...missing]);
+  expect([refused.code, refused.stderr]).toEqual([
+    2,
+    `keys rotate: --previous: ${at('nowhere.note')} is not there: name the note that was signed last, or, where none was, say --first alone\n`,
+  ]);
   const second = await rotate(...withRoot, '--previous', at('2.note'));
   expect(second).toMatchObject({ number: 3, current: next });
   await proveOne('v3.proof');

@@ -1,5 +1,12 @@
 /** The local spool: kept on disk while the agent is away, bounded, and drained when it is back. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createAudit } from '../../sdk/index.ts';
@@ -80,6 +87,31 @@ describe('while the agent is away', () => {
     expect(audit.stats().spool).toMatchObject({ spooled: 0 });
   });
 });
+
+it('what was kept before the lock of its folder was lost is sent all the same, and its file is let go', async () => {
+  const audit = openAudit(spooling);
+  // The first is on its way to an agent that is away; so the second waits in a file that is written to.
+  const ids = [(await audit.record(LOGIN)).event_id, (await audit.record(LOGIN)).event_id];
+  const folders = (): string[] =>
+    readdirSync(spooling.spoolDir).filter((name) => /^[0-9A-Z]{26}$/.test(name));
+  const [lost = ''] = folders();
+  rmSync(join(spooling.spoolDir, `${lost}.lock`), { recursive: true });
+  // That is noticed when the lock is to be refreshed.
+  await whenever(async () => {
+    ids.push((await audit.record(LOGIN)).event_id);
+    return folders().length;
+  }).toBe(2);
+  const open = readdirSync('/proc/self/fd').filter((fd) => pathOf(fd).includes(lost));
+  expect(open).toEqual([]);
+  const peer = await startPeer(spooling);
+  await whenever(() => new Set(idsOf(peer))).toEqual(new Set(ids));
+});
+
+/** Of a file that is open in this process; empty where it is closed meanwhile. */
+function pathOf(fd: string): string {
+  const path = `/proc/self/fd/${fd}`;
+  return existsSync(path) ? readlinkSync(path) : '';
+}
 
 describe('the bound', () => {
   it('a full spool opens the breaker: every action is refused until the agent is back', async () => {

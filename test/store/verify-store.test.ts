@@ -1,118 +1,21 @@
 /** What a superuser does to the store with its triggers off is found, named by stream and seq. */
-import pg from 'pg';
-import { ulid } from 'ulid';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Verification } from '../../ledger/examination.ts';
 import { rehash } from '../../ledger/content-check.ts';
-import { createPostgresStore } from '../../store/postgres.ts';
-import type { Store, StoredRecord } from '../../store/store.ts';
 import { verifyStore } from '../../store/verify-store.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { createSealer, type Sealer } from './sealed.ts';
+import { createSealer } from './sealed.ts';
+import { acme, OF_ACME, openVerifyBench, spare, zeta, type VerifyBench } from './verify-bench.ts';
 
-let server: TestPostgres;
-let store: Store;
-let admin: pg.Client;
-const [acme, zeta, spare] = [
-  createSealer('agent/1/acme', 'acme'),
-  createSealer('agent/2/zeta', 'zeta'),
-  createSealer('agent/3/acme', 'acme'),
-];
-/** Twelve records of acme; the last one's event is carried by a second agent's stream, too. */
-let records: StoredRecord[] = [];
-
+let bench: VerifyBench;
 beforeAll(async () => {
-  server = await startPostgres();
-  store = createPostgresStore({ url: server.url('writer'), ownerUrl: server.url('owner') });
-  await store.migrate();
-  admin = new pg.Client(server.url('admin'));
-  await admin.connect();
-  await admin.query(`CREATE ROLE alice LOGIN PASSWORD 'pw' IN ROLE sealtrail_auditor`);
-  await admin.query(`INSERT INTO audit.auditor_tenants VALUES ('alice', 'acme')`);
-  expect(await verify()).toMatchObject({ verdict: 'cannot_tell', records: 0 });
-  records = Array.from({ length: 12 }, (_, n) => seal(acme, n));
-  const failover = seal(spare, 11, records[11]!.event.event_id);
-  const others = Array.from({ length: 5 }, (_, n) => seal(zeta, n));
-  const done = await store.appendRecords([...records, ...others, failover]);
-  expect(done).toMatchObject({ ok: true, value: { stored: 18, duplicates: 1 } });
-  await admin.query('CREATE TABLE kept_records AS SELECT * FROM audit.records');
-  await admin.query('ALTER TABLE kept_records DROP COLUMN payload');
-  await admin.query('CREATE TABLE kept_streams AS SELECT * FROM audit.streams');
-  for (const table of ['records', 'streams'])
-    await admin.query(`ALTER TABLE audit.${table} DISABLE TRIGGER ALL`);
-  expect(await verify()).toMatchObject({ verdict: 'intact', records: 18, findings: [] });
+  bench = await openVerifyBench();
 });
-
-afterAll(async () => {
-  await admin.end();
-  await store.close();
-  await server.stop();
-});
-
+afterAll(() => bench[Symbol.asyncDispose]());
 beforeEach(async () => {
-  const untouched = await verifyStore({ url: server.url('auditor') });
+  const untouched = await verifyStore({ url: bench.server.url('auditor') });
   expect(untouched).toMatchObject({ verdict: 'intact', records: 18, findings: [] });
 });
-
-afterEach(async () => {
-  const columns = await admin.query<{ list: string }>(
-    `SELECT string_agg(quote_ident(attname), ', ') AS list FROM pg_attribute
-     WHERE attrelid = 'kept_records'::regclass AND attnum > 0 AND NOT attisdropped`,
-  );
-  const list = columns.rows[0]?.list ?? '';
-  await admin.query(`
-    DELETE FROM audit.records; DELETE FROM audit.streams;
-    INSERT INTO audit.streams OVERRIDING SYSTEM VALUE SELECT * FROM kept_streams;
-    INSERT INTO audit.records (${list}) SELECT ${list} FROM kept_records`);
-});
-
-function seal(sealer: Sealer, n: number, event_id = ulid()): StoredRecord {
-  return sealer.seal({
-    event_id,
-    actor: `u-${n}`,
-    requestId: `r-${n}`,
-    traceId: String(n).padStart(32, '0'),
-    onBehalfOf: `v-${n}`,
-    time: new Date(Date.UTC(2026, n % 3, 1 + n)).toISOString(),
-    metadata: { amount: n },
-  });
-}
-
-function urlOf(user: string): string {
-  const url = new URL(server.url('auditor'));
-  url.username = user;
-  url.password = 'pw';
-  return url.href;
-}
-
-/** In turn, so that each test has ranges that end within a stream or ones that hold it whole. */
-let rangeRecords = 4;
-
-/** Row by row over one connection, and by ranges over several: they MUST say the same. */
-async function verify(stream?: string, url = server.url('auditor')): Promise<Verification> {
-  const options = { url, ...(stream === undefined ? {} : { stream }) };
-  const byRow = await verifyStore(options);
-  rangeRecords = rangeRecords === 4 ? 1_000 : 4;
-  expect(await verifyStore({ ...options, connections: 2, rangeRecords })).toEqual(byRow);
-  return byRow;
-}
-
-const OF_ACME = `stream_id = (SELECT stream_id FROM audit.streams WHERE stream = 'agent/1/acme')`;
-
-/** Changes the row of acme's record `seq`. */
-async function edit(seq: number, set: string, values: readonly unknown[] = []): Promise<void> {
-  const sql = `UPDATE audit.records SET ${set} WHERE ${OF_ACME} AND seq = ${seq}`;
-  expect((await admin.query(sql, [...values])).rowCount).toBe(1);
-}
-
-/** Changes event and hash, as somebody does who has the source code. */
-async function forge(seq: number, change: (text: string) => string): Promise<void> {
-  const { eventText, prev_hash } = records[seq]!;
-  const text = change(eventText);
-  expect(text).not.toBe(eventText);
-  const hash = rehash(prev_hash, text);
-  await edit(seq, `event_bytes = $1, this_hash = decode($2, 'hex')`, [text, hash]);
-}
+afterEach(() => bench.restore());
 
 function acmeOf(verification: Verification) {
   return verification.streams.find(({ stream }) => stream === acme.stream);
@@ -120,8 +23,8 @@ function acmeOf(verification: Verification) {
 
 describe('the chain', () => {
   test('a changed event: that row is named, and nothing from it on is proven', async () => {
-    await edit(5, `event_bytes = replace(event_bytes, '"amount":5', '"amount":6')`);
-    const found = await verify();
+    await bench.edit(5, `event_bytes = replace(event_bytes, '"amount":5', '"amount":6')`);
+    const found = await bench.verify();
     expect(found).toMatchObject({ verdict: 'broken', findings_total: 1 });
     expect(found.findings).toMatchObject([
       { kind: 'modified', stream: acme.stream, seq: 5, segment: 'audit.records', line: 6 },
@@ -132,24 +35,24 @@ describe('the chain', () => {
   });
 
   test('a changed event, hashed again: its successor links to another record', async () => {
-    await forge(5, (text) => text.replace('"amount":5', '"amount":6'));
-    const found = await verify();
+    await bench.forge(5, (text) => text.replace('"amount":5', '"amount":6'));
+    const found = await bench.verify();
     expect(found.findings).toMatchObject([{ kind: 'modified', stream: acme.stream, seq: 6 }]);
     expect(acmeOf(found)).toMatchObject({ verified_to: 4, unproven: 7 });
   });
 
   test.each([0, 4, 10])('a deleted row: seq %i is missed', async (seq) => {
-    await admin.query(`DELETE FROM audit.records WHERE ${OF_ACME} AND seq = ${seq}`);
-    const found = await verify();
+    await bench.admin.query(`DELETE FROM audit.records WHERE ${OF_ACME} AND seq = ${seq}`);
+    const found = await bench.verify();
     expect(found.findings).toMatchObject([{ kind: 'deleted', seq: seq + 1 }]);
     expect(found.findings[0]?.message).toContain(`the record of seq ${seq} is missing`);
     expect(acmeOf(found)?.verified_to).toBe(seq === 0 ? null : seq - 1);
   });
 
   test('a forged row with a valid hash, linked to its predecessor, is told from the genuine one', async () => {
-    const { eventText, prev_hash } = records[6]!;
+    const { eventText, prev_hash } = bench.records[6]!;
     const text = eventText.replace('"amount":6', '"amount":600');
-    await admin.query(
+    await bench.admin.query(
       `INSERT INTO audit.records (stream_id, seq, duplicate, occurred_at, received_at, event_id,
          tenant_id, actor_type, actor_id, on_behalf_of_id, action, category, outcome, resource_type,
          resource_id, request_id, trace_id, prev_hash, this_hash, event_bytes)
@@ -159,7 +62,7 @@ describe('the chain', () => {
        FROM audit.records WHERE ${OF_ACME} AND seq = 6`,
       [rehash(prev_hash, text), text],
     );
-    const found = await verify();
+    const found = await bench.verify();
     expect(found.findings).toMatchObject([
       { kind: 'inserted', stream: acme.stream, seq: 6, line: 8 },
       { kind: 'column_differs', column: 'occurred_at', seq: 6, line: 8 },
@@ -168,10 +71,10 @@ describe('the chain', () => {
   });
 
   test('two rows that changed places', async () => {
-    await edit(3, 'seq = 1000');
-    await edit(4, 'seq = 3');
-    await edit(1000, 'seq = 4');
-    const found = await verify();
+    await bench.edit(3, 'seq = 1000');
+    await bench.edit(4, 'seq = 3');
+    await bench.edit(1000, 'seq = 4');
+    const found = await bench.verify();
     expect(found.findings).toMatchObject([
       { kind: 'reordered', seq: 4, line: 4 },
       { kind: 'column_differs', column: 'seq', seq: 3, line: 4 },
@@ -182,36 +85,36 @@ describe('the chain', () => {
   });
 
   test('a member that stands twice, hashed again', async () => {
-    await forge(11, (text) => text.replace('"amount":11', '"amount":99,"amount":11'));
-    expect((await verify()).findings).toMatchObject([{ kind: 'bytes_differ', seq: 11 }]);
+    await bench.forge(11, (text) => text.replace('"amount":11', '"amount":99,"amount":11'));
+    expect((await bench.verify()).findings).toMatchObject([{ kind: 'bytes_differ', seq: 11 }]);
   });
 
   test('bytes that are no event at all', async () => {
-    await edit(5, `event_bytes = '{}'`);
-    const found = await verify();
+    await bench.edit(5, `event_bytes = '{}'`);
+    const found = await bench.verify();
     expect(found.findings[0]).toMatchObject({ kind: 'malformed', stream: acme.stream, seq: 5 });
-    await edit(
+    await bench.edit(
       5,
       `event_bytes = '{"chain":{"producer":{"id":"p","seq":0},"seq":5,"stream":"agent/1/acme"}}'`,
     );
-    expect((await verify()).findings.map(({ kind }) => kind)).toContain('modified');
+    expect((await bench.verify()).findings.map(({ kind }) => kind)).toContain('modified');
   });
 
   test('a row filed under another stream', async () => {
-    await edit(
+    await bench.edit(
       11,
       `stream_id = (SELECT stream_id FROM audit.streams WHERE stream = 'agent/2/zeta')`,
     );
-    const found = await verify();
+    const found = await bench.verify();
     expect(found.findings).toMatchObject([
       { kind: 'column_differs', column: 'stream_id', stream: 'agent/2/zeta', seq: 11 },
     ]);
-    expect(await verify('agent/2/zeta')).toMatchObject({ verdict: 'broken' });
+    expect(await bench.verify('agent/2/zeta')).toMatchObject({ verdict: 'broken' });
   });
 
   test('a whole stream unhooked from audit.streams', async () => {
-    await admin.query(`DELETE FROM audit.streams WHERE stream = 'agent/1/acme'`);
-    const found = await verify();
+    await bench.admin.query(`DELETE FROM audit.streams WHERE stream = 'agent/1/acme'`);
+    const found = await bench.verify();
     expect(found).toMatchObject({ verdict: 'broken', records: 6 });
     expect(found.findings[0]?.message).toContain('12 rows belong to no stream');
   });
@@ -238,8 +141,8 @@ describe('the columns', () => {
   ];
 
   test.each(EDITS)('%s set to %s is named, with the chain intact', async (column, value) => {
-    await edit(10, `${column} = ${value}`);
-    const found = await verify();
+    await bench.edit(10, `${column} = ${value}`);
+    const found = await bench.verify();
     expect(found.verdict).toBe('broken');
     expect(found.findings).toMatchObject([
       { kind: 'column_differs', column, stream: acme.stream, seq: 10 },
@@ -248,32 +151,34 @@ describe('the columns', () => {
   });
 
   test('a number that queries would page by, in the right order still', async () => {
-    await edit(11, 'seq = 9000');
-    const found = await verify();
+    await bench.edit(11, 'seq = 9000');
+    const found = await bench.verify();
     expect(found.findings).toMatchObject([{ kind: 'column_differs', column: 'seq', seq: 9000 }]);
     expect(acmeOf(found)).toMatchObject({ verified_to: 11, unproven: 0 });
   });
 
   test('an event hidden from every query by the mark of a repetition', async () => {
-    await edit(5, 'duplicate = true');
-    const shown = await admin.query(`SELECT FROM audit.events WHERE tenant_id = 'acme'`);
+    await bench.edit(5, 'duplicate = true');
+    const shown = await bench.admin.query(`SELECT FROM audit.events WHERE tenant_id = 'acme'`);
     expect(shown.rowCount).toBe(11);
-    expect((await verify()).findings).toMatchObject([
+    expect((await bench.verify()).findings).toMatchObject([
       { kind: 'column_differs', column: 'duplicate', stream: acme.stream, seq: 5 },
     ]);
   });
 
   test('a repetition shown a second time', async () => {
-    await admin.query('UPDATE audit.records SET duplicate = false WHERE duplicate');
-    expect((await verify()).findings).toMatchObject([
+    await bench.admin.query('UPDATE audit.records SET duplicate = false WHERE duplicate');
+    expect((await bench.verify()).findings).toMatchObject([
       { kind: 'column_differs', column: 'duplicate', stream: acme.stream, seq: 11 },
       { kind: 'column_differs', column: 'duplicate', stream: spare.stream, seq: 0 },
     ]);
   });
 
   test('a stream given to another tenant', async () => {
-    await admin.query(`UPDATE audit.streams SET tenant_id = 'zeta' WHERE stream = 'agent/1/acme'`);
-    expect((await verify()).findings).toMatchObject([
+    await bench.admin.query(
+      `UPDATE audit.streams SET tenant_id = 'zeta' WHERE stream = 'agent/1/acme'`,
+    );
+    expect((await bench.verify()).findings).toMatchObject([
       { kind: 'column_differs', column: 'streams.tenant_id', stream: acme.stream, seq: 0 },
     ]);
   });
@@ -281,17 +186,19 @@ describe('the columns', () => {
 
 describe('what a verdict covers', () => {
   test('an auditor verifies the own tenants, and no other tenant troubles the verdict', async () => {
-    await admin.query(`UPDATE audit.records SET outcome = 'denied' WHERE tenant_id = 'zeta'`);
-    expect(await verify()).toMatchObject({ verdict: 'broken', findings_total: 5 });
-    const found = await verify(undefined, urlOf('alice'));
+    await bench.admin.query(`UPDATE audit.records SET outcome = 'denied' WHERE tenant_id = 'zeta'`);
+    expect(await bench.verify()).toMatchObject({ verdict: 'broken', findings_total: 5 });
+    const found = await bench.verify(undefined, bench.urlOf('alice'));
     expect(found).toMatchObject({ verdict: 'intact', records: 13 });
     expect(found.streams.map(({ stream }) => stream)).toEqual([acme.stream, spare.stream]);
-    expect(await verify(zeta.stream, urlOf('alice'))).toMatchObject({ verdict: 'cannot_tell' });
+    expect(await bench.verify(zeta.stream, bench.urlOf('alice'))).toMatchObject({
+      verdict: 'cannot_tell',
+    });
   });
 
   test('one stream can be asked for; one that is not there gives no verdict', async () => {
-    expect(await verify(acme.stream)).toMatchObject({ verdict: 'intact', records: 12 });
-    const none = await verify('agent/9/none');
+    expect(await bench.verify(acme.stream)).toMatchObject({ verdict: 'intact', records: 12 });
+    const none = await bench.verify('agent/9/none');
     expect(none).toMatchObject({ verdict: 'cannot_tell', records: 0 });
     expect(none.notes.join()).toContain('agent/9/none');
   });
@@ -299,7 +206,7 @@ describe('what a verdict covers', () => {
   test('a store that cannot be reached gives no verdict', async () => {
     const away = await verifyStore({ url: 'postgresql://x:y@127.0.0.1:1/sealtrail' });
     expect(away.verdict).toBe('cannot_tell');
-    const stranger = await verify(undefined, urlOf('nobody'));
+    const stranger = await bench.verify(undefined, bench.urlOf('nobody'));
     expect(stranger.notes.join()).toContain('cannot be read');
   });
 
@@ -310,11 +217,13 @@ describe('what a verdict covers', () => {
     ];
     const event = first.seal();
     const { event_id } = event.event;
-    await store.appendRecords([event, second.seal({ event_id })]);
-    expect((await verify()).notes).toEqual([]);
-    const done = await store.appendRecords([second.seal({ event_id, action: 'customer.delete' })]);
+    await bench.store.appendRecords([event, second.seal({ event_id })]);
+    expect((await bench.verify()).notes).toEqual([]);
+    const done = await bench.store.appendRecords([
+      second.seal({ event_id, action: 'customer.delete' }),
+    ]);
     expect(done).toMatchObject({ value: { stored: 1, duplicates: 1 } });
-    const found = await verify();
+    const found = await bench.verify();
     expect(found).toMatchObject({ verdict: 'intact', records: 21 });
     expect(found.notes).toEqual([expect.stringContaining('stream agent/6/b seq 1 carries the id')]);
   });
@@ -323,9 +232,9 @@ describe('what a verdict covers', () => {
     const at = (hour: number): string => new Date(Date.UTC(2025, 0, 1, hour)).toISOString();
     const sealer = createSealer(undefined, 'timed');
     const timed = Array.from({ length: 24 }, (_, hour) => sealer.seal({ receivedAt: at(hour) }));
-    await store.appendRecords(timed);
+    await bench.store.appendRecords(timed);
     const options = {
-      ...{ url: server.url('auditor'), stream: sealer.stream },
+      ...{ url: bench.server.url('auditor'), stream: sealer.stream },
       range: { since: at(6), until: at(9) },
     };
     const both = async (): Promise<Verification> => {
@@ -338,7 +247,7 @@ describe('what a verdict covers', () => {
     expect(good.streams).toMatchObject([{ verified_to: 23, unproven: 0 }]);
     expect(good.notes).toEqual([expect.stringContaining('records 6 to 8 were read whole')]);
     const set = (seq: number, to: string) =>
-      admin.query(
+      bench.admin.query(
         `UPDATE audit.records SET ${to} WHERE stream_id = (SELECT stream_id FROM audit.streams WHERE stream = $1) AND seq = $2`,
         [sealer.stream, seq],
       );
@@ -358,15 +267,15 @@ describe('what a verdict covers', () => {
   test('what is added while it reads is no finding, and progress is told', async () => {
     const sealer = createSealer(undefined, 'busy');
     const many = Array.from({ length: 6_000 }, () => sealer.seal());
-    await store.appendRecords(many.slice(0, 3_000));
+    await bench.store.appendRecords(many.slice(0, 3_000));
     const progress: number[] = [];
     let adding: Promise<unknown> | null = null;
     const found = await verifyStore({
-      ...{ url: server.url('auditor'), connections: 2, rangeRecords: 500 },
+      ...{ url: bench.server.url('auditor'), connections: 2, rangeRecords: 500 },
       onProgress: (done, total) => {
         progress.push(done);
         expect(total).toBe(3_018);
-        adding ??= store.appendRecords(many.slice(3_000));
+        adding ??= bench.store.appendRecords(many.slice(3_000));
       },
     });
     expect(found).toMatchObject({ verdict: 'intact', records: 3_018 });

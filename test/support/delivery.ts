@@ -3,9 +3,8 @@
  * time that passes by itself, and a disk that freezes: from one operation on nothing happens any
  * more, which is what a crash at that point leaves behind.
  */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-
 import type { DeliveryRecord, DeliveryResult, Sink, SinkPlace } from '../../agent/ports.ts';
 import {
   startLoop,
@@ -106,6 +105,23 @@ export function createScriptedSink(
 }
 
 export const DELIVERED: DeliveryResult = { kind: 'delivered', retry: [], poison: [] };
+
+/** Says that the sink took nothing. */
+export const failed = (reason: string, retryAfterMs?: number): DeliveryResult => ({
+  kind: 'failed',
+  reason,
+  ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+});
+
+/** Record numbers [from, to). */
+export const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, index) => from + index);
+
+/** Where the cursor of the sink `test` stands on disk. */
+export async function savedNext(dataDir: string): Promise<number> {
+  const text = await readFile(join(dataDir, 'cursors', 'test.json'), 'utf8');
+  return (JSON.parse(text) as { readonly next: number }).next;
+}
 
 export const RETRY = { initial_ms: 100, max_ms: 1_000, attempts_max: 0 } as const;
 

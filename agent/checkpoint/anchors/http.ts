@@ -5,7 +5,7 @@
 import { Client } from 'undici';
 import { codeOf, err, messageOf, ok, type Result } from '../../../schemas/result.ts';
 import type { TlsClientConfig } from '../../../schemas/exporter-config.ts';
-import { readTls } from '../../tls-client.ts';
+import { readTls } from '../../../store/tls-files.ts';
 import type { AnchorFailure } from './anchor.ts';
 
 export interface HttpRequest {

@@ -6,7 +6,7 @@
 import { Pool } from 'undici';
 import type { TlsClientConfig } from '../../../schemas/exporter-config.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../../../schemas/result.ts';
-import { readTls } from '../../tls-client.ts';
+import { readTls } from '../../../store/tls-files.ts';
 
 export interface Answer {
   readonly status: number;

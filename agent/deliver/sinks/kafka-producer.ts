@@ -7,7 +7,7 @@ import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import type { Message, Producer } from 'kafkajs';
 import type { KafkaExporterConfig } from '../../../schemas/exporter-config.ts';
-import { readTls } from '../../tls-client.ts';
+import { readTls } from '../../../store/tls-files.ts';
 import { saslOf } from './kafka-sasl.ts';
 
 export interface KafkaProducer {

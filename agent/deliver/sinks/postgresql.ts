@@ -5,9 +5,9 @@
  * when the agent starts costs nothing but time.
  */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { PostgresqlExporterConfig } from '../../../schemas/exporter-config.ts';
 import { embeddedAddress, embeddedHome } from '../../../store/embedded-address.ts';
+import { portFileOf } from '../../../store/embedded-port.ts';
 import { createPostgresStore } from '../../../store/postgres.ts';
 import type { Store, StoreError } from '../../../store/store.ts';
 import type { DeliveryResult, Fork, Logger, Sink } from '../../ports.ts';
@@ -110,7 +110,7 @@ export function createPostgresqlSink(
 
 /** That the embedded server is still being made is no failure of a delivery: the first batch waits. */
 async function whenFirstUp(home: string, log: SinkLog, signal: AbortSignal): Promise<void> {
-  const isUp = (): boolean => existsSync(join(home, 'port'));
+  const isUp = (): boolean => existsSync(portFileOf(home));
   if (isUp()) return;
   log.info({ component: 'postgresql' }, 'the embedded PostgreSQL is being made; records wait');
   const endMs = performance.now() + FIRST_START_MS;

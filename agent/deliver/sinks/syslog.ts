@@ -14,7 +14,7 @@ import type { DeliveryRecord, DeliveryResult, Logger, Sink } from '../../ports.t
 import { mapRecords, type DocumentFormat } from '../documents.ts';
 import { pause, realTiming } from '../timing.ts';
 import { createTurns } from '../turns.ts';
-import { readTls } from '../../tls-client.ts';
+import { readTls } from '../../../store/tls-files.ts';
 import { openConnection, type SyslogConnection } from './syslog-connection.ts';
 import { formatMessage, frameMessage, type MessageOptions } from './syslog-message.ts';
 

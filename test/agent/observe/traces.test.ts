@@ -185,15 +185,16 @@ test('a busy agent sends few spans, says how many it left out, and never leaves 
 test('a collector that refuses is logged once a minute, and counted', async () => {
   vi.stubEnv('OTEL_BSP_SCHEDULE_DELAY', '5');
   let refused = 0;
+  let nowMs = 1_000_000;
   await using refusing = await listen((_, answer) => {
     refused += 1;
+    // One export after the other: that of the fourth has been heard.
+    if (refused === 5) nowMs += 60_000;
     answer.writeHead(400).end();
   });
-  let nowMs = 1_000_000;
   const on = await start(refusing.url, { nowMs: () => nowMs });
   const meter = on.meter(createCountingMeter());
   for (let round = 1; round <= 5; round++) {
-    if (round === 5) nowMs += 60_000;
     meter.commit(1, 700, 0.001);
     await eventually(() => expect(refused).toBe(round));
   }

@@ -3,7 +3,8 @@ import { expect, vi } from 'vitest';
 import type { S3ExporterConfig } from '../../../schemas/archive-config.ts';
 import type { ArchiveClient } from '../../../store/archive/client.ts';
 import { addHold, liftHold, listHolds } from '../../../store/archive/holds.ts';
-import { headObject, putLocked } from '../../../store/archive/objects.ts';
+import { headObject, listVersions, putLocked } from '../../../store/archive/objects.ts';
+import type { Restoration } from '../../../store/archive/restoration.ts';
 import { restoreArchive } from '../../../store/archive/restore.ts';
 import { setupArchive, writerPolicyOf } from '../../../store/archive/setup.ts';
 import {
@@ -155,17 +156,28 @@ export function testLocking(test: ArchiveTest, s3: () => TestS3): void {
     expect(await headObject(owner, key)).toBeNull();
     expect(await headObject(owner, key, genuine?.versionId)).toMatchObject({ etag: genuine?.etag });
 
-    const found = await restoreArchive({
-      client: writer,
-      trust: null,
-      target: null,
-      nowMs: Date.now,
-    });
+    const restore = (asOf?: Date): Promise<Restoration> =>
+      restoreArchive({
+        ...{ client: writer, trust: null, target: null, nowMs: Date.now },
+        ...(asOf !== undefined && { asOf }),
+      });
+    const found = await restore();
     expect(found).toMatchObject({ verdict: 'broken', records: 20 });
     expect(found.streams.map(({ verified_to }) => verified_to)).toEqual([9, 9]);
     expect(found.findings.map(({ kind, object }) => [kind, object])).toEqual([
       ['hidden', key],
       ['overwritten', key],
+    ]);
+
+    // Somebody puts something on top of the marker: before that it was hidden.
+    const { value: versions = [] } = await listVersions(owner, key).next();
+    const hiddenAt = versions.find(({ isDeleteMarker }) => isDeleteMarker)?.modified;
+    await owner.run((sdk, to, options) =>
+      to.send(new sdk.PutObjectCommand({ ...where, Body: 'forged again' }), options),
+    );
+    expect((await restore()).findings.map(({ kind }) => kind)).toEqual(['overwritten']);
+    expect((await restore(hiddenAt)).findings.map(({ kind }) => kind)).toEqual([
+      ...['hidden', 'overwritten'],
     ]);
   });
 

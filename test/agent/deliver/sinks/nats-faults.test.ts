@@ -7,16 +7,13 @@ import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type ConnectionOptions } from '@nats-io/transport-node';
 import { expect } from 'vitest';
-import { createNatsSink } from '../../../../agent/deliver/sinks/nats.ts';
-import type { DeliveryRecord, DeliveryResult, Sink } from '../../../../agent/ports.ts';
 import { formatRecord } from '../../../../ledger/frame.ts';
-import type { NatsExporterConfig } from '../../../../schemas/exporter-config.ts';
-import { silentLog } from '../../../support/append-stage.ts';
 import { createAuthority } from '../../../support/certificates.ts';
 import { testWhere } from '../../../support/host.ts';
 import { makeTempDir } from '../../../support/ledger.ts';
 import { hasNats, startNats } from '../../../support/nats.ts';
-import { sealedRecords, SINK_BASE } from '../../../support/sinks.ts';
+import { openNatsSink } from '../../../support/nats-sink.ts';
+import { sealedRecords, send } from '../../../support/sinks.ts';
 
 const test = testWhere(hasNats, 'the NATS sink needs nats-server');
 const DELIVERED = { kind: 'delivered', retry: [], poison: [] };
@@ -24,25 +21,6 @@ const records = sealedRecords(20);
 const lines = records.map((one) =>
   formatRecord(one.eventText, one.prev_hash, one.this_hash).trimEnd(),
 );
-
-function open(url: string, over: Partial<NatsExporterConfig> = {}): Sink & AsyncDisposable {
-  const config: NatsExporterConfig = {
-    ...SINK_BASE,
-    name: 'nats',
-    type: 'nats',
-    servers: [url],
-    stream: 'SEALTRAIL',
-    subject_prefix: 'sealtrail',
-    inbox_prefix: '_INBOX',
-    timeout_ms: 2_000,
-    ...over,
-  };
-  const sink = createNatsSink(config, { log: silentLog, onFork: () => undefined });
-  return { ...sink, [Symbol.asyncDispose]: () => sink.close() };
-}
-
-const send = (sink: Sink, batch: readonly DeliveryRecord[] = records): Promise<DeliveryResult> =>
-  sink.deliver(batch, new AbortController().signal);
 
 /** Makes the stream, or says what it holds, over a connection of its own. */
 async function stored(servers: string, options: ConnectionOptions = {}): Promise<string[]> {
@@ -97,10 +75,10 @@ test('a connection that is reset anywhere within the answers loses nothing, and 
   // The greeting of a server is some 400 bytes, an answer some 60.
   const cuts = [0, 100, 500, 600, 700, 900, 1_200, 1_500];
   await using cutter = await startCutter(server.port, cuts);
-  await using sink = open(cutter.url);
+  await using sink = openNatsSink(cutter.url);
   let failures = 0;
   for (;;) {
-    const result = await send(sink);
+    const result = await send(sink, records);
     if (result.kind === 'delivered' && result.retry.length === 0) break;
     failures += 1;
   }
@@ -112,28 +90,28 @@ test('a connection that is reset anywhere within the answers loses nothing, and 
 test('a server that hangs fails the batch in time, also the connect; awake again it has each record once', async () => {
   await using server = await startNats();
   await stored(server.url);
-  await using sink = open(server.url, { timeout_ms: 300 });
+  await using sink = openNatsSink(server.url, { timeout_ms: 300 });
   expect(await send(sink, records.slice(0, 5))).toEqual(DELIVERED);
   process.kill(server.pid(), 'SIGSTOP');
   await expect.poll(() => readFileSync(`/proc/${server.pid()}/stat`, 'utf8')).toMatch(/\) T /);
   try {
-    expect(await send(sink)).toMatchObject({ kind: 'failed' });
-    await using anew = open(server.url, { timeout_ms: 300 });
-    expect(await send(anew)).toMatchObject({
+    expect(await send(sink, records)).toMatchObject({ kind: 'failed' });
+    await using anew = openNatsSink(server.url, { timeout_ms: 300 });
+    expect(await send(anew, records)).toMatchObject({
       kind: 'failed',
       reason: expect.stringMatching(/cannot connect to NATS: .*timeout/i),
     });
   } finally {
     process.kill(server.pid(), 'SIGCONT');
   }
-  await expect.poll(() => send(sink)).toEqual(DELIVERED);
+  await expect.poll(() => send(sink, records)).toEqual(DELIVERED);
   expect(await stored(server.url)).toEqual(lines);
 });
 
 test('a signal to stop that comes while it connects is heeded: nothing is sent', async () => {
   await using server = await startNats();
   await stored(server.url);
-  await using sink = open(server.url);
+  await using sink = openNatsSink(server.url);
   const stopping = new AbortController();
   const sent = sink.deliver(records, stopping.signal);
   stopping.abort();
@@ -155,14 +133,14 @@ test('a certificate that expired, or of another host: nothing is sent until it i
   await show(authority.issue('nats', { daysLeft: -1 }));
   await using server = await startNats(config);
   const tls = { ca_file: at('ca'), insecure_skip_verify: false };
-  await using sink = open(server.url.replace('nats:', 'tls:'), { tls });
-  expect(await send(sink)).toMatchObject({
+  await using sink = openNatsSink(server.url.replace('nats:', 'tls:'), { tls });
+  expect(await send(sink, records)).toMatchObject({
     kind: 'failed',
     reason: expect.stringContaining('expired'),
   });
   await show(authority.issue('nats', { host: 'other.example' }));
   await server.reload(config);
-  expect(await send(sink)).toMatchObject({
+  expect(await send(sink, records)).toMatchObject({
     kind: 'failed',
     reason: expect.stringMatching(/altname|alt.?names/i),
   });
@@ -170,7 +148,7 @@ test('a certificate that expired, or of another host: nothing is sent until it i
   await server.reload(config);
   const trusted = { tls: { ca: authority.cert } };
   expect(await stored(server.url, trusted)).toEqual([]);
-  expect(await send(sink)).toEqual(DELIVERED);
+  expect(await send(sink, records)).toEqual(DELIVERED);
   expect(await stored(server.url, trusted)).toEqual(lines);
 });
 
@@ -180,21 +158,21 @@ test('an account that is revoked while it is connected gets nothing in; put back
   await using server = await startNats(users('right'));
   const admin = { user: 'admin', pass: 'a' };
   await stored(server.url, admin);
-  await using sink = open(server.url, { username: 'audit', password: 'right' });
+  await using sink = openNatsSink(server.url, { username: 'audit', password: 'right' });
   expect(await send(sink, records.slice(0, 5))).toEqual(DELIVERED);
   await server.reload(users('another'));
   await expect
-    .poll(() => send(sink))
+    .poll(() => send(sink, records))
     .toMatchObject({ kind: 'failed', reason: expect.stringMatching(/authorization/i) });
   expect(await stored(server.url, admin)).toEqual(lines.slice(0, 5));
   await server.reload(users('right'));
-  expect(await send(sink)).toEqual(DELIVERED);
+  expect(await send(sink, records)).toEqual(DELIVERED);
   expect(await stored(server.url, admin)).toEqual(lines);
 });
 
 test('a name that does not resolve fails the batch with its reason', async () => {
-  await using lost = open('nats://nowhere.invalid:4222');
-  expect(await send(lost)).toMatchObject({
+  await using lost = openNatsSink('nats://nowhere.invalid:4222');
+  expect(await send(lost, records)).toMatchObject({
     kind: 'failed',
     reason: expect.stringMatching(/ENOTFOUND|EAI_AGAIN|timeout/i),
   });

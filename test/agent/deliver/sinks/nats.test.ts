@@ -4,61 +4,34 @@ import { join } from 'node:path';
 import { jetstreamManager, type JetStreamManager, type StreamConfig } from '@nats-io/jetstream';
 import { connect, credsAuthenticator, nkeys } from '@nats-io/transport-node';
 import { expect } from 'vitest';
-import { createNatsSink, type NatsSinkContext } from '../../../../agent/deliver/sinks/nats.ts';
 import { forkSubject, formatForkNotice } from '../../../../agent/fork-notice.ts';
 import { subjectOf, tenantToken } from '../../../../agent/nats-subject.ts';
-import type { DeliveryRecord, DeliveryResult, Fork, Sink } from '../../../../agent/ports.ts';
+import type { DeliveryRecord, Fork } from '../../../../agent/ports.ts';
 import { formatRecord } from '../../../../ledger/frame.ts';
 import type { NatsExporterConfig } from '../../../../schemas/exporter-config.ts';
-import { silentLog } from '../../../support/append-stage.ts';
 import { createAuthority } from '../../../support/certificates.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { testWhere } from '../../../support/host.ts';
 import { makeTempDir } from '../../../support/ledger.ts';
 import { hasNats, startNats, type TestNats } from '../../../support/nats.ts';
 import { createNatsOperator } from '../../../support/nats-operator.ts';
+import { openNatsSink } from '../../../support/nats-sink.ts';
+import { sealedRecords, send } from '../../../support/sinks.ts';
 import { createSealer } from '../../../store/sealed.ts';
 
 const test = testWhere(hasNats, 'the NATS sink needs nats-server');
 const DELIVERED = { kind: 'delivered', retry: [], poison: [] };
 
-function sealed(
+const sealed = (
   count: number,
   tenants: readonly string[] = ['acme'],
   note = 'größer',
-): DeliveryRecord[] {
-  const sealers = tenants.map((tenant) => createSealer(undefined, tenant));
-  return Array.from({ length: count }, (_, number) => ({
-    ...sealers[number % sealers.length]!.seal({ metadata: { note } }),
-    number,
-  }));
-}
-
-function open(
-  url: string,
-  over: Partial<NatsExporterConfig> = {},
-  context: Partial<NatsSinkContext> = {},
-): Sink & AsyncDisposable {
-  const config: NatsExporterConfig = {
-    name: 'nats',
-    type: 'nats',
-    servers: [url],
-    stream: 'SEALTRAIL',
-    subject_prefix: 'sealtrail',
-    inbox_prefix: '_INBOX',
-    batch_records_max: 1_000,
-    batch_bytes_max: 1 << 22,
-    timeout_ms: 2_000,
-    retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
-    required: true,
-    ...over,
-  };
-  const sink = createNatsSink(config, { log: silentLog, onFork: () => undefined, ...context });
-  return { ...sink, [Symbol.asyncDispose]: () => sink.close() };
-}
-
-const send = (sink: Sink, records: readonly DeliveryRecord[]): Promise<DeliveryResult> =>
-  sink.deliver(records, new AbortController().signal);
+): readonly DeliveryRecord[] =>
+  sealedRecords(
+    count,
+    () => ({ metadata: { note } }),
+    tenants.map((tenant) => createSealer(undefined, tenant)),
+  );
 
 async function manage<T>(
   server: TestNats,
@@ -98,7 +71,7 @@ const messages = (server: TestNats): Promise<{ subject: string; text: string }[]
 test('every record arrives as the ledger has it, on the subject of tenant and stream, in order; a second time changes nothing', async () => {
   await using server = await startNats();
   await addStream(server);
-  await using sink = open(server.url);
+  await using sink = openNatsSink(server.url);
   const records = sealed(60, ['acme', 'globex']);
   expect(await send(sink, records)).toEqual(DELIVERED);
   expect(await send(sink, records)).toEqual(DELIVERED);
@@ -118,7 +91,7 @@ test('every record arrives as the ledger has it, on the subject of tenant and st
 
 test('without the stream nothing is confirmed; another stream on these subjects is not taken for it', async () => {
   await using server = await startNats();
-  await using sink = open(server.url);
+  await using sink = openNatsSink(server.url);
   const records = sealed(3);
   expect(await send(sink, records)).toMatchObject({ kind: 'failed' });
   await addStream(server, { name: 'OTHER' });
@@ -134,7 +107,7 @@ test('without the stream nothing is confirmed; another stream on these subjects 
 test('a full stream turns records away, which are sent again until there is room', async () => {
   await using server = await startNats();
   await addStream(server, { discard: 'new', max_msgs: 2 });
-  await using sink = open(server.url);
+  await using sink = openNatsSink(server.url);
   const records = sealed(5);
   expect(await send(sink, records)).toMatchObject({
     kind: 'delivered',
@@ -149,7 +122,7 @@ test('a full stream turns records away, which are sent again until there is room
 test('a record that is too large is poison, whoever says so; the others arrive', async () => {
   await using server = await startNats('max_payload: 65536');
   await addStream(server, { max_msg_size: 20_000 });
-  await using sink = open(server.url);
+  await using sink = openNatsSink(server.url);
   const [small, tooLarge, larger] = [
     sealed(1),
     sealed(1, ['acme'], 'x'.repeat(30_000)),
@@ -171,7 +144,7 @@ test('a record that is too large is poison, whoever says so; the others arrive',
 test('a server that is killed costs time: the same records are confirmed after its restart, once each', async () => {
   await using server = await startNats();
   await addStream(server);
-  await using sink = open(server.url);
+  await using sink = openNatsSink(server.url);
   const records = sealed(50);
   expect(await send(sink, records.slice(0, 20))).toEqual(DELIVERED);
   await server.kill();
@@ -184,7 +157,7 @@ test('a server that is killed costs time: the same records are confirmed after i
 test('the signal to stop ends a batch that waits for its answer', async () => {
   await using server = await startNats();
   await addStream(server, { no_ack: true });
-  await using sink = open(server.url, { timeout_ms: 60_000 });
+  await using sink = openNatsSink(server.url, { timeout_ms: 60_000 });
   const stopping = new AbortController();
   const sent = sink.deliver(sealed(2), stopping.signal);
   // It waits for a PubAck that never comes.
@@ -199,7 +172,7 @@ test('what a gateway tells of a tenant is heard of the tenants whose records wer
   await using server = await startNats();
   await addStream(server);
   const heard: Fork[] = [];
-  await using sink = open(server.url, {}, { onFork: (fork) => heard.push(fork) });
+  await using sink = openNatsSink(server.url, {}, { onFork: (fork) => heard.push(fork) });
   expect(await send(sink, sealed(2))).toEqual(DELIVERED);
   const connection = await connect({ servers: server.url });
   const tell = (tenant: string, text: string): void =>
@@ -223,7 +196,7 @@ test('a user who may not hear of forks delivers all the same, and the log says s
   await addStream(server, {}, { user: 'u', pass: 'p' });
   const warned: string[] = [];
   const log = { warn: (_: object, message: string) => void warned.push(message) };
-  await using sink = open(server.url, login, { log });
+  await using sink = openNatsSink(server.url, login, { log });
   expect(await send(sink, sealed(2))).toEqual(DELIVERED);
   await eventually(() => expect(warned).toEqual([expect.stringContaining('may not subscribe')]));
   expect(await send(sink, sealed(2))).toEqual(DELIVERED);
@@ -245,14 +218,14 @@ test('user and password, token and nkey are shown; without them, or with wrong o
   ];
   for (const [config, right, wrong] of ways) {
     await using server = await startNats(config);
-    await using refused = open(server.url, wrong);
+    await using refused = openNatsSink(server.url, wrong);
     const result = await send(refused, sealed(1));
     expect(result).toMatchObject({
       kind: 'failed',
       reason: expect.stringMatching(/[Aa]uthorization/),
     });
     expect(JSON.stringify(result)).not.toContain('wrong');
-    await using taken = open(server.url, right);
+    await using taken = openNatsSink(server.url, right);
     // Logged in: now the stream is what is missing.
     expect(await send(taken, sealed(1)), config).toMatchObject({
       reason: expect.stringMatching(/^no stream takes/),
@@ -268,11 +241,11 @@ test('a creds file is shown and read anew: revoked or expired it lets nobody in,
   await writeFile(creds_file, operator.creds);
   const authenticator = credsAuthenticator(Buffer.from(operator.creds));
   await addStream(server, {}, { authenticator });
-  await using sink = open(server.url, { creds_file });
+  await using sink = openNatsSink(server.url, { creds_file });
   const records = sealed(6);
   for (const refused of [createNatsOperator().creds, operator.expiredCreds]) {
     await writeFile(creds_file, refused);
-    await using other = open(server.url, { creds_file });
+    await using other = openNatsSink(server.url, { creds_file });
     const result = await send(other, records);
     expect(result).toMatchObject({
       kind: 'failed',
@@ -298,12 +271,12 @@ test('over TLS: with the authority that signed, and never with another, nor in t
   const url = server.url.replace('nats:', 'tls:');
   const tls = (ca: string) => ({ tls: { ca_file: at(ca), insecure_skip_verify: false } });
   await addStream(server, {}, { tls: { ca: authority.cert } });
-  await using right = open(url, tls('ca'));
+  await using right = openNatsSink(url, tls('ca'));
   expect(await send(right, sealed(2))).toEqual(DELIVERED);
-  await using wrong = open(url, tls('stranger'));
+  await using wrong = openNatsSink(url, tls('stranger'));
   expect(await send(wrong, sealed(2))).toMatchObject({ kind: 'failed' });
   await using plain = await startNats();
-  await using refused = open(plain.url.replace('nats:', 'tls:'));
+  await using refused = openNatsSink(plain.url.replace('nats:', 'tls:'));
   expect(await send(refused, sealed(1))).toMatchObject({
     kind: 'failed',
     reason: expect.stringMatching(/tls/),
