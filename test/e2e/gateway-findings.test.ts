@@ -16,13 +16,15 @@ import { startGatewayProcess, type GatewayProcess } from '../support/gateway-pro
 import { whenShared } from '../support/gateway-trial.ts';
 import { testWhere } from '../support/host.ts';
 import { hasNats, startNats, type TestNats } from '../support/nats.ts';
-import { readRecords, readStore } from '../support/outcome.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { readRecords } from '../support/outcome.ts';
+import { connectTo, startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { createSealer } from '../store/sealed.ts';
 
 const test = testWhere(hasNats, 'gateways need nats-server');
 let postgres: TestPostgres;
 let nats: TestNats;
+/** Asked again and again: one connection for all of it. */
+let auditor: Awaited<ReturnType<typeof connectTo>>;
 let gateway: GatewayProcess;
 let connection: NatsConnection;
 
@@ -35,6 +37,7 @@ beforeAll(async () => {
   });
   expect(await store.migrate()).toMatchObject({ ok: true });
   await store.close();
+  auditor = await connectTo(postgres.url('auditor'));
   nats = await startNats();
   gateway = await startGatewayProcess({
     name: 'findings',
@@ -48,6 +51,7 @@ afterAll(async () => {
   await connection?.close();
   await gateway?.[Symbol.asyncDispose]();
   await nats?.[Symbol.asyncDispose]();
+  await auditor?.[Symbol.asyncDispose]();
   await postgres?.stop();
 });
 
@@ -65,11 +69,13 @@ function forge(record: StoredRecord): StoredRecord {
 async function publish(text: string, subject: string): Promise<void> {
   await jetstream(connection).publish(subject, text);
 }
-const stored = async (stream: string): Promise<string[]> =>
-  (await readStore(postgres.url('auditor')))
-    .filter((one) => one.stream === stream)
-    .toSorted((one, other) => one.seq - other.seq)
-    .map(({ this_hash }) => this_hash);
+async function stored(stream: string): Promise<string[]> {
+  const { rows } = await auditor.client.query<{ this_hash: string }>(
+    'SELECT this_hash FROM audit.events WHERE stream = $1 ORDER BY seq',
+    [stream],
+  );
+  return rows.map(({ this_hash }) => this_hash);
+}
 const whenStored = (records: readonly StoredRecord[]): Promise<void> =>
   eventually(async () =>
     expect(await stored(records[0]!.event.chain.stream)).toEqual(

@@ -158,7 +158,7 @@ test('two agents run side by side, each with its own directory, ports and databa
   expect(others.filter(({ event }) => streams.has(event.chain.stream))).toEqual([]);
 
   const client = await startGoodClient(one, { inFlight: 256 });
-  await client.reached(2000);
+  await client.reached(1000);
   await client.stop();
   await one.stop();
   const { length } = await readRecords(join(one.dir, 'ledger'));

@@ -75,7 +75,7 @@ describe('a server that goes away', () => {
     const server = await start();
     const store = openStore();
     await store.migrate();
-    const batches = makeBatches(25, 400);
+    const batches = makeBatches(25, 200);
     await using admin = await connectTo(server.adminUrl);
     let isDone = false;
     const cut = async (): Promise<void> => {
@@ -96,14 +96,14 @@ describe('a server that goes away', () => {
     await store.close();
     expect(failures.length).toBeGreaterThan(0);
     const verification = await verifyStore({ url: server.auditorUrl });
-    expect(verification).toMatchObject({ verdict: 'intact', records: 10_000 });
+    expect(verification).toMatchObject({ verdict: 'intact', records: 5_000 });
   });
 
   test('kill -9 of the server in the middle of a batch', async () => {
     const first = await start();
     const store = openStore();
     await store.migrate();
-    const [before, during] = makeBatches(2, 2_000);
+    const [before, during] = makeBatches(2, 1_200);
     await insist(store, before!);
     // Halfway: the keys of the batch go in, its records have to wait.
     await using blocker = await connectTo(first.adminUrl);
@@ -129,7 +129,7 @@ describe('a server that goes away', () => {
     expect(await insist(store, before!)).toEqual([]);
     await store.close();
     const verification = await verifyStore({ url: second.auditorUrl });
-    expect(verification).toMatchObject({ verdict: 'intact', records: 4_000 });
+    expect(verification).toMatchObject({ verdict: 'intact', records: 2_400 });
   });
 
   test('a fast shutdown between batches is no uncaught error, and the next batch connects anew', async () => {
@@ -158,11 +158,11 @@ describe('a disk without space', () => {
         await start();
         const store = openStore();
         await store.migrate();
-        const batches = makeBatches(15, 1_000);
+        const batches = makeBatches(10, 1_000);
         await insist(store, batches[0]!);
         const ballast = join(disk, 'ballast');
         const { bavail, bsize } = await statfs(disk);
-        await writeFile(ballast, Buffer.alloc(bavail * bsize - 6 * 1024 * 1024));
+        await writeFile(ballast, Buffer.alloc(bavail * bsize - 3 * 1024 * 1024));
         let at = 1;
         let failure = '';
         for (; at < batches.length && failure === ''; at++) {
@@ -176,7 +176,7 @@ describe('a disk without space', () => {
         for (const batch of batches) await insist(store, batch);
         await store.close();
         const verification = await verifyStore({ url: server.auditorUrl });
-        expect(verification).toMatchObject({ verdict: 'intact', records: 15_000 });
+        expect(verification).toMatchObject({ verdict: 'intact', records: 10_000 });
         await server.stop();
       } finally {
         await stopOrphanedPostgres(dir);

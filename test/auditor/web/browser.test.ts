@@ -321,7 +321,7 @@ test('a hostile event runs nothing', async () => {
 });
 
 test('everything can be reached and done by keyboard alone', async () => {
-  const own = await browser.newContext();
+  const own = await browser.newContext({ reducedMotion: 'reduce' });
   const keyed = await own.newPage();
   const focused = (): Promise<string> =>
     keyed.evaluate(`document.activeElement.textContent.trim()`);
