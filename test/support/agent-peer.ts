@@ -19,7 +19,7 @@ import {
   type ClientHello,
   type Rejection,
 } from '../../schemas/wire.ts';
-import { DEADLINE_MS } from './eventually.ts';
+import { DEADLINE_MS, longer } from './eventually.ts';
 
 /** One event as it arrived, resends included. */
 export interface Arrival {
@@ -207,9 +207,9 @@ export async function until(
   deadlineMs: number = DEADLINE_MS,
 ): Promise<void> {
   const endMs = performance.now() + deadlineMs;
-  while (!condition()) {
+  for (let pauseMs = 2; !condition(); pauseMs = longer(pauseMs)) {
     if (performance.now() > endMs)
       throw new Error(`timed out waiting for: ${typeof what === 'string' ? what : what()}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }

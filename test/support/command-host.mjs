@@ -20,7 +20,7 @@ process.on('message', async ({ words, env, cwd, mark }) => {
   const before = open();
   await runCommandLine(words);
   // A process of its own would go on as long as anything is open.
-  while (open() > before) await sleep(1, undefined, { ref: false });
+  while (open() > before) await sleep(5, undefined, { ref: false });
   const code = process.exitCode ?? 0;
   for (const signal of SIGNALS) process.removeAllListeners(signal);
   for (const stream of [stdout, stderr]) stream.removeAllListeners('error');

@@ -1,9 +1,8 @@
 /** A well-behaved client that records all the time, to show that it does not notice what others do. */
 import { performance } from 'node:perf_hooks';
-import { expect } from 'vitest';
 import { createAudit, type Audit } from '../../sdk/index.ts';
+import { until } from './agent-peer.ts';
 import { VOCABULARY, type AgentProcess } from './agent-process.ts';
-import { eventually } from './eventually.ts';
 import type { Acked } from './outcome.ts';
 
 export interface GoodClient {
@@ -76,7 +75,7 @@ export async function startGoodClient(
 
   return {
     audit,
-    reached: (count) => eventually(() => expect(acked.length).toBeGreaterThan(count), 10),
+    reached: (count) => until(() => acked.length > count, `${count} acked events`),
     stop: async () => {
       isStopping = true;
       await Promise.all(loops);
