@@ -9,13 +9,13 @@ import { segmentName } from '../../ledger/segment.ts';
 import { rehash } from '../../ledger/content-check.ts';
 import { verifyLedger } from '../../ledger/verify.ts';
 import { makeEvent } from '../support/events.ts';
-import { makeTempDir, openTestLedger } from '../support/ledger.ts';
+import { makeMemoryDir, openTestLedger } from '../support/ledger.ts';
 
 /** Twelve records of one stream: the genesis and eleven events, seq = index of the line. */
 let intact: string[] = [];
 
 beforeAll(async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const ledger = await openTestLedger(temp.path);
   for (let i = 0; i < 11; i++) await ledger.commit([makeEvent({ metadata: { amount: i } })]);
   await ledger.writer.close();
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 
 async function verifyLines(lines: readonly string[]) {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   await writeFile(join(temp.path, segmentName(0)), lines.map((line) => line + '\n').join(''));
   return await verifyLedger(temp.path);
 }
@@ -153,7 +153,7 @@ describe('tampering flips the verdict and names the record', () => {
 
 test('every single byte of the ledger matters: any changed character flips the verdict', async () => {
   const text = intact.slice(0, 3).join('\n') + '\n';
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const path = join(temp.path, segmentName(0));
   for (let at = 0; at < text.length; at++) {
     const changed = text.slice(0, at) + (text[at] === '5' ? '6' : '5') + text.slice(at + 1);
@@ -166,7 +166,7 @@ test('every single byte of the ledger matters: any changed character flips the v
 });
 
 test('a missing segment is a finding; the ledger with it is intact', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   const ledger = await openTestLedger(temp.path);
   const starts: number[] = [];
   for (let i = 0; i < 3; i++) {
@@ -184,7 +184,7 @@ test('a missing segment is a finding; the ledger with it is intact', async () =>
 });
 
 test('a folder that is no ledger, or is not there, gives "cannot tell"', async () => {
-  await using temp = await makeTempDir();
+  await using temp = await makeMemoryDir();
   expect((await verifyLedger(temp.path)).verdict).toBe('cannot_tell');
   expect((await verifyLedger(join(temp.path, 'nothing'))).verdict).toBe('cannot_tell');
 });
