@@ -1,9 +1,10 @@
 /**
  * The retention role's view of the store: what each stream could lose, and the steps of a purge. All
- * of it is functions of the database (migrations/0007_purge.sql and 0008), which check for themselves what they
+ * of it is functions of the database (migrations/0007_purge.sql, 0008 and 0016), which check for themselves what they
  * are told; the role can do nothing else.
  */
 import type { ClientBase } from 'pg';
+import type { Json } from '../schemas/event.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../schemas/result.ts';
 
 /** How far a stream has come, and how much of it may go. */
@@ -100,6 +101,27 @@ export function previewPurge(
       [stream, size],
     );
     return only(found.rows).preview;
+  });
+}
+
+/** What the last record of a purge says of a stream. */
+export interface PurgeToRenew {
+  readonly stream: string;
+  readonly metadata: { readonly [name: string]: Json };
+}
+
+/** Records of purges of other streams among the first `size` records of one, which have to stand anew before these go. */
+export function findPurgesToRenew(
+  client: ClientBase,
+  stream: string,
+  size: number,
+): Promise<Result<readonly PurgeToRenew[], RetentionError>> {
+  return ask(async () => {
+    const found = await client.query<PurgeToRenew>(
+      'SELECT stream, metadata FROM audit.purges_to_renew($1, $2)',
+      [stream, size],
+    );
+    return found.rows;
   });
 }
 

@@ -8,6 +8,7 @@ import type { ClientBase } from 'pg';
 import { describePurge, PURGE_ACTION, type PurgeProof } from '../../ledger/purge-record.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
 import {
+  findPurgesToRenew,
   planRetention,
   previewPurge,
   readStoreTime,
@@ -171,7 +172,7 @@ async function purgeStream(
 /** Has the record of the purge written that is due now; null where none is. */
 async function recordNext(
   ports: PurgePorts,
-  { by }: PurgeOptions,
+  options: PurgeOptions,
   stored: StreamRetention,
 ): Promise<Result<RecordPlace | null, string>> {
   const own = await ports.ownStreams();
@@ -181,15 +182,39 @@ async function recordNext(
   const preview = await previewPurge(ports.store, stored.stream, size);
   if (!preview.ok) return err(preview.error.message);
   if (!isWorthwhile(stored, preview.value)) return ok(null);
+  const renewed = await renewRecords(ports, options, stored.stream, size);
+  if (!renewed.ok) return renewed;
   const proof = await ports.prove(stored.stream, preview.value);
   if (!proof.ok) return proof;
-  return ports.record({
-    action: PURGE_ACTION,
-    outcome: 'success',
-    by,
-    resource: { type: 'stream', id: stored.stream },
-    metadata: describePurge(preview.value, proof.value),
-  });
+  return recordPurge(ports, options, stored.stream, describePurge(preview.value, proof.value));
+}
+
+/** What this purge would take of the records of others, of streams whose incarnation is over, is recorded again first. */
+async function renewRecords(
+  ports: PurgePorts,
+  options: PurgeOptions,
+  stream: string,
+  size: number,
+): Promise<Result<void, string>> {
+  const found = await findPurgesToRenew(ports.store, stream, size);
+  if (!found.ok) return err(found.error.message);
+  for (const { stream: purged, metadata } of found.value) {
+    const record = await recordPurge(ports, options, purged, metadata);
+    if (!record.ok) return record;
+    const renewed = await carryOut(ports, options, purged, record.value);
+    if (!renewed.ok) return err(renewed.error.message);
+  }
+  return ok(undefined);
+}
+
+function recordPurge(
+  { record }: PurgePorts,
+  { by }: PurgeOptions,
+  stream: string,
+  metadata: object,
+): Promise<Result<RecordPlace, string>> {
+  const resource = { type: 'stream', id: stream };
+  return record({ action: PURGE_ACTION, outcome: 'success', by, resource, metadata });
 }
 
 async function carryOut(

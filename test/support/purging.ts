@@ -8,7 +8,7 @@ import { formatCheckpoint } from '../../ledger/checkpoint.ts';
 import { hashRecordLeaf } from '../../ledger/merkle/hash.ts';
 import { createRange, type CompactRange } from '../../ledger/merkle/range.ts';
 import { signNote } from '../../ledger/note.ts';
-import { describePurge } from '../../ledger/purge-record.ts';
+import { describePurge, type PurgeProof } from '../../ledger/purge-record.ts';
 import {
   createLogSigner,
   publicBytesOf,
@@ -40,6 +40,8 @@ export interface PurgeableStream {
   readonly records: readonly StoredRecord[];
   /** Seals events, and stores them. */
   store(fields: readonly EventFields[]): Promise<void>;
+  /** What its tree and its key have to say of a purge. */
+  prove(preview: PurgePreview, checkpointSize?: number): Promise<PurgeProof>;
   /** Stores the record of a purge, changed as told, and returns its place. */
   recordPurge(
     preview: PurgePreview,
@@ -73,23 +75,23 @@ export function createPurgeableStream(
     return range.range();
   }
 
+  async function prove(
+    { size, base }: PurgePreview,
+    checkpointSize = records.length,
+  ): Promise<PurgeProof> {
+    const root = createRange(rangeOf(checkpointSize)).root();
+    const text = formatCheckpoint({ origin: stream, size: BigInt(checkpointSize), root });
+    const checkpoint = await signNote(text, [PURGE_SIGNER]);
+    return { range: rangeOf(size), base_range: rangeOf(base), checkpoint };
+  }
+
   return {
     stream,
     records,
+    prove,
     store: (fields) => put(fields.map((one) => sealer.seal({ receivedAt: LONG_AGO, ...one }))),
-    recordPurge: async (
-      preview,
-      change = (same) => same,
-      checkpointSize = records.length,
-      by = sealer,
-    ) => {
-      const root = createRange(rangeOf(checkpointSize)).root();
-      const text = formatCheckpoint({ origin: stream, size: BigInt(checkpointSize), root });
-      const metadata = describePurge(preview, {
-        range: rangeOf(preview.size),
-        base_range: rangeOf(preview.base),
-        checkpoint: await signNote(text, [PURGE_SIGNER]),
-      });
+    recordPurge: async (preview, change = (same) => same, checkpointSize, by = sealer) => {
+      const metadata = describePurge(preview, await prove(preview, checkpointSize));
       const purge = by.seal({
         action: 'retention.purge',
         category: 'audit_trail',
