@@ -19,7 +19,11 @@ test('receivers and agent killed under load: every acked event arrives, but for 
   const retry = { initial_ms: 20, max_ms: 200 };
   await using agent = await startAgentProcess({
     exporters: {
-      'file/r': { path: 'siem/r.ndjson', format: 'native', rotate: { bytes: 65_536 } },
+      // A batch is never divided: one as large as a loaded machine makes it would be a file of its own.
+      'file/r': {
+        ...{ path: 'siem/r.ndjson', format: 'native', rotate: { bytes: 65_536 } },
+        batch_records_max: 50,
+      },
       syslog: { endpoint: rsyslog.endpoint, transport: 'tcp', confirm: true, retry },
       kafka: { brokers: [kafka.broker], topic: TOPIC, transport: 'tcp', format: 'native', retry },
     },
