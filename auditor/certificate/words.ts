@@ -36,7 +36,8 @@ export function describeFinding(
 ): string {
   if (verdict === 'cannot_tell') return `Cannot tell: ${doubt}.`;
   if (verdict === 'intact' || first === undefined) {
-    const said = `Intact: ${shownOf(rows)} and ${count(records, 'record')} around them are as they were sealed`;
+    const around = ['of its time', 'around it'][rows.count] ?? 'around them';
+    const said = `Intact: ${shownOf(rows)} and ${count(records, 'record')} ${around} are as they were sealed`;
     const masked = judged?.masked ?? 0;
     return masked === 0
       ? `${said}.`
