@@ -28,7 +28,7 @@ interface Agent {
   readonly mine: PurgeableStream;
   /** Of the one after it. */
   readonly next: PurgeableStream;
-  /** Carries out what is due; `killedAt`: it ends when so many records of purges have been written. */
+  /** Carries out what is due; it ends when so many records of purges have been written, never at 0. */
   purge(killedAt?: number): ReturnType<typeof purgeAll>;
 }
 
@@ -77,7 +77,7 @@ async function makeAgent(): Promise<Agent> {
     };
   }
 
-  const purge: Agent['purge'] = (killedAt = -1) =>
+  const purge: Agent['purge'] = (killedAt = 0) =>
     purgeAll(portsOf(killedAt), { by: 'ada', placesMax: 256, waitMs: 10_000 });
   expect(await purge()).toMatchObject({ value: { done: [{ stream: mine.stream, purged: 511 }] } });
   return { mine, next, purge };
@@ -86,19 +86,17 @@ async function makeAgent(): Promise<Agent> {
 const verify = (): ReturnType<typeof verifyStore> =>
   verifyStore({ url: bench.server.url('auditor') });
 
-test.each([undefined, 1, 2])(
-  'the stream with the record is purged, killed after record %s or not, and nothing is missing without excuse',
+test.each([0, 1, 2])(
+  'the stream with the record is purged, killed after %i records (0: never), and nothing is missing without excuse',
   async (killedAt) => {
     const { mine, next, purge } = await makeAgent();
     await next.store(events(600, 1_000));
     expect(await verify()).toMatchObject({ verdict: 'intact', findings: [] });
-    if (killedAt !== undefined) {
-      await expect(purge(killedAt)).rejects.toThrow('killed');
-      await purge();
-    } else
-      expect(await purge()).toMatchObject({
-        value: { done: [{ stream: next.stream, size: 512, purged: 512 }], refusals: [] },
-      });
+    const done: unknown = expect.arrayContaining([
+      expect.objectContaining({ stream: next.stream, size: 512, purged: 512 }),
+    ]);
+    if (killedAt > 0) await expect(purge(killedAt)).rejects.toThrow('killed');
+    expect(await purge()).toMatchObject({ value: { done, refusals: [] } });
     expect(await bench.seqsOf(next, 'records')).not.toContain(511);
     const verified = await verify();
     expect(verified).toMatchObject({ verdict: 'intact', findings: [] });
