@@ -18,6 +18,7 @@ import {
 } from '../../sdk/subjects.ts';
 import type { ErasureRequest } from '../../store/vault/erasures.ts';
 import { parseVaultKeys, type VaultKeyRing } from '../../redaction/subjects/vault-keys.ts';
+import { DEADLINE_MS } from './eventually.ts';
 
 export type VaultRole = 'owner' | 'writer' | 'resolver' | 'eraser';
 
@@ -81,7 +82,13 @@ export async function openVault(serverUrl: string, database: string = 'vault'): 
       const pool = new pg.Pool({ connectionString: url('writer'), max: 4 });
       pool.on('error', () => undefined);
       closing.push(() => pool.end());
-      return createSubjects({ client: pool, keys: await applicationKeys(), ...options });
+      return createSubjects({
+        client: pool,
+        keys: await applicationKeys(),
+        // Of an application's default, a machine that stands still would make a vault that is away.
+        timeoutMs: DEADLINE_MS,
+        ...options,
+      });
     },
     dump: async () => {
       const { rows } = await admin.query<{ text: string }>(`
