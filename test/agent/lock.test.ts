@@ -41,7 +41,8 @@ test('of many that start over a dead owner one takes the lock, at once', async (
   const taken = await Promise.all(Array.from({ length: 12 }, () => lockDataDir(temp.path, ignore)));
   const owners = taken.flatMap((lock) => (lock.ok ? [lock.value] : []));
   expect(owners).toHaveLength(1);
-  expect(performance.now() - startedMs).toBeLessThan(5_000);
+  // Left alone the lock counts as left behind after ten seconds.
+  expect(performance.now() - startedMs).toBeLessThan(9_000);
   for (const owner of owners) await owner.release();
 });
 

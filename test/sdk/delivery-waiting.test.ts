@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type RecordReceipt } from '../../sdk/index.ts';
 import { startAgentPeer, until } from '../support/agent-peer.ts';
+import { eventually } from '../support/eventually.ts';
 import { createTestAudit, draft } from '../support/sdk-fixture.ts';
 import { codesOf, expectNumbersInOrder, open, recordMany, start } from '../support/sdk-delivery.ts';
 
@@ -42,16 +43,20 @@ describe('waiting', () => {
   it('ends after timeoutMs when the agent is silent; what was sent is still delivered', async () => {
     let release = (): void => undefined;
     const gate = new Promise<void>((resolve) => (release = resolve));
+    let isSilent = false;
     const { peer, audit } = await start(
-      { onBatch: () => gate.then(() => 'ack' as const) },
-      // It has been sent by then.
-      { timeoutMs: 2_000 },
+      { onBatch: () => (isSilent ? gate.then(() => 'ack' as const) : 'ack') },
+      { timeoutMs: 200 },
     );
+    // Connected, the next event is sent at once.
+    await eventually(() => audit.record(draft()));
+    const before = peer.appended.length;
+    isSilent = true;
     const [result] = await recordMany(audit, 1);
     expect(result).toMatchObject({ reason: { code: 'timeout', recorded: 'unknown' } });
     release();
     await until(() => audit.stats().pending === 0, 'the late ack');
-    expect(peer.appended).toHaveLength(1);
+    expect(peer.appended).toHaveLength(before + 1);
     expectNumbersInOrder(peer);
   });
 

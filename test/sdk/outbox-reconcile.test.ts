@@ -223,10 +223,11 @@ it('an outcome does not wait for a relay that holds the row of its intent', asyn
   const intent = await intend();
   const relay = await shop.connect();
   await relay.query('BEGIN; SELECT * FROM audit_outbox FOR UPDATE');
-  await shop.db.query(`SET statement_timeout = '2s'`);
+  // Of the wait for a lock alone: a statement may be slow.
+  await shop.db.query(`SET lock_timeout = '2s'`);
   const outcome = { ...payment('payment.charge'), outcome: 'success' } as const;
   await shop.outbox.recordOutcome(shop.db, intent, outcome);
-  await shop.db.query('RESET statement_timeout');
+  await shop.db.query('RESET lock_timeout');
   await relay.query('COMMIT');
   await relay.end();
   await age();

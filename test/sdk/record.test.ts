@@ -1,7 +1,7 @@
 /**
  * record(): what is filled in, what is refused before any I/O, and what no longer can change.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import {
   AuditError,
   createAudit,
@@ -10,7 +10,7 @@ import {
   type AuditOptions,
   type EventDraft,
 } from '../../sdk/index.ts';
-import { startAgentPeer, type AgentPeer } from '../support/agent-peer.ts';
+import { startAgentPeer, until, type AgentPeer } from '../support/agent-peer.ts';
 import { TEST_VOCABULARY, createTestAudit, draft } from '../support/sdk-fixture.ts';
 
 let peer: AgentPeer;
@@ -241,10 +241,13 @@ describe('createAudit', () => {
         throw new Error('hook');
       },
     });
-    const warned = new Promise((resolve) => process.once('warning', resolve));
+    const warnings: string[] = [];
+    const hear = (warning: Error): void => void warnings.push(String(warning));
+    process.on('warning', hear);
+    onTestFinished(() => void process.off('warning', hear));
     await failureOf(() => hooked.record(draft({ action: 'no.such' })));
     expect(seen).toEqual(['unknown_action']);
-    expect(String(await warned)).toContain('onAuditFailure');
+    await until(() => warnings.join().includes('onAuditFailure'), 'the warning');
     await hooked.close();
     await failureOf(() => hooked.record(draft()));
     expect(seen).toEqual(['unknown_action', 'closed']);

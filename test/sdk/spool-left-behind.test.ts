@@ -18,6 +18,8 @@ import {
 
 const spooling = useSpooling();
 type Left = ReturnType<typeof leaveSpool>;
+/** An answer may be long in coming: what is sent a second time for that would be counted twice. */
+const PATIENT = { timeoutMs: 30_000 };
 
 it('a spool left behind is taken over, drained in order under its own numbers, and removed', async () => {
   const left = leaveSpool(spooling.spoolDir, 50);
@@ -33,22 +35,22 @@ it('a spool left behind is taken over, drained in order under its own numbers, a
 it('a spool left behind is in the ledger once when it is drained again, as after a kill before it was removed', async () => {
   const left = leaveSpool(spooling.spoolDir, 30);
   const peer = await startPeer(spooling);
-  const first = openAudit(spooling);
+  const first = openAudit(spooling, PATIENT);
   await whenever(() => first.stats().spool?.drained).toBe(30);
   await whenever(() => spoolFiles(spooling.spoolDir)).toEqual([]);
   await first.close();
   mkdirSync(join(left.path, '..'), { recursive: true });
   writeFileSync(left.path, left.bytes);
-  const second = openAudit(spooling);
+  const second = openAudit(spooling, PATIENT);
   await whenever(() => second.stats().spool?.drained).toBe(30);
   expect(peer.arrivals).toHaveLength(60);
   expect(idsOf(peer)).toEqual(left.ids);
 });
 
 it('a spool left behind is left alone while its owner lives', async () => {
-  const owner = openAudit(spooling);
+  const owner = openAudit(spooling, PATIENT);
   const { event_id } = await owner.record(LOGIN);
-  const other = openAudit(spooling);
+  const other = openAudit(spooling, PATIENT);
   await other.record(LOGIN);
   const peer = await startPeer(spooling);
   await whenever(() => owner.stats().spool?.drained).toBe(1);

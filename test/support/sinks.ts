@@ -19,7 +19,8 @@ export const SINK_BASE: Pick<
 > = {
   batch_records_max: 1_000,
   batch_bytes_max: 1 << 20,
-  timeout_ms: 2_000,
+  // Nobody waits for it; a test about a peer that does not answer has a shorter one.
+  timeout_ms: 30_000,
   retry: { initial_ms: 1, max_ms: 10, attempts_max: 0 },
   required: true,
 };

@@ -42,7 +42,6 @@ export function openSyslog(
       type: 'syslog',
       endpoint,
       transport: 'tcp',
-      timeout_ms: 3_000,
       ...over,
     },
     vocabulary,

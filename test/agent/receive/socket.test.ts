@@ -223,7 +223,7 @@ test('what was read before the agent stops is acked, and nothing after it is tak
   for (let batch = 1; batch <= 30; batch++)
     client.send(batchFrame([line(), line()], { batch, first_seq: (batch - 1) * 2 }));
   await client.next();
-  await receiver.close(2_000);
+  await receiver.close(60_000);
   let acked = 1;
   let answer = await client.next();
   while (answer?.type === FrameType.ack) {

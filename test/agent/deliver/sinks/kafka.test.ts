@@ -36,7 +36,7 @@ function open(
     brokers: [broker],
     topic: TOPIC,
     transport: 'tcp',
-    timeout_ms: 5_000,
+    timeout_ms: 30_000,
     ...over,
   });
 }
@@ -194,7 +194,7 @@ test('a connection reset before or after the broker has a batch loses nothing an
 
 test('a broker that does not answer fails the batch; nothing of it comes late, behind newer records', async () => {
   await using kafka = await startKafka();
-  await using sink = await open(kafka.broker, { timeout_ms: 1_500 });
+  await using sink = await open(kafka.broker, { timeout_ms: 4_000 });
   expect(await send(sink, records.slice(0, 8))).toEqual(DELIVERED);
   kafka.front.faults.push('no answer');
   expect(await send(sink, records.slice(8, 16))).toMatchObject({ kind: 'failed' });

@@ -1,6 +1,5 @@
 import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
-import { freePort } from '../../../../bench/processes.ts';
 import type { Sink } from '../../../../agent/ports.ts';
 import type { OtlpExporterConfig } from '../../../../schemas/exporter-config.ts';
 import { DELIVERED } from '../../../support/delivery.ts';
@@ -27,6 +26,7 @@ interface LogRecord {
 /** The package comes without types. */
 const mock: {
   readonly MockOtlpServer: new (options: object) => {
+    readonly httpUrl: string;
     start(): Promise<void>;
     close(): Promise<void>;
   };
@@ -48,7 +48,6 @@ function open(
     format: 'ecs',
     headers: {},
     gzip: true,
-    timeout_ms: 5_000,
     ...over,
   });
 }
@@ -62,17 +61,16 @@ test.each(['protobuf', 'json'] as const)(
   'an OpenTelemetry receiver that is not ours reads the records, in %s',
   async (encoding) => {
     const requests: LogsRequest[] = [];
-    const port = await freePort();
     const collector = new mock.MockOtlpServer({
       logLevel: 'fatal',
       services: ['http'],
       httpHostname: '127.0.0.1',
-      httpPort: port,
+      httpPort: 0,
       onLogs: (logs: LogsRequest) => requests.push(logs),
     });
     await collector.start();
     try {
-      await using sink = await open(`http://127.0.0.1:${port}`, { encoding, gzip: false });
+      await using sink = await open(collector.httpUrl, { encoding, gzip: false });
       expect(await send(sink, records)).toEqual(DELIVERED);
     } finally {
       await collector.close();
