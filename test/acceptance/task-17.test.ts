@@ -65,7 +65,7 @@ describeTask(17, (criterion) => {
     for (const one of drafts()) await audit.record(one);
     records = await trail.ledger();
     chainBefore = records.map(({ this_hash }) => this_hash).join();
-  }, 90_000);
+  });
   afterAll(async () => {
     await vault[Symbol.asyncDispose]();
     await trail[Symbol.asyncDispose]();

@@ -81,7 +81,14 @@ export async function openVault(serverUrl: string, database: string = 'vault'): 
       const pool = new pg.Pool({ connectionString: url('writer'), max: 4 });
       pool.on('error', () => undefined);
       closing.push(() => pool.end());
-      return createSubjects({ client: pool, keys: await applicationKeys(), ...options });
+      // Far above what a slow machine takes.
+      const patience = { timeoutMs: 60_000 };
+      return createSubjects({
+        client: pool,
+        keys: await applicationKeys(),
+        ...patience,
+        ...options,
+      });
     },
     dump: async () => {
       const { rows } = await admin.query<{ text: string }>(`
