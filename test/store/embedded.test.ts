@@ -1,6 +1,6 @@
 /** The embedded server: survives its agent, is adopted, moves out of the way, runs for root. */
 import { spawn } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,8 +13,10 @@ import {
   type EmbeddedPostgres,
 } from '../../store/embedded.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
+import { until } from '../support/agent-peer.ts';
 import { seedCluster } from '../support/cluster-template.ts';
 import { testWhere } from '../support/host.ts';
+import { connectTo } from '../support/postgres.ts';
 import { processesOn } from '../support/processes.ts';
 import { createSealer } from './sealed.ts';
 
@@ -141,6 +143,25 @@ test('after a kill -9 of the server itself what was confirmed is there', async (
   // The same store object connects again by itself; a first failure may tell it to.
   await expect.poll(async () => (await store.appendRecords([sealer.seal()])).ok).toBe(true);
   await store.close();
+});
+
+test('what a killed server has left and stands still is waited for', async () => {
+  await seedCluster(root);
+  const first = await start();
+  const { client } = await connectTo(first.adminUrl);
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  const backend = rows[0]?.pid ?? 0;
+  process.kill(backend, 'SIGSTOP');
+  process.kill(first.pid, 'SIGKILL');
+  const starting = start();
+  const log = join(dir, 'server.log');
+  const refusals = (): number => readFileSync(log, 'utf8').split('is still in use').length - 1;
+  try {
+    await until(() => refusals() > 6, 'some starts to be refused');
+  } finally {
+    process.kill(backend, 'SIGCONT');
+  }
+  expect(await starting).toMatchObject({ adopted: false });
 });
 
 test('an orphan can be stopped without starting anything', async () => {
