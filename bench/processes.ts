@@ -15,7 +15,8 @@ const PROCESSES_MAX = 2;
 
 /** Below those that a kernel gives away: who uses one later, or again after a stop, finds it as it was left. */
 const PORTS = { first: 20_000, count: 12_000 };
-let lastPort = process.pid * 61;
+/** Processes that start one after the other begin far apart. */
+let lastPort = process.pid * 4_057;
 
 /** A port that is free now, and that nobody is given who asks for any. */
 export async function freePort(): Promise<number> {
