@@ -7,11 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { freePort } from '../../bench/processes.ts';
 import {
   startEmbeddedPostgres,
   stopOrphanedPostgres,
   type EmbeddedPostgres,
 } from '../../store/embedded.ts';
+import { portFileOf, writePort } from '../../store/embedded-port.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import { until } from '../support/agent-peer.ts';
 import { seedCluster } from '../support/cluster-template.ts';
@@ -128,8 +130,14 @@ test('a server left running by a killed agent is adopted, with its data', async 
   expect(isRunning(first.pid)).toBe(false);
 });
 
-test('after a kill -9 of the server itself what was confirmed is there', async () => {
+/** A cluster whose port nobody else is given between two starts. */
+async function seedWithPort(): Promise<void> {
   await seedCluster(root);
+  await writePort(portFileOf(dir), await freePort());
+}
+
+test('after a kill -9 of the server itself what was confirmed is there', async () => {
+  await seedWithPort();
   const first = await start();
   const store = createPostgresStore({ url: first.writerUrl, ownerUrl: first.ownerUrl });
   await store.migrate();
@@ -173,7 +181,7 @@ test('an orphan can be stopped without starting anything', async () => {
 });
 
 test('the port is kept over restarts, and given up when somebody else has it', async () => {
-  await seedCluster(root);
+  await seedWithPort();
   const first = await start();
   await first.stop();
   const again = await start();
