@@ -98,7 +98,7 @@ beforeAll(async () => {
   );
   eventId = receipts[0]?.event_id ?? '';
   await audit.close();
-  await agent.delivered(60_000);
+  await agent.delivered();
 });
 afterAll(async () => {
   await agent[Symbol.asyncDispose]();
