@@ -35,7 +35,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await stopOrphanedPostgres(dir);
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 async function start(port = 0): Promise<EmbeddedPostgres> {

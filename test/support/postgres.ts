@@ -58,7 +58,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     },
     stop: async () => {
       await server.stop();
-      await rm(root, { recursive: true, force: true });
+      await rm(root, { recursive: true, force: true, maxRetries: 10 });
     },
   };
 }
