@@ -6,7 +6,8 @@ const config: ViteUserConfig = defineConfig({
   test: {
     globalSetup: ['test/support/cluster-template.ts'],
     include: ['test/acceptance/**/*.test.ts'],
-    testTimeout: 60_000,
+    // Far above what a slow machine takes: only a failure waits that long.
+    testTimeout: 180_000,
     hookTimeout: 180_000,
     expect: { poll: { timeout: DEADLINE_MS } },
     maxWorkers: 2,

@@ -66,6 +66,8 @@ interface Layout {
 }
 
 const START_ATTEMPTS = 5;
+const LEAVE_MS = 20_000;
+const LEAVE_LOOK_MS = 500;
 const MAX_CONNECTIONS_DEFAULT = 40;
 const LOG_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -145,7 +147,8 @@ async function boot(
   const log = options.log ?? (() => undefined);
   let reason = '';
   let port = await pickPort(options.port, layout.portFile, log);
-  for (let attempt = 0; attempt < START_ATTEMPTS; attempt += 1) {
+  let leftMs = LEAVE_MS;
+  for (let attempt = 0; attempt < START_ATTEMPTS;) {
     const args = serverArgs(layout.data, port, options.maxConnections ?? MAX_CONNECTIONS_DEFAULT);
     const launched = await launch(layout, args, binaries, identity);
     const up = await waitUntilReady(layout.data, launched, passwords.owner);
@@ -162,11 +165,15 @@ async function boot(
     }
     reason = await lastLines(layout.log);
     await stopPostmaster(launched.pid);
-    if (reason.includes('could not bind')) port = await freePort();
-    // After a kill -9 the old server's children need a moment to notice and leave.
-    else if (reason.includes('still in use') || reason.includes('already exists'))
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    else break;
+    if (reason.includes('could not bind')) {
+      port = await freePort();
+      attempt += 1;
+    } else if (reason.includes('still in use') || reason.includes('already exists')) {
+      // After a kill -9 the old server's children need a moment to notice and leave, or longer where they stand still.
+      if (leftMs <= 0 || options.signal?.aborted === true) break;
+      await new Promise((resolve) => setTimeout(resolve, LEAVE_LOOK_MS));
+      leftMs -= LEAVE_LOOK_MS;
+    } else break;
   }
   return err({ kind: 'start', message: `PostgreSQL did not start in ${layout.dir}: ${reason}` });
 }

@@ -26,8 +26,7 @@ async function main(): Promise<void> {
     vocabulary: settings.vocabulary,
     redactionKey: settings.redactionKey,
     socketPath: settings.socketPath,
-    // A web request does not wait longer for its audit record than for its database.
-    timeoutMs: 3_000,
+    timeoutMs: settings.auditTimeoutMs,
     // Where logins wait while the agent is away: SEALTRAIL_SPOOL_DIR, or `spool` in the data directory.
     spool: true,
     // The alert: codes and names, never what was in the event.

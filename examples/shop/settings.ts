@@ -11,6 +11,8 @@ export interface Settings {
   readonly socketPath: string;
   readonly redactionKey: string;
   readonly vocabulary: string;
+  /** SHOP_AUDIT_TIMEOUT_MS: how long a request waits for its audit record. */
+  readonly auditTimeoutMs: number;
   /** SHOP_LOG; undefined: stdout. */
   readonly appLogFile: string | undefined;
   /** SHOP_TRACES; undefined: to OTEL_EXPORTER_OTLP_ENDPOINT. */
@@ -27,6 +29,8 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     socketPath: env['SEALTRAIL_SOCKET'] ?? join(dataDir, 'sealtrail.sock'),
     redactionKey: env['SEALTRAIL_REDACTION_KEY'] ?? readAgentsKey(dataDir),
     vocabulary: env['SHOP_VOCABULARY'] ?? 'config/vocabulary.json',
+    // No longer than a web request waits for its database.
+    auditTimeoutMs: Number(env['SHOP_AUDIT_TIMEOUT_MS'] ?? 3_000),
     appLogFile: env['SHOP_LOG'],
     tracesFile: env['SHOP_TRACES'] ?? standardFile,
   };

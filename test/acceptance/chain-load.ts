@@ -12,7 +12,9 @@ import { draft, type Trail } from './trail.ts';
 const BUILT = join(import.meta.dirname, '../../dist/ledger');
 const LINKS = 200_000;
 const BATCH_RECORDS = 256;
-const INGEST_MS = 1_500;
+/** A machine that stands still does so in one of them; the others measure the agent. */
+const TRIES = 3;
+const TRY_MS = 500;
 
 /** Links a second of CPU time, of events of 750 bytes: place in the stream, and the hash over it. */
 export async function measureChain(): Promise<number> {
@@ -47,23 +49,27 @@ export async function measureChain(): Promise<number> {
   return (LINKS * 1e6) / (user + system);
 }
 
-/** Durably acked events a second, from so many SDK instances with so many events in flight each. */
+/** Durably acked events a second, from so many SDK instances with so many events in flight each: in the best of some tries. */
 export async function measureIngest(
   trail: Trail,
   clients: number,
   inFlight: number,
 ): Promise<number> {
   const audits = await Promise.all(Array.from({ length: clients }, () => trail.openAudit()));
-  const startMs = performance.now();
-  let acked = 0;
-  const work = audits.flatMap((audit) =>
-    Array.from({ length: inFlight }, async () => {
-      while (performance.now() - startMs < INGEST_MS) {
-        await audit.record(draft());
-        acked += 1;
-      }
-    }),
-  );
-  await Promise.all(work);
-  return (acked * 1000) / (performance.now() - startMs);
+  let best = 0;
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const startMs = performance.now();
+    let acked = 0;
+    const work = audits.flatMap((audit) =>
+      Array.from({ length: inFlight }, async () => {
+        while (performance.now() - startMs < TRY_MS) {
+          await audit.record(draft());
+          acked += 1;
+        }
+      }),
+    );
+    await Promise.all(work);
+    best = Math.max(best, (acked * 1000) / (performance.now() - startMs));
+  }
+  return best;
 }

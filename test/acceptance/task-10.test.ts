@@ -45,6 +45,8 @@ interface Found {
 
 let trail: Trail;
 let shop: ShopProcess;
+/** Of the request whose event is `slow`. */
+let slowId = '';
 let slow: SealedEvent;
 let other: SealedEvent;
 
@@ -54,6 +56,19 @@ async function investigate(id: readonly string[], more: readonly string[] = []):
 }
 const investigateJson = async (...id: readonly string[]): Promise<Found> =>
   JSON.parse((await investigate(id, ['--json'])).stdout) as Found;
+
+const ROOT = 'GET /customers/:id/export';
+/** How long a span of a request took. */
+function msOf(requestId: string, span: string): number | undefined {
+  const found = shop
+    .traces()
+    .find(({ name, request_id }) => name === span && request_id === requestId);
+  return found?.['duration_ms'] as number | undefined;
+}
+function isOfItsUpload(requestId: string): boolean {
+  const [all = 0, upload = 0] = [msOf(requestId, ROOT), msOf(requestId, 'upload')];
+  return upload > all / 2 && all < 1_000;
+}
 
 function eventOf(requestId: string): SealedEvent {
   const found = readLedgerEvents(trail.agent.dir).find(
@@ -68,19 +83,19 @@ describeTask(10, (criterion) => {
     trail = await openTrail();
     shop = await startShop(trail.agent.dir);
     const headers = await shop.login('alice', 'wonderland');
-    // The second one at the same time, of the same user, on the same customer.
-    await Promise.all(
-      ['export-slow', 'export-other'].map((id) =>
-        shop.get('/customers/c-1/export', { ...headers, 'x-request-id': id }),
-      ),
-    );
-    const roots = (): number =>
-      shop.traces().filter(({ name }) => name === 'GET /customers/:id/export').length;
-    await until(() => roots() === 2, 'both traces');
-    await trail.agent.delivered(60_000);
-    slow = eventOf('export-slow');
-    other = eventOf('export-other');
-  }, 90_000);
+    // Its upload took the time: where a machine stood still, it may have been anything else.
+    for (let tries = 0; tries === 0 || !isOfItsUpload(slowId); tries += 1) {
+      slowId = `export-slow-${tries}`;
+      const both = [slowId, `export-other-${tries}`];
+      // The second one at the same time, of the same user, on the same customer.
+      await Promise.all(
+        both.map((id) => shop.get('/customers/c-1/export', { ...headers, 'x-request-id': id })),
+      );
+      await until(() => both.every((id) => msOf(id, ROOT) !== undefined), 'both traces');
+      [slow, other] = both.map(eventOf) as [SealedEvent, SealedEvent];
+    }
+    await trail.agent.delivered();
+  });
   afterAll(async () => {
     await shop[Symbol.asyncDispose]();
     await trail[Symbol.asyncDispose]();
@@ -137,7 +152,7 @@ describeTask(10, (criterion) => {
     // The same export once more, in logs and traces word for word, but for its request id; its event lacks trace_id.
     const [logs, traces] = [shop.files.log, shop.files.traces].map((path) => {
       const copy = `${path}.unlinked`;
-      writeFileSync(copy, readFileSync(path, 'utf8').replaceAll('export-slow', 'export-unlinked'));
+      writeFileSync(copy, readFileSync(path, 'utf8').replaceAll(slowId, 'export-unlinked'));
       return copy;
     }) as [string, string];
     await trail.audit.record(
@@ -172,11 +187,8 @@ describeTask(10, (criterion) => {
     expect(code).toBe(0);
     const rows = /rows +(\d+) \(customer\.export/.exec(stdout)?.[1];
     const upload = /upload {2}(\d+) ms \(upload\)/.exec(stdout)?.[1];
-    const span = shop
-      .traces()
-      .find(({ name, request_id }) => name === 'upload' && request_id === 'export-slow');
     expect(rows).toBe('1200');
-    expect(Number(upload)).toBe(Math.round(Number(span?.['duration_ms'])));
+    expect(Number(upload)).toBe(Math.round(msOf(slowId, 'upload') ?? 0));
     say(`${rows ?? '?'} rows, uploaded in ${upload ?? '?'} ms`);
   });
 
@@ -207,7 +219,7 @@ describeTask(10, (criterion) => {
     // Of one trace alone all is shown at once: from the user to the event, without any request id.
     const one = join(trail.agent.dir, 'one-trace.ndjson');
     const spans = readFileSync(shop.files.traces, 'utf8').split('\n');
-    writeFileSync(one, spans.filter((line) => line.includes('export-slow')).join('\n'));
+    writeFileSync(one, spans.filter((line) => line.includes(`"${slowId}"`)).join('\n'));
     const store = await trail.agent.databaseUrl('auditor');
     const places = ['--store', store, '--logs', shop.files.log, '--traces', one, '--json'];
     const alone = await runCli(['investigate', '--user', 'u_alice', ...places]);

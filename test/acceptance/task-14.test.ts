@@ -62,7 +62,7 @@ beforeAll(async () => {
   const parsed = parseTrust(keys);
   if (!parsed.ok) throw new Error(parsed.error);
   trust = parsed.value;
-}, 120_000);
+});
 afterAll(async () => {
   await audit.close();
   await agent[Symbol.asyncDispose]();

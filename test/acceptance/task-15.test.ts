@@ -98,8 +98,8 @@ beforeAll(async () => {
   );
   eventId = receipts[0]?.event_id ?? '';
   await audit.close();
-  await agent.delivered(60_000);
-}, 120_000);
+  await agent.delivered();
+});
 afterAll(async () => {
   await agent[Symbol.asyncDispose]();
   await s3[Symbol.asyncDispose]();

@@ -59,13 +59,13 @@ const resourceOf = (record: SealedRecord | undefined): string => record?.event.r
 describeTask(17, (criterion) => {
   beforeAll(async () => {
     trail = await openTrail();
-    await trail.agent.delivered(60_000);
+    await trail.agent.delivered();
     vault = await openVault(await trail.agent.databaseUrl('admin'));
     audit = await trail.openAudit({ subjects: await vault.openSubjects({ cacheMs: 0 }) });
     for (const one of drafts()) await audit.record(one);
     records = await trail.ledger();
     chainBefore = records.map(({ this_hash }) => this_hash).join();
-  }, 90_000);
+  });
   afterAll(async () => {
     await vault[Symbol.asyncDispose]();
     await trail[Symbol.asyncDispose]();

@@ -135,7 +135,7 @@ describeTask(21, (criterion) => {
       { timeout: 60_000, interval: 100 },
     );
     for (const name of NAMES) answers.set(name, await ask(FIVE[name], '--json'));
-  }, 180_000);
+  });
   afterAll(async () => {
     await trail[Symbol.asyncDispose]();
     await temp[Symbol.asyncDispose]();

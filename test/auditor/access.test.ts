@@ -12,7 +12,7 @@ let alice: Auditor;
 beforeAll(async () => {
   boundary = await openBoundary('embedded');
   alice = createAuditor({ url: boundary.url('alice'), application: 'sealtrail web: a.liddell' });
-}, 60_000);
+});
 afterAll(async () => {
   alice.close();
   await boundary[Symbol.asyncDispose]();

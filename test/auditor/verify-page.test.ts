@@ -53,6 +53,8 @@ beforeAll(async () => {
     offline: true,
     viewport: { width: 1200, height: 1400 },
   });
+  // Far above what a slow machine takes.
+  context.setDefaultTimeout(120_000);
   page = await context.newPage();
   page.on('pageerror', (error) => faults.push(error.message));
   page.on('console', (said) => said.type() === 'error' && faults.push(said.text()));

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadConfig } from '../../agent/config.ts';
 import { ARTEFACTS } from '../../auditor/evidence/artefacts.ts';
 import { artefactsOf } from '../../auditor/evidence/bundle.ts';
@@ -37,7 +37,7 @@ describe('from a running agent with its embedded server', () => {
     trail = await openTrail();
     await trail.audit.record(draft());
     await trail.agent.delivered();
-  }, 90_000);
+  });
   afterAll(() => trail[Symbol.asyncDispose]());
 
   test('every artefact is there, in order, with its clauses and its sum', async () => {
@@ -171,16 +171,16 @@ describe('from a PostgreSQL 15 of one’s own', () => {
       },
     };
     writeFileSync(configFile, JSON.stringify(config));
-    Object.assign(process.env, {
-      OWNER_PASSWORD: SECRETS[0],
-      WRITER_PASSWORD: SECRETS[1],
-      TOKEN: SECRETS[2],
-    });
+    for (const [at, name] of ['OWNER_PASSWORD', 'WRITER_PASSWORD', 'TOKEN'].entries())
+      vi.stubEnv(name, SECRETS[at]);
     const loaded = await loadConfig(configFile, process.env);
     if (!loaded.ok) throw new Error(JSON.stringify(loaded.error));
     sources = { config: loaded.value, configFile, address: boundary.url('sealtrail_owner') };
-  }, 60_000);
-  afterAll(() => boundary[Symbol.asyncDispose]());
+  });
+  afterAll(async () => {
+    vi.unstubAllEnvs();
+    await boundary[Symbol.asyncDispose]();
+  });
 
   test('where it cannot be put on record, nothing of the store is looked at', async () => {
     await boundary.admin.query('ALTER FUNCTION audit.note_access RENAME TO note_access_away');

@@ -37,7 +37,7 @@ async function setup(
 }
 
 const at = (url: string, over: object = {}): object => ({
-  elasticsearch: { endpoints: [url], timeout_ms: 2_000, ...over },
+  elasticsearch: { endpoints: [url], timeout_ms: 60_000, ...over },
 });
 
 describe.each(['elasticsearch', 'opensearch'] as const)('on %s', (flavor) => {

@@ -17,9 +17,14 @@ beforeAll(async () => {
 });
 afterAll(() => agent[Symbol.asyncDispose]());
 
-function runProgram(endpoint: string): Promise<{ stdout: string; stderr: string; code?: number }> {
+/** By default it waits longer than a slow machine takes. */
+function runProgram(
+  endpoint: string,
+  timeoutMs = 60_000,
+): Promise<{ stdout: string; stderr: string; code?: number }> {
   const env = { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint };
-  return run(process.execPath, [PROGRAM], { env: { ...env, OTEL_EXPORTER_OTLP_TIMEOUT: '2000' } });
+  const patience = { OTEL_EXPORTER_OTLP_TIMEOUT: String(timeoutMs) };
+  return run(process.execPath, [PROGRAM], { env: { ...env, ...patience } });
 }
 
 it('imports OpenTelemetry packages and nothing of ours', () => {
@@ -58,6 +63,6 @@ it('sends records that land in the ledger: outcome, denial, trace, and no raw nu
 });
 
 it('ends with an error when nobody takes its records', async () => {
-  const failed = await runProgram('http://127.0.0.1:9').catch((error: unknown) => error);
+  const failed = await runProgram('http://127.0.0.1:9', 2_000).catch((error: unknown) => error);
   expect(failed).toMatchObject({ code: 1 });
 });

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SealedEvent } from '../../schemas/record.ts';
 import { until } from '../support/agent-peer.ts';
 import { startAgentProcess, type AgentProcess } from '../support/agent-process.ts';
+import { eventually } from '../support/eventually.ts';
 import {
   ledgerText,
   readLedgerEvents,
@@ -102,7 +103,9 @@ describe('one request', () => {
     expect(handler?.['parent_span_id']).toBe(root?.['span_id']);
     expect(query?.['parent_span_id']).toBe(handler?.['span_id']);
     expect(upload?.['parent_span_id']).toBe(handler?.['span_id']);
-    expect(Number(upload?.['duration_ms'])).toBeGreaterThan(Number(query?.['duration_ms']));
+    // What it waits for, and not what a machine that stood still added to it.
+    expect(Number(query?.['duration_ms'])).toBeGreaterThan(30);
+    expect(Number(upload?.['duration_ms'])).toBeGreaterThan(150);
     expect(eventsOf('req-slow')[0]?.correlation.span_id).toBe(handler?.['span_id']);
   });
 
@@ -160,6 +163,8 @@ describe('what is recorded', () => {
     const wrong = { login: 'alice', password: 'not-hers' };
     const answer = await shop.post('/login', wrong, { 'x-request-id': 'req-login' });
     expect(answer.status).toBe(401);
+    // A login does not wait for an agent that stands still: its event may come by the spool.
+    await until(() => eventsOf('req-login').length > 0, 'the login');
     expect(eventsOf('req-login')).toMatchObject([
       { event: { outcome: 'failure' }, actor: { type: 'anonymous' }, resource: { id: 'u_alice' } },
     ]);
@@ -199,32 +204,40 @@ describe('what is recorded', () => {
 });
 
 describe('an agent that is away', () => {
+  let tries = 0;
   it('makes a payment fail closed and be given back, and a login go on; later all is well again', async () => {
+    await using hasty = await startShop(agent.dir, 3_000);
+    const lead = await hasty.login('alice', 'wonderland');
     await agent.kill();
-    const headers = { ...admin, 'x-request-id': 'req-away' };
-    const answer = await shop.post('/payments', PAYMENT, headers);
+    const headers = { ...lead, 'x-request-id': 'req-away' };
+    const answer = await hasty.post('/payments', PAYMENT, headers);
     expect(answer.status).toBe(503);
     expect(linesOf(shop.appLog(), 'req-away').map(({ msg }) => msg)).toContain('refund');
     const failure = linesOf(shop.appLog(), 'req-away').find(({ msg }) => msg === 'not audited');
     expect(failure).toMatchObject({ action: 'payment.charge', fail_policy: 'fail_closed' });
     const login = { login: 'bob', password: 'builder' };
     const away = { 'x-request-id': 'req-login-away' };
-    expect((await shop.post('/login', login, away)).status).toBe(200);
+    expect((await hasty.post('/login', login, away)).status).toBe(200);
     const spooled = linesOf(shop.appLog(), 'req-login-away').find(
       ({ msg }) => msg === 'not audited',
     );
     expect(spooled).toMatchObject({ action: 'user.login', spooled: true });
     // What cannot be recorded does not begin.
-    const headersOfExport = { ...admin, 'x-request-id': 'req-export-away' };
-    expect((await shop.get('/customers/c-1/export', headersOfExport)).status).toBe(503);
+    const headersOfExport = { ...lead, 'x-request-id': 'req-export-away' };
+    expect((await hasty.get('/customers/c-1/export', headersOfExport)).status).toBe(503);
     expect(linesOf(shop.appLog(), 'req-export-away').map(({ msg }) => msg)).not.toContain(
       'exported',
     );
 
     await agent.start();
     await until(() => eventsOf('req-login-away').length === 1, 'the login to be drained');
-    const again = await shop.post('/payments', PAYMENT, { ...admin, 'x-request-id': 'req-back' });
-    expect(again.status).toBe(201);
-    expect(eventsOf('req-back')).toHaveLength(1);
+    // Within its three seconds, if the machine lets it.
+    const id = await eventually(async () => {
+      const back = `req-back-${(tries += 1)}`;
+      const again = await hasty.post('/payments', PAYMENT, { ...lead, 'x-request-id': back });
+      expect(again.status).toBe(201);
+      return back;
+    });
+    expect(eventsOf(id)).toHaveLength(1);
   });
 });

@@ -17,7 +17,7 @@ let postgres: TestPostgres;
 beforeAll(async () => {
   if (!hasS3) return;
   [s3, postgres] = await Promise.all([startS3(), startPostgres()]);
-}, 90_000);
+});
 afterAll(async () => {
   if (!hasS3) return;
   await Promise.all([s3[Symbol.asyncDispose](), postgres.stop()]);

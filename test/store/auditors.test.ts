@@ -17,7 +17,7 @@ let admin: pg.Client;
 beforeAll(async () => {
   boundary = await openBoundary('embedded');
   admin = boundary.admin;
-}, 60_000);
+});
 afterAll(() => boundary[Symbol.asyncDispose]());
 
 const PASSWORD = 'a password of an auditor';

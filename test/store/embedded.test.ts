@@ -1,20 +1,24 @@
 /** The embedded server: survives its agent, is adopted, moves out of the way, runs for root. */
 import { spawn } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { freePort } from '../../bench/processes.ts';
 import {
   startEmbeddedPostgres,
   stopOrphanedPostgres,
   type EmbeddedPostgres,
 } from '../../store/embedded.ts';
+import { portFileOf, writePort } from '../../store/embedded-port.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
+import { until } from '../support/agent-peer.ts';
 import { seedCluster } from '../support/cluster-template.ts';
 import { testWhere } from '../support/host.ts';
+import { connectTo } from '../support/postgres.ts';
 import { processesOn } from '../support/processes.ts';
 import { createSealer } from './sealed.ts';
 
@@ -31,7 +35,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await stopOrphanedPostgres(dir);
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 async function start(port = 0): Promise<EmbeddedPostgres> {
@@ -126,8 +130,14 @@ test('a server left running by a killed agent is adopted, with its data', async 
   expect(isRunning(first.pid)).toBe(false);
 });
 
-test('after a kill -9 of the server itself what was confirmed is there', async () => {
+/** A cluster whose port nobody else is given between two starts. */
+async function seedWithPort(): Promise<void> {
   await seedCluster(root);
+  await writePort(portFileOf(dir), await freePort());
+}
+
+test('after a kill -9 of the server itself what was confirmed is there', async () => {
+  await seedWithPort();
   const first = await start();
   const store = createPostgresStore({ url: first.writerUrl, ownerUrl: first.ownerUrl });
   await store.migrate();
@@ -143,6 +153,25 @@ test('after a kill -9 of the server itself what was confirmed is there', async (
   await store.close();
 });
 
+test('what a killed server has left and stands still is waited for', async () => {
+  await seedCluster(root);
+  const first = await start();
+  const { client } = await connectTo(first.adminUrl);
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  const backend = rows[0]?.pid ?? 0;
+  process.kill(backend, 'SIGSTOP');
+  process.kill(first.pid, 'SIGKILL');
+  const starting = start();
+  const log = join(dir, 'server.log');
+  const refusals = (): number => readFileSync(log, 'utf8').split('is still in use').length - 1;
+  try {
+    await until(() => refusals() > 6, 'some starts to be refused');
+  } finally {
+    process.kill(backend, 'SIGCONT');
+  }
+  expect(await starting).toMatchObject({ adopted: false });
+});
+
 test('an orphan can be stopped without starting anything', async () => {
   await seedCluster(root);
   const server = await start();
@@ -152,7 +181,7 @@ test('an orphan can be stopped without starting anything', async () => {
 });
 
 test('the port is kept over restarts, and given up when somebody else has it', async () => {
-  await seedCluster(root);
+  await seedWithPort();
   const first = await start();
   await first.stop();
   const again = await start();

@@ -142,4 +142,4 @@ test('a purge that another agent, class or tenant has on record excuses nothing,
 
 test('any holds and purges, in any order: what is left is what a plain model has left', async () => {
   await checkPurgeModel(bench, { numRuns: 6 });
-}, 120_000);
+});

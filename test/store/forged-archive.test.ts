@@ -46,7 +46,7 @@ beforeAll(async () => {
   await using peer = await startS3Peer();
   await archiveTrail(configOf(peer), temp.path, trail.records);
   genuine = new Map([...peer.stored].map(([key, body]) => [key.slice(PREFIX.length), body]));
-}, 60_000);
+});
 afterAll(() => temp[Symbol.asyncDispose]());
 
 type Objects = Map<string, Buffer>;

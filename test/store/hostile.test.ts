@@ -132,13 +132,16 @@ describe('times', () => {
     const sealer = createSealer();
     const time = monthFromNow(-50).toISOString();
     expect(await append([sealer.seal({ time })])).toMatchObject({ stored: 1 });
-    const startedMs = Date.now();
-    expect(await append([sealer.seal({ time })])).toMatchObject({ stored: 1 });
-    // The second batch does not try again for a minute.
-    expect(Date.now() - startedMs).toBeLessThan(1_900);
+    // The batches after it do not try again for a minute: each would wait for 2 s, a slow machine makes only one of them wait.
+    const tookMs: number[] = [];
+    while (tookMs.length < 3) {
+      const startedMs = performance.now();
+      expect(await append([sealer.seal({ time })])).toMatchObject({ stored: 1 });
+      tookMs.push(performance.now() - startedMs);
+    }
+    expect(Math.min(...tookMs)).toBeLessThan(1_900);
     await reader.client.query('ROLLBACK');
-    const table = 'audit.records_default';
-    expect(await tablesOf(sealer.stream)).toEqual([table, table]);
+    expect(await tablesOf(sealer.stream)).toEqual(Array(4).fill('audit.records_default'));
     // Whoever asks later is told that nothing is left to do: the month stays where its records are.
     const asked = await owner.query('SELECT audit.ensure_partition($1) AS done', [time]);
     expect(asked.rows).toEqual([{ done: true }]);

@@ -32,7 +32,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await stopOrphanedPostgres(dir);
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 async function start(): Promise<EmbeddedPostgres> {
@@ -75,12 +75,12 @@ describe('a server that goes away', () => {
     const server = await start();
     const store = openStore();
     await store.migrate();
-    const batches = makeBatches(25, 200);
+    const failures: string[] = [];
     await using admin = await connectTo(server.adminUrl);
     let isDone = false;
     const cut = async (): Promise<void> => {
       // A look at a moment without a connection has cut none.
-      for (let cuts = 0; cuts < 20 && !isDone;) {
+      for (let cuts = 0; !isDone && (cuts < 20 || failures.length === 0);) {
         const { rowCount } = await admin.client.query(
           `SELECT pg_sleep(random() * 0.08), pg_terminate_backend(pid) FROM pg_stat_activity
            WHERE application_name = 'sealtrail' LIMIT 1`,
@@ -89,14 +89,18 @@ describe('a server that goes away', () => {
       }
     };
     const cutting = cut();
-    const failures: string[] = [];
-    for (const batch of batches) failures.push(...(await insist(store, batch)));
+    // Where whoever cuts stands still, there are more batches: one of them is cut.
+    const sealer = createSealer();
+    let batches = 0;
+    for (; batches < 25 || failures.length === 0; batches += 1) {
+      const batch = Array.from({ length: 200 }, () => sealer.seal());
+      failures.push(...(await insist(store, batch)));
+    }
     isDone = true;
     await cutting;
     await store.close();
-    expect(failures.length).toBeGreaterThan(0);
     const verification = await verifyStore({ url: server.auditorUrl });
-    expect(verification).toMatchObject({ verdict: 'intact', records: 5_000 });
+    expect(verification).toMatchObject({ verdict: 'intact', records: batches * 200 });
   });
 
   test('kill -9 of the server in the middle of a batch', async () => {
@@ -221,11 +225,11 @@ describe('a peer that never answers', () => {
       const abort = new AbortController();
       const pending = store.appendRecords([createSealer().seal()], abort.signal);
       await heard();
-      const startedMs = Date.now();
       if (how === 'abort') abort.abort();
       else await store.close();
-      expect(await pending).toMatchObject({ ok: false, error: { kind: 'unavailable' } });
-      expect(Date.now() - startedMs).toBeLessThan(5_000);
+      // Not by the time that a connection may take to come about.
+      const message = expect.not.stringMatching(/timeout/) as string;
+      expect(await pending).toMatchObject({ ok: false, error: { kind: 'unavailable', message } });
       await store.close();
       await expect.poll(() => sockets[0]?.closed).toBe(true);
     },

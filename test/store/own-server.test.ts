@@ -2,10 +2,10 @@
 import { execFileSync } from 'node:child_process';
 import { chownSync, existsSync, readFileSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
+import { freePort } from '../../bench/processes.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import { verifyStore } from '../../store/verify-store.ts';
 import { testWhere } from '../support/host.ts';
@@ -54,10 +54,7 @@ beforeAll(async () => {
     const uid = Number(execFileSync('id', ['-u', 'postgres']).toString());
     chownSync(data, uid, statSync(data).gid);
   }
-  const probe = createServer();
-  await new Promise<void>((listening) => probe.listen(0, '127.0.0.1', listening));
-  port = (probe.address() as AddressInfo).port;
-  await new Promise((closed) => probe.close(closed));
+  port = await freePort();
   run('initdb', '-D', data, '-A', 'trust', '-U', 'boss', '--no-sync');
   const options = `-c listen_addresses=127.0.0.1 -p ${port} -k ${data}`;
   run('pg_ctl', '-D', data, '-w', '-l', join(data, 'log'), '-o', options, 'start');

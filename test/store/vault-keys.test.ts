@@ -25,7 +25,7 @@ const tokenOf = async (identity: string): Promise<string> =>
 beforeAll(async () => {
   server = await startPostgres();
   vault = await openVault(server.url('admin'));
-}, 60_000);
+});
 afterAll(async () => {
   await vault[Symbol.asyncDispose]();
   await server.stop();

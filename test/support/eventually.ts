@@ -5,7 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** Also of `expect.poll` and of `until`. */
-export const DEADLINE_MS = 30_000;
+export const DEADLINE_MS = 60_000;
 
 const PAUSE_MS_MAX = 50;
 

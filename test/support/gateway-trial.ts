@@ -37,7 +37,7 @@ export interface GatewayTrialReport {
 const LOAD: Load = { burstMax: 40, pauseMs: 60 };
 const UNDER_LOAD_MS_MAX = 700;
 const ACK_WAIT_MS = 2_000;
-const SETTLE_MS = 60_000;
+const SETTLE_MS = 120_000;
 
 /** Everything that runs, ended in reverse. */
 export interface Pipeline extends AsyncDisposable {

@@ -75,7 +75,7 @@ export async function startGoodClient(
 
   return {
     audit,
-    reached: (count) => until(() => acked.length > count, `${count} acked events`),
+    reached: (count) => until(() => acked.length > count, `${count} acked events`, 120_000),
     stop: async () => {
       isStopping = true;
       await Promise.all(loops);

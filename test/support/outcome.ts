@@ -68,7 +68,7 @@ export async function expectEachOnce(
   agent: AgentProcess,
   acked: readonly Acked[],
 ): Promise<readonly SealedRecord[]> {
-  await agent.delivered(60_000);
+  await agent.delivered();
   const records = await readRecords(join(agent.dir, 'ledger'));
   const sealed = indexOnce(
     'the ledger',

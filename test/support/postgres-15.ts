@@ -28,7 +28,7 @@ export async function startPostgres15(
     url: `postgresql://boss@127.0.0.1:${port}/postgres`,
     [Symbol.asyncDispose]: async () => {
       run('pg_ctl', '-D', data, '-w', '-m', 'immediate', 'stop');
-      await rm(data, { recursive: true, force: true });
+      await rm(data, { recursive: true, force: true, maxRetries: 10 });
     },
   };
 }

@@ -6,7 +6,9 @@ import { mkdtemp, chmod, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { freePort } from '../../bench/processes.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../store/embedded.ts';
+import { portFileOf, writePort } from '../../store/embedded-port.ts';
 import { seedCluster } from './cluster-template.ts';
 
 export type TestRole = 'owner' | 'writer' | 'auditor' | 'retention' | 'legal' | 'admin';
@@ -27,6 +29,8 @@ export async function startPostgres(): Promise<TestPostgres> {
   const root = await mkdtemp(join(tmpdir(), 'sealtrail-pg-'));
   await chmod(root, 0o755);
   await seedCluster(root);
+  // One that it finds again after a stop.
+  await writePort(portFileOf(join(root, 'postgres')), await freePort());
   const start = async (port: number): Promise<EmbeddedPostgres> => {
     const started = await startEmbeddedPostgres({ dir: join(root, 'postgres'), port });
     if (started.ok) return started.value;
@@ -54,7 +58,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     },
     stop: async () => {
       await server.stop();
-      await rm(root, { recursive: true, force: true });
+      await rm(root, { recursive: true, force: true, maxRetries: 10 });
     },
   };
 }

@@ -1,10 +1,11 @@
 /** Producers in processes of their own (producers/*.mjs), killed or stopped by pid, and what they noted. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { until } from './agent-peer.ts';
 import { VOCABULARY, type AgentProcess } from './agent-process.ts';
 import type { Acked } from './outcome.ts';
 
@@ -78,6 +79,9 @@ function start(script: string, log: string, options: object, key: string): Produ
       await exited;
     },
     stop: async () => {
+      // Before it is up, a signal ends it as it ends any program.
+      const isUp = (): boolean => child.exitCode !== null || readFileSync(log, 'utf8') !== '';
+      await until(isUp, `${script} to be up`);
       child.kill('SIGTERM');
       await exited;
       expect(child.exitCode, `${script}: ${errors}`).toBe(0);

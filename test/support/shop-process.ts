@@ -28,8 +28,11 @@ export interface ShopProcess extends AsyncDisposable {
   login(login: string, password: string): Promise<Record<string, string>>;
 }
 
-/** Starts the shop on a free port; its files lie in `dir`, which is the agent's data directory. */
-export async function startShop(dir: string): Promise<ShopProcess> {
+/**
+ * Starts the shop on a free port; its files lie in `dir`, which is the agent's data directory. `auditTimeoutMs`: default far
+ * above what a slow machine takes.
+ */
+export async function startShop(dir: string, auditTimeoutMs = 60_000): Promise<ShopProcess> {
   const files = { log: join(dir, 'shop.log'), traces: join(dir, 'shop-traces.ndjson') };
   const { SEALTRAIL_REDACTION_KEY: _key, OTEL_EXPORTER_OTLP_ENDPOINT: _otlp, ...env } = process.env;
   const child = spawn(process.execPath, ['dist/examples/shop/main.js'], {
@@ -38,6 +41,7 @@ export async function startShop(dir: string): Promise<ShopProcess> {
       ...env,
       SEALTRAIL_DATA_DIR: dir,
       SHOP_PORT: '0',
+      SHOP_AUDIT_TIMEOUT_MS: String(auditTimeoutMs),
       SHOP_LOG: files.log,
       SHOP_TRACES: files.traces,
     },
@@ -103,15 +107,17 @@ interface OtlpSpan extends Readonly<
 
 function readLines(file: string): readonly Line[] {
   if (!existsSync(file)) return [];
-  const lines = readFileSync(file, 'utf8').split('\n');
-  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Line);
+  return wholeLines(readFileSync(file, 'utf8')).map((line) => JSON.parse(line) as Line);
+}
+
+/** Without the last one while it is being written. */
+function wholeLines(text: string): readonly string[] {
+  return text.split('\n').slice(0, -1);
 }
 
 /** Events in the ledger of an agent, without the agent's own. */
 export function readLedgerEvents(dir: string): readonly SealedEvent[] {
-  return ledgerText(dir)
-    .split('\n')
-    .filter((line) => line !== '')
+  return wholeLines(ledgerText(dir))
     .map((line) => (JSON.parse(line) as SealedRecord).event)
     .filter(({ event }) => !/^(ledger|agent)\./.test(event.action));
 }

@@ -19,8 +19,8 @@ export interface S3SinkContext {
   readonly timing: Timing;
 }
 
-/** A record is signed within a second, unless something is wrong; then it is archived without. */
-const COVER_MS_MAX = 3_000;
+/** A record is signed within a second, unless something is wrong; then it is archived without. A process that stood still has not looked. */
+const COVER_LOOKS = 30;
 const COVER_LOOK_MS = 100;
 
 /** Creates the sink; loads the SDK and connects at the first batch. */
@@ -44,8 +44,7 @@ export function createS3Sink(config: S3ExporterConfig, context: S3SinkContext): 
   async function checkpointsOf(streams: readonly StreamRange[]): Promise<readonly string[]> {
     const sizes = new Map(streams.map(({ stream, to }) => [stream, BigInt(to)]));
     const anchors = new Set(streams.map(({ stream }) => stream.split('/').slice(0, 3).join('/')));
-    const untilMs = timing.nowMs() + COVER_MS_MAX;
-    for (;;) {
+    for (let looks = 0; ; looks += 1) {
       const wanted = (origin: string): boolean => sizes.has(origin) || anchors.has(origin);
       const notes = await readSignedNotes(nodeFilesystem, dataDir, wanted);
       if (notes === null) return [];
@@ -53,7 +52,7 @@ export function createS3Sink(config: S3ExporterConfig, context: S3SinkContext): 
       const newest = [...anchors].map((origin) => notes.get(origin)?.at(-1)?.note);
       const found = [...covers, ...newest].filter((note) => typeof note === 'string');
       if (!covers.includes(null)) return found;
-      if (timing.nowMs() >= untilMs || stopping.signal.aborted) {
+      if (looks === COVER_LOOKS || stopping.signal.aborted) {
         log.warn(
           { sink: name },
           'records are archived under no checkpoint: nothing was signed for them in time',

@@ -11,6 +11,7 @@ const note = (line) => writeSync(file, `${JSON.stringify(line)}\n`);
 
 let stopping = false;
 process.on('SIGTERM', () => (stopping = true));
+note({ up: true });
 
 const attribute = ([key, stringValue]) => ({ key, value: { stringValue } });
 

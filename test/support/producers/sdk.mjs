@@ -17,6 +17,7 @@ const pick = (list) => list[Math.floor(Math.random() * list.length)];
 const audit = createAudit({ ...options, timeoutMs: 120_000 });
 let stopping = false;
 process.on('SIGTERM', () => (stopping = true));
+note({ up: true });
 
 async function recordOne(n) {
   try {
