@@ -13,8 +13,8 @@ import { readJournal } from './checkpoint/journal.ts';
 import { cursorPath, loadCursor } from './deliver/cursor.ts';
 import type { Logger } from './ports.ts';
 
-/** A store that hangs costs a start no more than this. */
-const STORE_TIMEOUT_MS = 2_000;
+/** A store that hangs costs a start no more than this. One that is only slow is worth it: unasked, an older copy goes on until it meets a fork. */
+const STORE_TIMEOUT_MS = 5_000;
 
 /** Asks all of them at once. */
 export async function gatherWitnesses(config: Config, log: Logger): Promise<readonly Witness[]> {

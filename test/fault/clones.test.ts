@@ -4,10 +4,9 @@
  */
 import { once } from 'node:events';
 import { cp, readFile } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { freePort } from '../../bench/processes.ts';
 import {
   runCli,
   startAgentProcess,
@@ -30,6 +29,44 @@ const POSTGRESQL = (): object => ({
   url: postgres.url('writer'),
   owner_url: postgres.url('owner'),
 });
+
+interface Door extends AsyncDisposable {
+  readonly url: string;
+  /** From now on connections are passed on, after so long; before, they are ended. */
+  open(afterMs?: number): void;
+}
+
+/** Stands before the store. */
+async function buildDoor(): Promise<Door> {
+  const ends = new Set<Socket>();
+  let waitMs: number | null = null;
+  const server = createServer((near) => {
+    ends.add(near.on('error', () => near.destroy()));
+    if (waitMs === null) near.destroy();
+    else setTimeout(pass, waitMs, near);
+  });
+  const pass = (near: Socket): void => {
+    const far = connect(postgres.port, '127.0.0.1');
+    for (const [end, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      ends.add(end);
+      end.on('error', () => other.destroy()).pipe(other);
+    }
+  };
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: postgres.url('writer').replace(`:${postgres.port}/`, `:${port}/`),
+    open: (afterMs = 0) => void (waitMs = afterMs),
+    [Symbol.asyncDispose]: async () => {
+      for (const end of ends) end.destroy();
+      await new Promise((closed) => server.close(closed));
+    },
+  };
+}
 
 test('a clone that is started while the first one lives on gets an incarnation of its own', async () => {
   const agentConfig = {
@@ -59,12 +96,14 @@ test('a clone that is started while the first one lives on gets an incarnation o
   await expectIntact(postgres.url('auditor'));
 });
 
-test('of two clones that were level the one that starts later is the older copy, whichever was first', async () => {
+test('of two clones that were level the one that starts later is the older copy, whichever was first, by a store that needs three seconds to say so', async () => {
   const agentConfig = {
     name: 'twins',
     vocabulary_file: VOCABULARY,
   };
-  const exporters = { postgresql: POSTGRESQL() };
+  await using door = await buildDoor();
+  door.open();
+  const exporters = { postgresql: { ...POSTGRESQL(), url: door.url } };
   await using first = await startAgentProcess({ exporters, config: { agent: agentConfig } });
   await recordSome(first);
   await first.delivered();
@@ -75,34 +114,12 @@ test('of two clones that were level the one that starts later is the older copy,
   await using clone = await startAgentProcess({ dir, exporters, config: { agent: agentConfig } });
   const one = await recordSome(clone);
   await clone.delivered();
+  door.open(3_000);
   await first.start();
   // The first one is now the older copy.
   const other = await expectNoticed(first, 'postgresql has it up to seq');
   expect(incarnationsOf(other)).not.toEqual(incarnationsOf(one));
 });
-
-/** Passes connections on to another port of this host. */
-async function openDoor(from: number, to: number): Promise<AsyncDisposable> {
-  const ends = new Set<Socket>();
-  const server = createServer((near) => {
-    const far = connect(to, '127.0.0.1');
-    for (const [end, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      ends.add(end);
-      end.on('error', () => other.destroy()).pipe(other);
-    }
-  });
-  server.listen(from, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    [Symbol.asyncDispose]: async () => {
-      for (const end of ends) end.destroy();
-      await new Promise((closed) => server.close(closed));
-    },
-  };
-}
 
 /** The new incarnation's heads are in an anchor log of its own, and in none of the older ones. */
 async function expectOwnAnchorLog(
@@ -143,10 +160,9 @@ test('two clones that run at once: the store keeps the branch of the first, and 
   await cp(first.dir, dir, { recursive: true });
   await first.start();
   // The store is not to be had when the second starts, which so does not notice anything.
-  const door = await freePort();
+  await using door = await buildDoor();
   const exporters = exportersOf('second');
-  const url = postgres.url('writer').replace(`:${postgres.port}/`, `:${door}/`);
-  exporters['postgresql'] = { embedded: false, url };
+  exporters['postgresql'] = { embedded: false, url: door.url, retry: { max_ms: 250 } };
   await using second = await startAgentProcess({ dir, exporters, config });
   expect((await second.status()).rollback).toBe(null);
 
@@ -154,7 +170,7 @@ test('two clones that run at once: the store keeps the branch of the first, and 
   await first.delivered();
   // More than the first has, so that its last ones stand where the store has nothing yet.
   const other = await recordSome(second, 60);
-  await using _door = await openDoor(door, postgres.port);
+  door.open();
   await expect.poll(async () => (await second.status()).rollback).toMatch(/^rollback: fork: /);
   await second.delivered();
   const after = await expectNoticed(second, 'fork: stream sealtrail/live-twins/');

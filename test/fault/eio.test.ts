@@ -67,8 +67,19 @@ testStrace(
 testStrace(
   'a disk that goes on failing: events are refused as storage_failed, the agent says why and ends with 1, a restart recovers',
   async () => {
-    const wrapper = inject('25+');
-    await using agent = await startAgentProcess({ exporters: FILE_ONLY, wrapper, env: ENV });
+    await using temp = await makeTempDir();
+    // Of the ledger alone: checkpoints meet the disk as well, each second, and would be the first to say so.
+    const segments = Array.from({ length: 50 }, (_, n) => [
+      '-P',
+      join(temp.path, 'ledger', segmentName(n)),
+    ]);
+    const wrapper = inject('5+', segments.flat());
+    await using agent = await startAgentProcess({
+      dir: temp.path,
+      exporters: FILE_ONLY,
+      wrapper,
+      env: ENV,
+    });
     using client = await connectRaw(agent.socketPath);
     await client.greet();
     const acked: string[] = [];

@@ -16,7 +16,13 @@ import { startGoodClient } from '../support/good-client.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { readLines, readStore, type Acked } from '../support/outcome.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { expectIntact, expectNoticed, incarnationsOf, recordSome } from '../support/rollback.ts';
+import {
+  expectIntact,
+  expectNoticed,
+  incarnationsOf,
+  recordSome,
+  secured,
+} from '../support/rollback.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -39,13 +45,13 @@ async function rollBack(
 ): Promise<{ readonly kept: readonly Acked[]; readonly lost: readonly Acked[] }> {
   await using copy = await makeTempDir();
   const kept = await recordSome(agent);
-  await agent.delivered();
+  await secured(agent);
   await agent.stop();
   for (const part of parts)
     await cp(join(agent.dir, part), join(copy.path, part), { recursive: true });
   await agent.start();
   const lost = await recordSome(agent);
-  await agent.delivered();
+  await secured(agent);
   await agent.stop();
   for (const part of parts) {
     for (const name of await readdir(join(copy.path, part)))

@@ -1,10 +1,13 @@
 /** What the tests of rollbacks and clones share: some records, and what holds once an agent has noticed. */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { cursorPath } from '../../agent/deliver/cursor.ts';
 import { readKnownOf } from '../../cli/verify-known.ts';
 import { verifyLedger } from '../../ledger/verify.ts';
 import { verifyStore } from '../../store/verify-store.ts';
 import type { AgentProcess } from './agent-process.ts';
+import { eventually } from './eventually.ts';
 import { startGoodClient } from './good-client.ts';
 import { readRecords, type Acked } from './outcome.ts';
 
@@ -15,6 +18,19 @@ export async function recordSome(agent: AgentProcess, count = 20): Promise<reado
   const { acked, failed } = await client.stop();
   expect(failed).toEqual([]);
   return acked;
+}
+
+/** Resolves once what an agent has is delivered and signed, and its cursors on disk say so: a stop has little time for that. */
+export async function secured(agent: AgentProcess): Promise<void> {
+  await agent.delivered();
+  await eventually(async () => {
+    const { append, checkpoints, sinks } = await agent.status();
+    expect(checkpoints?.lag_records).toBe(0);
+    for (const { name } of sinks)
+      expect(JSON.parse(await readFile(cursorPath(agent.dir, name), 'utf8'))).toMatchObject({
+        next: append.records,
+      });
+  });
 }
 
 /** Incarnations of the streams that they went into. */
