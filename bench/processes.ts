@@ -2,7 +2,7 @@
 import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { LoadOptions, LoadResult } from './load.ts';
@@ -13,14 +13,25 @@ const HERE = fileURLToPath(new URL('.', import.meta.url));
 /** Client processes: more than the cores would only make them starve one another. */
 const PROCESSES_MAX = 2;
 
-/** A port that is free now. */
+/** Below those that a system hands out by itself: who asks it for any port is never given one of these. */
+const [PORT_MIN, PORT_MAX] = [10_240, 32_000];
+let nextPort = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
+
+/** A port that is free, and stays so until it is listened on, a stop and a start in between as well. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = nextPort;
+    nextPort = port < PORT_MAX ? port + 1 : PORT_MIN;
+    const server = createServer().listen(port, '127.0.0.1');
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 export interface BenchAgent {

@@ -6,6 +6,7 @@ import { mkdtemp, chmod, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { freePort } from '../../bench/processes.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../store/embedded.ts';
 import { seedCluster } from './cluster-template.ts';
 
@@ -33,7 +34,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     await rm(root, { recursive: true, force: true });
     throw new Error(`${started.error.kind}: ${started.error.message}`);
   };
-  let server = await start(0);
+  let server = await start(await freePort());
   const urls = {
     owner: server.ownerUrl,
     writer: server.writerUrl,
