@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { VOCABULARY, type AgentProcess } from './agent-process.ts';
+import { eventually } from './eventually.ts';
 import type { Acked } from './outcome.ts';
 
 /** What a producer heard, whether it lived to the end or not. */
@@ -78,6 +79,8 @@ function start(script: string, log: string, options: object, key: string): Produ
       await exited;
     },
     stop: async () => {
+      // Before its first answer it may not listen yet, and the signal would end it as any other.
+      await eventually(async () => expect(await readFile(log, 'utf8')).not.toBe(''));
       child.kill('SIGTERM');
       await exited;
       expect(child.exitCode, `${script}: ${errors}`).toBe(0);
