@@ -13,29 +13,25 @@ const HERE = fileURLToPath(new URL('.', import.meta.url));
 /** Client processes: more than the cores would only make them starve one another. */
 const PROCESSES_MAX = 2;
 
-/** Below those that a kernel gives away: who uses one later, or again after a stop, finds it as it was left. */
-const PORTS = { first: 20_000, count: 12_000 };
-/** Processes that start one after the other begin far apart. */
-let lastPort = process.pid * 4_057;
+/** Below those that a system hands out by itself: who asks it for any port is never given one of these. */
+const [PORT_MIN, PORT_MAX] = [10_240, 32_000];
+let nextPort = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
 
-/** A port that is free now, and that nobody is given who asks for any. */
+/** A port that is free, and stays so until it is listened on, a stop and a start in between as well. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    lastPort += 1;
-    const port = PORTS.first + (lastPort % PORTS.count);
-    if (await isFree(port)) return port;
+    const port = nextPort;
+    nextPort = port < PORT_MAX ? port + 1 : PORT_MIN;
+    const server = createServer().listen(port, '127.0.0.1');
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
   }
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  const isTaken = await new Promise<boolean>((done) => {
-    server.once('error', () => done(true)).listen(port, '127.0.0.1', () => done(false));
-  });
-  if (isTaken) return false;
-  server.close();
-  await once(server, 'close');
-  return true;
 }
 
 export interface BenchAgent {

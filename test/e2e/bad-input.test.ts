@@ -141,6 +141,14 @@ describe('a bad event is refused by itself, with the field and what to do; its n
 });
 
 test('clients that say nothing, or say it very slowly, keep nobody else waiting', async () => {
+  const medianMs = async (): Promise<number> => {
+    const client = await startGoodClient(agent, { inFlight: 8 });
+    await client.reached(200);
+    const { latenciesMs, failed } = await client.stop();
+    expect(failed).toEqual([]);
+    return quantile(latenciesMs, 0.5);
+  };
+  const usualMs = await medianMs();
   const silent = await Promise.all(Array.from({ length: 40 }, () => connectRaw(agent.socketPath)));
   const [slow] = silent;
   // Half a header; a HELLO whose rest never comes; a frame that was promised to be large.
@@ -153,11 +161,7 @@ test('clients that say nothing, or say it very slowly, keep nobody else waiting'
   }
   expect(await slow!.next(), 'however slow, it was right').toMatchObject({ type: FrameType.hello });
 
-  const client = await startGoodClient(agent, { inFlight: 8 });
-  await client.reached(200);
-  const { latenciesMs, failed } = await client.stop();
-  expect(failed).toEqual([]);
-  expect(quantile(latenciesMs, 0.5)).toBeLessThan(250);
+  expect(await medianMs()).toBeLessThan(usualMs * 3 + 200);
   for (const one of silent) one[Symbol.dispose]();
 });
 

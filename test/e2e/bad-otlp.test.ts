@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startAgentProcess, type AgentProcess } from '../support/agent-process.ts';
+import { startStopwatch } from '../support/eventually.ts';
 import { startGoodClient, type GoodClient } from '../support/good-client.ts';
 import { countNacks } from '../support/nacks.ts';
 import { logRecord, logsRequest } from '../support/otlp.ts';
@@ -257,10 +258,10 @@ test('clients that send their request very slowly, or half of it, keep nobody el
     socket.write(
       'POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{"res',
     );
-  const startedMs = performance.now();
+  const elapsedMs = startStopwatch();
   for (let n = 0; n < 20; n++)
     expect((await post('/v1/audit', requestOf(recordOf()))).status).toBe(202);
-  expect(performance.now() - startedMs).toBeLessThan(5_000);
+  expect(elapsedMs()).toBeLessThan(5_000);
   const refusedSince = await countNacks(agent);
   for (const socket of sockets) socket.destroy();
   await expect.poll(refusedSince).toMatchObject({ aborted: 20 });

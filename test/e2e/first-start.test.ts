@@ -60,7 +60,7 @@ test('an agent that is stopped or killed while its database is made leaves nothi
   await expect.poll(() => processesOn(agent.dir), { interval: 5 }).not.toHaveLength(1);
   const { code, ms } = await signalAgent(agent, 'SIGTERM');
   expect({ code, isInTime: ms < SHUTDOWN_MS_MAX }).toEqual({ code: 0, isInTime: true });
-  expect(await processesOn(agent.dir)).toEqual([]);
+  await expect.poll(() => processesOn(agent.dir)).toEqual([]);
   await agent.start();
   for (const killMs of [100, 900]) {
     await pause(killMs);

@@ -10,7 +10,7 @@ import { formatRecord } from '../../ledger/frame.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import type { StoredRecord } from '../../store/store.ts';
 import { runCli, startAgentProcess } from '../support/agent-process.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, startStopwatch } from '../support/eventually.ts';
 import { startGoodClient } from '../support/good-client.ts';
 import { startGatewayProcess, type GatewayProcess } from '../support/gateway-process.ts';
 import { whenShared } from '../support/gateway-trial.ts';
@@ -41,7 +41,8 @@ beforeAll(async () => {
   nats = await startNats();
   gateway = await startGatewayProcess({
     name: 'findings',
-    nats: { servers: [nats.url], create_stream: true, ack_wait_ms: 2_000 },
+    // What comes a second time is kept a second time: only a gateway that has gone leaves something unanswered.
+    nats: { servers: [nats.url], create_stream: true, ack_wait_ms: 600_000 },
     postgresql: { url: postgres.url('writer') },
   });
   await whenShared([gateway]);
@@ -191,16 +192,16 @@ test('SIGTERM under load: it stops within 10 s, and another gateway has all of i
   const subject = subjectOfRecord(records[0]!);
   await using second = await startGatewayProcess({
     name: 'second',
-    nats: { servers: [nats.url], ack_wait_ms: 2_000 },
+    nats: { servers: [nats.url], ack_wait_ms: 600_000 },
     postgresql: { url: postgres.url('writer') },
   });
   await whenShared([gateway, second]);
   const { shards } = await gateway.status();
   const busy = shards.includes(subject.split('.')[1]!) ? gateway : second;
   await Promise.all(records.map((record) => publish(lineOf(record), subject)));
-  const startedMs = performance.now();
+  const elapsedMs = startStopwatch();
   expect(await busy.stop()).toBe(0);
-  expect(performance.now() - startedMs).toBeLessThan(10_000);
+  expect(elapsedMs()).toBeLessThan(10_000);
   await whenStored(records);
   await busy.start();
 });

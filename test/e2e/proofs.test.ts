@@ -98,7 +98,13 @@ test("an event is proven offline, each change to its proof is refuted, and a str
     'another event under this proof': changed((one) => (one.record = otherProof?.record ?? '')),
     'a shorter proof': changed((one) => one.inclusion.pop()),
     'a longer proof': changed((one) => one.inclusion.push(one.inclusion[0] ?? '')),
-    'another size': changed((one) => (one.checkpoint = one.checkpoint.replace(/\n\d+\n/, '\n7\n'))),
+    'another size': changed(
+      (one) =>
+        (one.checkpoint = one.checkpoint.replace(
+          /\n(\d+)\n/,
+          (_, size) => `\n${Number(size) + 1}\n`,
+        )),
+    ),
     'the anchor log for the stream': changed(
       (one) => (one.checkpoint = one.anchor?.checkpoint ?? ''),
     ),

@@ -28,28 +28,36 @@ async function recordMany(agent: AgentProcess, count: number): Promise<Observati
   return observed;
 }
 
-/** A sink that is down may cost an ack a little of the processor, and no waiting. */
-function expectNotSlowed(before: Observation, during: Observation): void {
-  const limitMs = quantile(before.latenciesMs, 0.5) * 4 + 40;
-  expect(quantile(during.latenciesMs, 0.5)).toBeLessThan(limitMs);
+/**
+ * A sink that is down may cost an ack a little of the processor, and no waiting. Usual is what it takes before or after:
+ * others may have come to use the machine meanwhile.
+ */
+function expectNotSlowed(usual: readonly Observation[], during: readonly Observation[]): void {
+  const mediansOf = (some: readonly Observation[]): number[] =>
+    some.map(({ latenciesMs }) => quantile(latenciesMs, 0.5));
+  const limitMs = Math.max(...mediansOf(usual)) * 4 + 40;
+  for (const medianMs of mediansOf(during)) expect(medianMs).toBeLessThan(limitMs);
 }
 
 test('the embedded PostgreSQL is killed again and again: it comes back, and everything arrives once', async () => {
   await using agent = await startAgentProcess();
   await agent.delivered();
   const before = await recordMany(agent, 300);
-  const acked = [...before.acked];
+  const outages: Observation[] = [];
   for (let round = 0; round < 2; round++) {
     const servers = (await processesOn(agent.dir)).filter(({ name }) => name.includes('postgres'));
     const postmaster = servers.find(({ name }) => name.includes(' -D '));
     expect(postmaster).toBeDefined();
     process.kill(postmaster!.pid, 'SIGKILL');
-    const during = await recordMany(agent, 300);
-    expectNotSlowed(before, during);
-    acked.push(...during.acked);
+    outages.push(await recordMany(agent, 300));
     await agent.delivered(60_000);
   }
-  await expectEachOnce(agent, acked);
+  const after = await recordMany(agent, 300);
+  expectNotSlowed([before, after], outages);
+  await expectEachOnce(
+    agent,
+    [before, ...outages, after].flatMap((one) => one.acked),
+  );
 });
 
 test('a database that cannot be reached, then hangs, then is there: everything arrives once', async () => {
@@ -75,16 +83,17 @@ test('a database that cannot be reached, then hangs, then is there: everything a
   await expect.poll(() => stateOf(agent, 'postgresql')).toBe('retrying');
   line.set('silent');
   const hanging = await recordMany(agent, 300);
-  expectNotSlowed(before, unreachable);
-  expectNotSlowed(before, hanging);
   const { sinks } = await agent.status();
   const lags = Object.fromEntries(sinks.map((sink) => [sink.name, sink.lag_records]));
   expect(lags['postgresql']).toBeGreaterThanOrEqual(600);
   await expect.poll(() => lagOf(agent, 'file/ecs')).toBe(0);
   line.set('open');
   await agent.delivered();
+  const after = await recordMany(agent, 300);
+  expectNotSlowed([before, after], [unreachable, hanging]);
+  await agent.delivered();
   const sealed = await readRecords(join(agent.dir, 'ledger'));
-  const acked = [before, unreachable, hanging].flatMap((one) => one.acked);
+  const acked = [before, unreachable, hanging, after].flatMap((one) => one.acked);
   const stored = await readStore(database.url('owner'));
   const ids = stored.map(({ event_id }) => event_id);
   expect(new Set(ids).size).toBe(ids.length);
@@ -109,11 +118,13 @@ test('the folder of a SIEM file is replaced by something else for a while: every
   await writeFile(siem, 'no folder');
   const during = await recordMany(agent, 200);
   await expect.poll(() => stateOf(agent, 'file/ecs')).toBe('retrying');
-  expectNotSlowed(before, during);
   await rm(siem);
   await rename(`${siem}.away`, siem);
   await agent.delivered();
-  await expectFileComplete(agent, join(siem, 'ecs.ndjson'), [before, during]);
+  const after = await recordMany(agent, 200);
+  expectNotSlowed([before, after], [during]);
+  await agent.delivered();
+  await expectFileComplete(agent, join(siem, 'ecs.ndjson'), [before, during, after]);
 });
 
 testWhere(mayMount, 'a full disk under a SIEM file: only root may mount one')(

@@ -70,15 +70,15 @@ describe('while the agent is away', () => {
   it('what was sent and not acked is sent from the spool alone, so it is in the ledger once', async () => {
     let isMute = true;
     const peer = await startPeer(spooling, { onBatch: () => (isMute ? 'drop' : 'ack') });
-    const audit = openAudit(spooling);
+    const audit = openAudit(spooling, { timeoutMs: 30_000 });
     const receipts = await Promise.all(Array.from({ length: 20 }, () => audit.record(LOGIN)));
     expect(receipts.every(({ spooled }) => spooled)).toBe(true);
     isMute = false;
     await whenever(() => audit.stats().spool?.drained).toBe(20);
     const kept = new Set(receipts.map(({ event_id }) => event_id));
     expect(idsOf(peer)).toEqual([...kept]);
-    // One that is acked in time: whatever was left on its connection has gone before it.
-    await whenever(async () => (await audit.record(LOGIN)).spooled).toBeUndefined();
+    // One that is not spooled, however slow the agent: whatever was left on its connection has gone before it.
+    await audit.record(draft());
     expect(idsOf(peer).filter((id) => kept.has(id))).toEqual([...kept]);
   });
 
@@ -188,7 +188,7 @@ it('repeated failures open the breaker, and the first ack closes it', async () =
     vocabulary: TEST_VOCABULARY,
     redactionKey: TEST_KEY,
     socketPath: spooling.socketPath,
-    timeoutMs: 50,
+    timeoutMs: 400,
     breaker: { failures: 3, forMs: 0, coolDownMs: 600_000 },
   });
   spooling.closing.push(() => audit.close());

@@ -6,6 +6,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
+import { freePort } from '../../bench/processes.ts';
 import { addRefusals, limitProduce } from './kafka-limit.ts';
 import { beginSasl, SASL_AUTHENTICATE, SASL_HANDSHAKE, type SaslOptions } from './kafka-sasl.ts';
 
@@ -63,7 +64,7 @@ export async function startKafkaFront(
   });
   let produced = 0;
   const front: KafkaFront = {
-    port: await listen(server, 0),
+    port: await listen(server, await freePort()),
     faults: [],
     sasl: options.sasl,
     useCertificate: (tls) => {

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../bench/processes.ts';
 import { until } from './agent-peer.ts';
 
 /** Whether the server is installed. */
@@ -27,7 +28,8 @@ export interface TestNats extends AsyncDisposable {
 export async function startNats(config: string = ''): Promise<TestNats> {
   const dir = await mkdtemp(join(tmpdir(), 'sealtrail-nats-'));
   const configFile = join(dir, 'nats.conf');
-  let port = -1;
+  // Started again after a kill, it has to find its port free.
+  let port = await freePort();
   let child: ChildProcess | null = null;
   let output = '';
 

@@ -37,7 +37,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     await rm(root, { recursive: true, force: true });
     throw new Error(`${started.error.kind}: ${started.error.message}`);
   };
-  let server = await start(0);
+  let server = await start(await freePort());
   const urls = {
     owner: server.ownerUrl,
     writer: server.writerUrl,

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'vitest';
 import type { AgentProcess } from './agent-process.ts';
-import { eventually } from './eventually.ts';
+import { eventually, startStopwatch } from './eventually.ts';
 
 export interface Running {
   readonly pid: number;
@@ -38,24 +38,28 @@ async function readProcess(entry: string): Promise<(Running & { readonly parent:
 }
 
 /** Whether a child of this process still runs. */
-export function isAlive(pid: number): boolean {
+export const isAlive = (pid: number): boolean => signal(pid, 0);
+
+/** Sends a signal to a process that may have ended by now; false: it has. */
+export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
   try {
-    return process.kill(pid, 0);
-  } catch {
-    // ESRCH: it has ended, and was waited for.
-    return false;
+    return process.kill(pid, name);
+  } catch (error) {
+    // It has ended, and was waited for.
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    throw error;
   }
 }
 
-/** Sends one signal, as a terminal or a supervisor does; resolves with exit code and time taken. */
+/** Sends one signal, as a terminal or a supervisor does; resolves with exit code and time taken (startStopwatch). */
 export async function signalAgent(
   agent: AgentProcess,
   name: NodeJS.Signals,
 ): Promise<{ readonly code: number | null; readonly ms: number }> {
   const pid = agent.pid();
-  const startedMs = performance.now();
+  const elapsedMs = startStopwatch();
   process.kill(pid, name);
   await eventually(() => expect(isAlive(pid)).toBe(false));
-  const ms = performance.now() - startedMs;
+  const ms = elapsedMs();
   return { code: await agent.stop(), ms };
 }

@@ -10,6 +10,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { freePort } from '../../bench/processes.ts';
 
 const RSYSLOGD = '/usr/sbin/rsyslogd';
 
@@ -54,9 +55,8 @@ export interface Rsyslog extends AsyncDisposable {
 /** Starts rsyslog with its files in `dir`. */
 export async function startRsyslog(dir: string, first?: RsyslogTls): Promise<Rsyslog> {
   const output = join(dir, 'messages.ndjson');
-  const portFile = join(dir, 'port');
   let tls = first;
-  let port = 0;
+  const port = await freePort();
   let daemon: ChildProcess | null = null;
 
   async function start(): Promise<void> {
@@ -64,11 +64,8 @@ export async function startRsyslog(dir: string, first?: RsyslogTls): Promise<Rsy
     for (const [name, text] of Object.entries({ cert: tls?.cert, key: tls?.key, ca: tls?.ca }))
       if (text !== undefined) await writeFile(join(dir, `${name}.pem`), text);
     await writeFile(config, configOf(dir, port, tls));
-    await rm(portFile, { force: true });
     await rm(join(dir, 'pid'), { force: true });
     daemon = spawn(RSYSLOGD, ['-n', '-f', config, '-i', join(dir, 'pid')], { stdio: 'ignore' });
-    // It writes the port only where the port was for it to choose.
-    if (port === 0) port = Number(await whenWritten(portFile));
     await expect.poll(() => canConnect(port), { interval: 20 }).toBe(true);
   }
 
@@ -106,12 +103,6 @@ export async function startRsyslog(dir: string, first?: RsyslogTls): Promise<Rsy
     },
     [Symbol.asyncDispose]: kill,
   };
-}
-
-async function whenWritten(path: string): Promise<string> {
-  const read = (): Promise<string> => readFile(path, 'utf8').catch(() => '');
-  await expect.poll(read, { interval: 20 }).toMatch(/^\d+/);
-  return read();
 }
 
 async function canConnect(port: number): Promise<boolean> {
@@ -152,7 +143,7 @@ function configOf(dir: string, port: number, tls: RsyslogTls | undefined): strin
     'template(name="fields" type="list" option.jsonf="on") {',
     ...properties,
     '}',
-    `input(type="imtcp" port="${port}" address="127.0.0.1" listenPortFileName="${join(dir, 'port')}" ${[...driver, ...(tls ? whom : [])].join(' ')})`,
+    `input(type="imtcp" port="${port}" address="127.0.0.1" ${[...driver, ...(tls ? whom : [])].join(' ')})`,
     `action(type="omfile" file="${join(dir, 'messages.ndjson')}" template="fields")`,
     '',
   ].join('\n');

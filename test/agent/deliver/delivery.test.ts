@@ -24,7 +24,7 @@ const WORKER = new URL('../../../dist/agent/deliver/worker.js', import.meta.url)
 const COMMON = {
   batch_records_max: 100,
   batch_bytes_max: 1 << 20,
-  timeout_ms: 5_000,
+  timeout_ms: 60_000,
   retry: { initial_ms: 5, max_ms: 20, attempts_max: 0 },
   required: true,
 };

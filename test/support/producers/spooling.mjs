@@ -12,7 +12,7 @@ const audit = createAudit({
   timeoutMs: 10_000,
   breaker: { forMs: 600_000 },
   ...options,
-  spool: { dir: spoolDir, afterMs: 50 },
+  spool: { dir: spoolDir, afterMs: 150 },
 });
 let stopping = false;
 process.on('SIGTERM', () => (stopping = true));

@@ -35,7 +35,7 @@ function open(
     brokers: [broker],
     topic: TOPIC,
     transport: 'tcp',
-    timeout_ms: 10_000,
+    timeout_ms: 30_000,
     sasl,
   });
 }
