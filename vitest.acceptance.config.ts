@@ -7,8 +7,8 @@ const config: ViteUserConfig = defineConfig({
     globalSetup: ['test/support/cluster-template.ts'],
     include: ['test/acceptance/**/*.test.ts'],
     // Far above what a slow machine takes: only a failure waits that long.
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     expect: { poll: { timeout: DEADLINE_MS } },
     maxWorkers: 2,
     // What is built runs as it is.
