@@ -20,7 +20,7 @@ describe.each(KINDS)('%s', (kind) => {
   beforeAll(async () => {
     attacker = await openAttacker(kind);
     ({ boundary, attack } = attacker);
-  }, 60_000);
+  });
   afterAll(() => attacker[Symbol.asyncDispose]());
 
   test.each(VIEWS)(

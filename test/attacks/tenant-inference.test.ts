@@ -17,7 +17,7 @@ describe.each(KINDS)('%s', (kind) => {
   beforeAll(async () => {
     attacker = await openAttacker(kind);
     ({ boundary, alice, attack } = attacker);
-  }, 60_000);
+  });
   afterAll(() => attacker[Symbol.asyncDispose]());
 
   test('errors: a condition that fails on what it must not see does not fail', async () => {

@@ -28,6 +28,8 @@ interface Gate {
   readonly fault: FileFault | null;
   readonly operations: string[];
   readonly handles: FileHandle[];
+  /** What is under way: it began before the kill, and its end is seen by the next process. */
+  readonly begun: Set<Promise<unknown>>;
   /** Resolves when the trial is over: a process that was killed does nothing until then, and fails after it. */
   readonly over: Promise<void>;
   tellKilled(): void;
@@ -42,7 +44,8 @@ export function gateFolder(dir: string, fault: FileFault | null): GatedFolder {
   let isOver = false;
   const killed = new Promise<void>((tell) => (tellKilled = tell));
   const over = new Promise<void>((tell) => (end = tell));
-  const gate: Gate = { dir, fault, operations: [], handles: [], over, tellKilled };
+  const begun = new Set<Promise<unknown>>();
+  const gate: Gate = { dir, fault, operations: [], handles: [], begun, over, tellKilled };
   gates.add(gate);
   return {
     operations: gate.operations,
@@ -81,8 +84,11 @@ function gated(name: string, call: Call, gateOf: (path: unknown) => Gate | undef
       const part = HALF_OF[name]?.(...parameters);
       return part && call(...part);
     };
-    if (fault === null || at < fault.at || (fault.kind === 'fails' && at > fault.at))
-      return call(...parameters);
+    if (fault === null || at < fault.at || (fault.kind === 'fails' && at > fault.at)) {
+      const running = call(...parameters);
+      gate.begun.add(running);
+      return running.finally(() => gate.begun.delete(running));
+    }
     if (fault.kind === 'fails') {
       if (fault.isTorn === true) await half();
       throw Object.assign(new Error(`${fault.code}: injected into ${name}`), { code: fault.code });
@@ -90,6 +96,7 @@ function gated(name: string, call: Call, gateOf: (path: unknown) => Gate | undef
     if (at === fault.at) {
       // Whatever came of it, the process does not hear of it any more.
       await Promise.allSettled([fault.isTorn === true ? half() : call(...parameters)]);
+      await Promise.allSettled(gate.begun);
       gate.tellKilled();
     }
     await gate.over;

@@ -41,12 +41,21 @@ test.each<[string, (path: string) => unknown]>([
   expect(recovered.ok).toBe(false);
 });
 
+/** A ledger whose first segment ends in a line of this size. */
+async function fillWithLine(dir: string, bytes: number): Promise<void> {
+  const [first = ''] = await fill(dir);
+  // A hole on the disk, which reads as zeros.
+  await truncate(first, bytes);
+  await appendFile(first, '\n');
+}
+
 test('a line without an end costs no memory, is named, and leaves proven what stands before it', async () => {
   await using temp = await makeTempDir();
-  const [first = ''] = await fill(temp.path);
-  // A hole on the disk, which reads as zeros.
-  await truncate(first, 150 * MIB);
-  await appendFile(first, '\n');
+  await fillWithLine(temp.path, 150 * MIB);
+  // What any long line takes, such as buffers, is taken by then.
+  await using other = await makeTempDir();
+  await fillWithLine(other.path, 20 * MIB);
+  expect(await verifyLedger(other.path)).toMatchObject({ verdict: 'broken' });
   const before = process.memoryUsage().rss;
   let most = before;
   const found = await verifyLedger(temp.path, {
