@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { freePort } from '../../bench/processes.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../store/embedded.ts';
-import { portFileOf, writePort } from '../../store/embedded-port.ts';
 import { seedCluster } from './cluster-template.ts';
 
 export type TestRole = 'owner' | 'writer' | 'auditor' | 'retention' | 'legal' | 'admin';
@@ -29,14 +28,13 @@ export async function startPostgres(): Promise<TestPostgres> {
   const root = await mkdtemp(join(tmpdir(), 'sealtrail-pg-'));
   await chmod(root, 0o755);
   await seedCluster(root);
-  // One that it finds again after a stop.
-  await writePort(portFileOf(join(root, 'postgres')), await freePort());
   const start = async (port: number): Promise<EmbeddedPostgres> => {
     const started = await startEmbeddedPostgres({ dir: join(root, 'postgres'), port });
     if (started.ok) return started.value;
     await rm(root, { recursive: true, force: true });
     throw new Error(`${started.error.kind}: ${started.error.message}`);
   };
+  // One that it finds free again after a stop.
   let server = await start(await freePort());
   const urls = {
     owner: server.ownerUrl,
