@@ -217,7 +217,8 @@ describe('a fail-closed action that cannot be audited', () => {
       performed: 'no',
     });
     expect(begun).toBe(false);
-    expect(await heard).toMatchObject({ code: 'disk_full' });
+    // One that is under way when its time is over hears that.
+    expect(await heard).toMatchObject({ code: expect.stringMatching(/^(disk_full|timeout)$/) });
   });
 
   it('is not committed when the agent is lost in between', async () => {
