@@ -14,6 +14,7 @@ import { stopOrphanedPostgres } from '../../store/embedded.ts';
 import { until } from './agent-peer.ts';
 import { seedCluster } from './cluster-template.ts';
 import { findForbiddenIn } from './deny-list.ts';
+import { eventually } from './eventually.ts';
 import { runAlone, runHosted, type RunningProgram } from './program.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -180,10 +181,11 @@ function createProcess(
         { timeout: timeoutMs, interval: 50 },
       ),
     databaseUrl: async (role = 'writer') => {
+      // An agent is ready before its database is, and the file of the port is there once that is up.
+      const port = (await eventually(() => readFile(join(dir, 'postgres/port'), 'utf8'))).trim();
       const passwords = JSON.parse(
         await readFile(join(dir, 'keys/postgres-passwords.json'), 'utf8'),
       ) as Record<string, string>;
-      const port = (await readFile(join(dir, 'postgres/port'), 'utf8')).trim();
       return `postgresql://sealtrail_${role}:${passwords[role]}@127.0.0.1:${port}/sealtrail`;
     },
     start,
@@ -205,7 +207,9 @@ function createProcess(
 
 function getOverSocket(socketPath: string, path: string): Promise<string> {
   return new Promise((done, fail) => {
-    const asked = request({ socketPath, path, headers: { Host: 'localhost' } }, (answer) => {
+    const headers = { Host: 'localhost' };
+    // A connection of its own: one that was kept may be ended by the agent at this moment.
+    const asked = request({ socketPath, path, headers, agent: false }, (answer) => {
       let body = '';
       answer.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
       answer.on('end', () => done(body));
