@@ -5,6 +5,7 @@ import type { AnswerPage, AnswerRow, Asked, Column } from '../auditor/answer.ts'
 import type { AnswerStream } from '../auditor/ask.ts';
 import { formatCsvLine } from '../auditor/csv.ts';
 import { formatRow, type Certificate } from '../auditor/certificate/certificate.ts';
+import { printableJson } from './printable.ts';
 
 export type Form = 'table' | 'json' | 'csv';
 
@@ -22,7 +23,7 @@ export async function printPage(
   if (form === 'json') {
     const rows = page.rows.map((row) => toObject(page.columns, row));
     const answer = { asked, rows, next: page.next, certificate, is_certified: isCertified };
-    await write(`${JSON.stringify(answer, null, 2)}\n`);
+    await write(`${printableJson(answer, 2)}\n`);
     return;
   }
   if (form === 'csv')
@@ -41,7 +42,7 @@ export async function printStream(stream: AnswerStream, asked: Asked, form: Form
   for await (const batch of stream.batches) {
     if (form === 'csv') await write(csvOf(batch));
     else if (form === 'json')
-      await write(batch.map((row) => `${JSON.stringify(toObject(columns, row))}\n`).join(''));
+      await write(batch.map((row) => `${printableJson(toObject(columns, row))}\n`).join(''));
     else await write(tableOf(columns, batch, asked.timeZone, rows === 0));
     for (const [at, row] of batch.entries()) digest.update(formatRow(rows + at + 1, row));
     rows += batch.length;

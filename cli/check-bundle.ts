@@ -2,10 +2,17 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { checkBundle, type BundleCheck } from '../auditor/check/bundle.ts';
-import { BUNDLE_BYTES_MAX, FILES_MAX, TOO_LARGE, unzipBundle } from '../auditor/bundle/unzip.ts';
+import { isHiddenName } from '../auditor/bundle/names.ts';
+import {
+  BUNDLE_BYTES_MAX,
+  FILE_BYTES_MAX,
+  FILES_MAX,
+  TOO_LARGE,
+  unzipBundle,
+} from '../auditor/bundle/unzip.ts';
 import type { BundleFiles } from '../auditor/check/files.ts';
 import { codeOf, err, messageOf, ok, type Result } from '../schemas/result.ts';
-import { printable, say } from './printable.ts';
+import { printable, printableJson, say } from './printable.ts';
 import { judgeBundleAnchors } from './check-anchors.ts';
 import { compareReport } from './check-report.ts';
 import { readTrust } from './trust-file.ts';
@@ -21,6 +28,7 @@ interface CheckBundleOptions {
 
 const CODES = { intact: 0, broken: 1, cannot_tell: 2 } as const;
 const SIGNS = { ok: 'ok    ', failed: 'FAILED', open: 'open  ' } as const;
+const UNREADABLE = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG']);
 const ZIP = Buffer.from('PK');
 
 /** Whether the path is a bundle rather than a proof. */
@@ -28,7 +36,8 @@ export async function isBundle(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory() || path.endsWith('.zip');
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return false;
+    // Reading it will say so.
+    if (UNREADABLE.has(codeOf(error))) return false;
     throw error;
   }
 }
@@ -39,9 +48,7 @@ export async function runCheckBundle(path: string, options: CheckBundleOptions):
   if (!judged.ok) {
     const said = { verdict: 'cannot_tell', finding: judged.error };
     console.log(
-      options.json === true
-        ? JSON.stringify(said, null, 2)
-        : printable(`cannot tell: ${judged.error}`),
+      options.json === true ? printableJson(said, 2) : printable(`cannot tell: ${judged.error}`),
     );
     return CODES.cannot_tell;
   }
@@ -49,7 +56,7 @@ export async function runCheckBundle(path: string, options: CheckBundleOptions):
   if (options.json === true) {
     const { certificate: _, rows, anchored, ...rest } = result;
     const anchors = anchored.map(({ stream, size, time }) => ({ stream, size, time }));
-    console.log(JSON.stringify({ ...rest, anchors, rows: rows.length }, null, 2));
+    console.log(printableJson({ ...rest, anchors, rows: rows.length }, 2));
   } else print(result);
   return CODES[result.verdict];
 }
@@ -113,8 +120,11 @@ async function readFolder(dir: string): Promise<Result<BundleFiles, string>> {
     const path = join(entry.parentPath, entry.name);
     if (entry.isDirectory()) continue;
     if (!entry.isFile()) return err(`${path} is no plain file`);
-    total += (await stat(path)).size;
-    if (total > BUNDLE_BYTES_MAX || files.size >= FILES_MAX) return err(`${dir}: ${TOO_LARGE}`);
+    if (isHiddenName(entry.name)) continue;
+    const { size } = await stat(path);
+    total += size;
+    if (total > BUNDLE_BYTES_MAX || size > FILE_BYTES_MAX || files.size >= FILES_MAX)
+      return err(`${dir}: ${TOO_LARGE}`);
     files.set(relative(dir, path), await readFile(path));
   }
   return ok(files);

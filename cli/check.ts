@@ -6,7 +6,7 @@ import { parsePolicy } from '../ledger/anchor-policy.ts';
 import { verifyProof, type Proven } from '../ledger/proof-file.ts';
 import { messageOf } from '../schemas/result.ts';
 import { isBundle, runCheckBundle } from './check-bundle.ts';
-import { say } from './printable.ts';
+import { printableJson, say } from './printable.ts';
 import { readTrust } from './trust-file.ts';
 
 const EXAMPLES = `
@@ -65,7 +65,7 @@ const CODES: Readonly<Record<Verdict, number>> = { proven: 0, refuted: 1, cannot
 async function runCheck(path: string, options: CheckOptions): Promise<number> {
   const { json } = options;
   const said = await judgeProof(path, options);
-  if (json === true) console.log(JSON.stringify(said, null, 2));
+  if (json === true) console.log(printableJson(said, 2));
   else print(said);
   return CODES[said.verdict];
 }

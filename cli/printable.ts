@@ -12,3 +12,12 @@ export function printable(text: string): string {
 export function say(line: string): void {
   console.log(printable(String(line)));
 }
+
+/** JSON that says the same, with those as escapes: who looks at it on a terminal sees no more than who parses it. */
+export function printableJson(value: unknown, space?: number): string {
+  const escape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return JSON.stringify(value, null, space).replace(
+    /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => character.split('').map(escape).join(''),
+  );
+}

@@ -5,7 +5,7 @@ import type { Cover } from '../ledger/verify/known.ts';
 import { verifyLedger, type Verification } from '../ledger/verify.ts';
 import { verifyStore } from '../store/verify-store.ts';
 import { withErasures } from './verify-erasures.ts';
-import { say } from './printable.ts';
+import { printableJson, say } from './printable.ts';
 import { createProgress } from './progress.ts';
 import { readKnownOf, type KnownOptions } from './verify-known.ts';
 import { parseZonedTime } from './zoned-time.ts';
@@ -109,7 +109,7 @@ async function runVerify(dir: string | undefined, options: VerifyOptions): Promi
   const { vault } = options;
   const verification =
     store === undefined || vault === undefined ? found : await withErasures(found, store, vault);
-  if (options.json === true) console.log(JSON.stringify(verification, null, 2));
+  if (options.json === true) console.log(printableJson(verification, 2));
   else print(verification);
   return { intact: 0, broken: 1, cannot_tell: 2 }[verification.verdict];
 }

@@ -5,11 +5,12 @@
  *   <vkey>                               for every log of its agent and every size
  *   <vkey> <origin, or *> <from> <to>    sizes [from, to) only; `-` for no end
  *
- * `*` is every origin below the key's name that no other line names. Windows keep a newer key from vouching for
+ * `*` is every origin below the name of an agent's key that no other line names. Windows keep a newer key from vouching for
  * what was signed before it was there: whoever steals it could otherwise seal an old history again. Pure.
  */
 import { err, ok, type Result } from '../schemas/result.ts';
 import { verifyCheckpoint, type CheckpointError, type VerifiedCheckpoint } from './checkpoint.ts';
+import { parseNote, type NoteSignature } from './note.ts';
 import { KEY_TYPE, parseVkey, type NoteVerifier } from './signing.ts';
 
 export interface KeyWindow {
@@ -78,6 +79,16 @@ export function formatWindow({ vkey, origin, from, to }: KeyWindow): string {
   return `${vkey} ${origin} ${from} ${to ?? '-'}\n`;
 }
 
+/** Windows of the keys that are not revoked. */
+export function windowsOf({ windows, revoked }: Trust): readonly KeyWindow[] {
+  return windows.filter(({ vkey }) => !revoked.some((one) => one.vkey === vkey));
+}
+
+/** Whether it is a key of an agent, which signs logs alone; all others sign certificates, and no log. */
+export function isAgentKey({ name }: Pick<NoteVerifier, 'name'>): boolean {
+  return name.startsWith('sealtrail/');
+}
+
 /** Reads a key that may sign checkpoints. */
 export function parseLogKey(vkey: string): Result<NoteVerifier, string> {
   const key = parseVkey(vkey);
@@ -99,6 +110,14 @@ export function verifyTrusted(
   const [revoked] = within;
   if (revoked !== undefined) return err(describeRevoked(revoked, trust));
   const names = signedBy.map(nameOf).join(', ');
+  // While keys take over both sign; the one whose window it is may be named no longer, since it was revoked.
+  const parsed = parseNote(note);
+  const isOfOthers = ({ name, id }: NoteSignature): boolean =>
+    signedBy.some((key) => key.name === name) && !signedBy.some((key) => key.id === id);
+  if (parsed.ok && parsed.value.signatures.some(isOfOthers)) {
+    const message = `${names} may not sign size ${size} of ${origin}, and no known key of the others that have may either`;
+    return err({ kind: 'no_known_key', message });
+  }
   const message = `${names} may not sign size ${size} of ${origin}: it is outside the key's window`;
   return err({ kind: 'key_window', message });
 }
@@ -113,7 +132,7 @@ export function maySign(
   const isNamed = windows.some((window) => window.origin === origin);
   const covers = (window: KeyWindow): boolean =>
     window.origin === origin ||
-    (window.origin === '*' && !isNamed && origin.startsWith(`${name}/`));
+    (window.origin === '*' && !isNamed && isAgentKey({ name }) && origin.startsWith(`${name}/`));
   return windows.some(
     (window) =>
       window.vkey === vkey &&

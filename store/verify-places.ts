@@ -47,7 +47,8 @@ export const ALL: Window = { from: 0, to: Number.MAX_SAFE_INTEGER, end: null };
 const BATCH_RECORDS = 1_000;
 
 /**
- * Records of purges by the stream that they purge, as the login sees them; the newest last. One that does not have its hash
+ * Records of purges by the stream that they purge, as the login sees them; the newest last, by what they say themselves: one that was
+ * never carried out would else be made the one that counts. One that does not have its hash
  * excuses nothing: where only the hashes of its stream are read, nobody else would notice. Nor does one that lies with
  * another tenant, agent or class than what it purges: the store takes no purge by it. `onForeign` is told of those.
  */
@@ -63,7 +64,7 @@ export async function readPurges(
      WHERE r.action = $1 ORDER BY r.received_at, r.seq`,
     [PURGE_ACTION],
   );
-  const purges = new Map<string, StoredPurge[]>();
+  const purges = new Map<string, (StoredPurge & { readonly ms: number })[]>();
   for (const { stream, tenant_id, seq, event_bytes, prev_hash, this_hash } of found.rows) {
     if (rehash(prev_hash, event_bytes) !== this_hash) continue;
     const event = parseJson(event_bytes);
@@ -78,12 +79,15 @@ export async function readPurges(
       mayRecordPurgeOf(stream, said.stream);
     if (isOwn) {
       const before = purges.get(said.stream) ?? [];
-      purges.set(said.stream, [...before, { ...said, record, this_hash }]);
+      const ms = Date.parse(String(memberOf(chain, 'received_at')));
+      purges.set(said.stream, [...before, { ...said, record, this_hash, ms }]);
     } else
       onForeign?.(
         `record ${seq} of ${stream} tells of a purge of ${said.stream}, which is of another tenant, agent or class: it excuses nothing`,
       );
   }
+  for (const all of purges.values())
+    all.sort((one, other) => one.ms - other.ms || one.record.seq - other.record.seq);
   return purges;
 }
 

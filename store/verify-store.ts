@@ -29,6 +29,7 @@ import {
 } from './verify-ranges.ts';
 import {
   beginRun,
+  doubtPurges,
   expectRecorded,
   reportStray,
   TABLE,
@@ -148,6 +149,12 @@ async function verifySnapshot(
   }
   const isAll = only === undefined && range === undefined;
   reportStray(run, isAll ? null : new Set(streams.map(({ stream }) => stream)));
+  run.doubts.push(
+    ...doubtPurges(
+      readings.flatMap((reading) => reading.purges),
+      run,
+    ),
+  );
   if (run.known !== null) concludeKnown(run.known, range === undefined ? (only ?? null) : '', run);
   const readable = all.reduce(
     (sum, { stream_id }) => sum + (extents.get(stream_id)?.records ?? 0),

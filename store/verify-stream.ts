@@ -117,6 +117,20 @@ export function reportStray(
   }
 }
 
+/** Which of these rest on records that no trusted key has signed: whoever has the store can put such records behind the last checkpoint. */
+export function doubtPurges(purges: Iterable<SeenPurge>, { known, covers }: Run): string[] {
+  if (known?.isJudged !== true) return [];
+  return [...purges].flatMap(({ stream, record }) => {
+    const cover = covers.get(record.stream);
+    if (BigInt(cover?.signed_to ?? 0) > BigInt(record.seq)) return [];
+    const why =
+      cover === undefined
+        ? 'of which nothing that was signed was held against it: verify all of the store'
+        : 'which is under no checkpoint that a trusted key has signed; if that was purged just now, ask again in a minute';
+    return [`the purge of ${stream} rests on record ${record.seq} of ${record.stream}, ${why}`];
+  });
+}
+
 const STRAY = 'the store shows a record of a purge that does not stand in its place';
 
 /** The verification of a stream while it is read, in order. */
@@ -140,6 +154,8 @@ export function judgeStream(
   const { settledFrom } = check;
   let knownCheck: KnownCheck | null = null;
   let places = 0;
+  /** A record was read whole, row by row or summed up: it is of the stream's tenant. */
+  let isRead = false;
 
   function begin(first: Omit<PlaceHashes, 'this_hash'>): void {
     if (places > 0) return;
@@ -159,7 +175,8 @@ export function judgeStream(
     run.recorded.delete(recorded);
     let read: ReadRow | null = null;
     if (one.kind === 'record') {
-      read = { row: one.row, event: takeRow(one.row, stream, places === 1, run) };
+      read = { row: one.row, event: takeRow(one.row, stream, !isRead, run) };
+      isRead = true;
       place = { segment: TABLE, line: run.records };
     } else {
       if (one.kind === 'link') place = { segment: TABLE, line: places };
@@ -189,6 +206,7 @@ export function judgeStream(
       places += end - rows.first;
       run.records += records;
       run.bytes += bytes;
+      isRead ||= records > 0;
       const place = { segment: TABLE, line: records > 0 ? run.records : places };
       examination.takeRun(rows, place);
       const said = genesis === null ? null : readChain(genesis);

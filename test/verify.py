@@ -230,8 +230,9 @@ def is_signed(public_key, text, signature):
 
 def may_sign(name, windows, origin, size, keys):
     named = any(window[0] == origin for _, those in keys.values() for window in those)
+    below = name.startswith("sealtrail/") and origin.startswith(name + "/")
     for of, first, last in windows:
-        covers = of == origin or (of == "*" and not named and origin.startswith(name + "/"))
+        covers = of == origin or (of == "*" and not named and below)
         if covers and first <= size and (last is None or size < last):
             return True
     return False
@@ -247,13 +248,15 @@ def open_checkpoint(note, origin, keys):
     if lines[0] != origin or not re.fullmatch(r"0|[1-9][0-9]{0,19}", lines[1]):
         raise Broken(f"a checkpoint is not of {origin}")
     size, root = int(lines[1]), strict_base64(lines[2])
-    believed = False
+    believed, seen = False, set()
     for line in signatures.splitlines():
         name, data = re.fullmatch("\u2014 ([^ +]+) ([A-Za-z0-9+/=]+)", line).groups()
         data = strict_base64(data)
-        key = keys.get((name, data[:4].hex()))
-        if key is None:
+        named = (name, data[:4].hex())
+        key = keys.get(named)
+        if key is None or named in seen:
             continue
+        seen.add(named)
         if not is_signed(key[0], text.encode(), data[4:]):
             raise Broken(f"the signature of {name} is wrong")
         believed = believed or may_sign(name, key[1], origin, size, keys)

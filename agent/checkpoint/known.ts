@@ -10,7 +10,7 @@ import type { CompactRange } from '../../ledger/merkle/range.ts';
 import { splitRange } from '../../ledger/merkle/shape.ts';
 import type { Finding, Place } from '../../ledger/stream-check.ts';
 import { openTreeFile } from '../../ledger/tree-file.ts';
-import { verifyTrusted, type Trust } from '../../ledger/trust.ts';
+import type { Trust } from '../../ledger/trust.ts';
 import type {
   Anchoring,
   Known,
@@ -18,7 +18,7 @@ import type {
   KnownReceipt,
   KnownStream,
 } from '../../ledger/verify/known.ts';
-import { judgeNote } from '../../ledger/verify/judge-note.ts';
+import { findForgery, judgeNote } from '../../ledger/verify/judge-note.ts';
 import { readJson } from '../../schemas/untrusted-json.ts';
 import { proveAnchored } from './anchor-proof.ts';
 import { readKnownAnchors, type LogCheckpoint } from './known-anchors.ts';
@@ -119,10 +119,7 @@ export async function readKnown(sources: KnownSources): Promise<Known> {
       ...anchors.notes,
       ...(unknown === 0 ? [] : [`${unknown} checkpoints are signed by no key that is trusted`]),
     ],
-    judge: (note, origin) => {
-      const said = trust === null ? null : verifyTrusted(note, origin, trust);
-      return said?.ok === false ? said.error.message : null;
-    },
+    judge: (note, origin) => findForgery(note, origin, trust),
     readBase: (stream, size) => readBase(dir, stream, size),
     readAnchor: async (stream, size) => (dir === null ? null : proveAnchored(dir, stream, size)),
   };

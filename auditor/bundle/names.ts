@@ -44,6 +44,11 @@ export function proofName(row: number): string {
   return `proofs/${String(row).padStart(6, '0')}.proof`;
 }
 
+/** Whether it is what a desktop leaves in a folder that somebody has looked at (.DS_Store): no part of the bundle. */
+export function isHiddenName(name: string): boolean {
+  return name.split('/').at(-1)?.startsWith('.') === true;
+}
+
 /** Whether a bundle may hold a file of this name. */
 export function isBundleName(name: string): boolean {
   return SINGLE.has(name) || NUMBERED.test(name);

@@ -9,6 +9,8 @@ import { isBundleName } from './names.ts';
 
 /** All files of a bundle together. */
 export const BUNDLE_BYTES_MAX: number = 1 << 30;
+/** Of one of them: no engine holds a longer text. */
+export const FILE_BYTES_MAX = 0x1fffffe8;
 export const FILES_MAX = 10_000;
 export const TOO_LARGE = 'it is larger than a bundle that can be checked';
 
@@ -16,12 +18,17 @@ export const TOO_LARGE = 'it is larger than a bundle that can be checked';
 export function unzipBundle(bytes: Uint8Array): Result<BundleFiles, string> {
   const seen = new Set<string>();
   let total = 0;
+  let packed = 0;
   let fault: string | null = null;
   const take = ({ name, size, originalSize }: UnzipFileInfo): boolean => {
     total += Math.max(size, originalSize);
+    packed += size;
     if (seen.has(name)) fault ??= `it holds ${JSON.stringify(name)} twice`;
     else if (!isBundleName(name)) fault ??= `${JSON.stringify(name)} does not belong to a bundle`;
-    else if (total > BUNDLE_BYTES_MAX || seen.size >= FILES_MAX) fault ??= TOO_LARGE;
+    else if (total > BUNDLE_BYTES_MAX || originalSize > FILE_BYTES_MAX || seen.size >= FILES_MAX)
+      fault ??= TOO_LARGE;
+    // Names that share their bytes would have them inflated once for each.
+    else if (packed > bytes.length) fault ??= 'its files lie in one another';
     seen.add(name);
     return fault === null;
   };

@@ -9,7 +9,7 @@ import { canonicalize } from '../../schemas/canonical.ts';
 import { HASH_BYTES, writeRecordLeaf } from '../../ledger/merkle/hash.ts';
 import type { NoteSigner } from '../../ledger/signing.ts';
 import { formatAnchor } from '../../ledger/proof-file.ts';
-import { formatWindow } from '../../ledger/trust.ts';
+import { formatWindow, windowsOf } from '../../ledger/trust.ts';
 import { chainHash } from '../../schemas/brand.ts';
 import type { AnswerRow, Column } from '../answer.ts';
 import { formatCertificate, type Certificate } from '../certificate/certificate.ts';
@@ -87,7 +87,7 @@ async function fill(
   disk.put(FILES.certificate, text);
   disk.put(FILES.note, await writeCertificateNote(text, verdict, time, signer));
   if (signer !== null) disk.put(FILES.signer, `${signer.vkey}\n`);
-  if (trust !== null) disk.put(FILES.keys, trust.windows.map(formatWindow).join(''));
+  if (trust !== null) disk.put(FILES.keys, windowsOf(trust).map(formatWindow).join(''));
   for (const [index, { checkpoint }] of streams.entries())
     if (checkpoint !== null) disk.put(checkpointName(index), checkpoint);
   await putAnchors(disk, certificate, options);

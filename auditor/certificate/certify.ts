@@ -13,14 +13,16 @@ import { readPurges, type StoredPurge } from '../../store/verify-places.ts';
 import { findMiscounted, findReused, type Stream } from '../../store/verify-queries.ts';
 import {
   beginRun,
+  doubtPurges,
   expectRecorded,
   reportStray,
   verifyStream,
   type Run,
 } from '../../store/verify-stream.ts';
 import type { AnswerRow, Asked, Statement } from '../answer.ts';
-import { createAnswerCheck, UNCHECKED, type AnswerCheck } from './answer-check.ts';
+import { createAnswerCheck, NO_CHECK, UNCHECKED, type AnswerCheck } from './answer-check.ts';
 import type { Certificate } from './certificate.ts';
+import { findClockDoubt } from './clock-rules.ts';
 import { concludeCertificate } from './conclude.ts';
 import { findOriginals, lookBeyond } from './originals.ts';
 import { planStream, type PlannedPurges, type StreamPlan } from './plan.ts';
@@ -63,7 +65,7 @@ export async function certify(options: CertifyOptions): Promise<Certificate> {
     const line = gathering.take(row);
     options.onRow?.(row, line);
   }
-  const rows = gathering.conclude();
+  let rows = gathering.conclude();
   const run = beginRun(null);
   const read: Reading = { login: '', known: options.known, expected: new Set(), streams: [] };
   let checked = UNCHECKED;
@@ -72,7 +74,11 @@ export async function certify(options: CertifyOptions): Promise<Certificate> {
   try {
     read.login = await readLogin(client);
     const originals = await findOriginals(client, asked);
-    const answer = createAnswerCheck(asked, originals);
+    const clock = await findClockDoubt(client, asked);
+    // What rows and records say by the clock cannot be compared then.
+    if (clock !== null) rows = { ...rows, faults: [] };
+    if (clock !== null) run.doubts.push(clock);
+    const answer = clock === null ? createAnswerCheck(asked, originals) : NO_CHECK;
     await readStreams(options, { rows, answer, originals }, run, read);
     checked = await answer.conclude(rows, lookBeyond(client, asked));
     if (checked.isTooMuch) run.doubts.push(TOO_MUCH);
@@ -197,18 +203,13 @@ function doubtsOf(
   streams: readonly Stream[],
   purges: ReadonlyMap<string, readonly StoredPurge[]>,
   { known, streams: done }: Reading,
-  { covers }: Run,
+  run: Run,
 ): readonly string[] {
   if (known?.isJudged !== true) return [];
-  const isSigned = ({ stream, seq }: StoredPurge['record']): boolean =>
-    BigInt(covers.get(stream)?.signed_to ?? 0) > BigInt(seq);
-  const unsigned = streams.flatMap(({ stream }) =>
-    (purges.get(stream) ?? []).filter(({ record }) => !isSigned(record)),
-  );
   return [
-    ...unsigned.map(
-      ({ record, stream }) =>
-        `the purge of ${stream} rests on record ${record.seq} of ${record.stream}, which is under no checkpoint that a trusted key has signed; if that was purged just now, ask again in a minute`,
+    ...doubtPurges(
+      streams.flatMap(({ stream }) => purges.get(stream) ?? []),
+      run,
     ),
     // NaN: a record does not say when it was received.
     ...done.filter(({ bareMs }) => !(bareMs <= BARE_MS_MAX)).map(describeBare),

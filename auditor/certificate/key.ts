@@ -14,6 +14,7 @@ import {
   signWithKey,
   type NoteSigner,
 } from '../../ledger/signing.ts';
+import { isAgentKey } from '../../ledger/trust.ts';
 import { err, messageOf, ok, type Result } from '../../schemas/result.ts';
 
 const NAME = /^# (\S+)\n/;
@@ -24,6 +25,8 @@ export async function createCertificateKey(
   name: string,
 ): Promise<Result<NoteSigner, string>> {
   if (!isKeyName(name)) return err('a key has a name without blanks or plus signs');
+  if (isAgentKey({ name }))
+    return err('sealtrail/… are keys of agents, which sign no certificates');
   const { privateKey } = generateKeyPairSync('ed25519');
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   try {
@@ -39,7 +42,7 @@ export async function readCertificateKey(path: string): Promise<Result<NoteSigne
   try {
     const text = await readFile(path, 'utf8');
     const [, name] = NAME.exec(text) ?? [];
-    if (name === undefined || !isKeyName(name))
+    if (name === undefined || !isKeyName(name) || isAgentKey({ name }))
       return err(`${path} does not begin with the name of its key, # auditor/alice`);
     const key = createPrivateKey(text);
     if (key.asymmetricKeyType !== 'ed25519') return err(`${path} holds no Ed25519 key`);

@@ -1,7 +1,7 @@
 /** What the store itself keeps of signed checkpoints (audit.checkpoints), judged by the keys that the asker trusts. */
 import type { ClientBase } from 'pg';
-import { verifyTrusted, type Trust } from '../../ledger/trust.ts';
-import { judgeNote } from '../../ledger/verify/judge-note.ts';
+import type { Trust } from '../../ledger/trust.ts';
+import { findForgery, judgeNote } from '../../ledger/verify/judge-note.ts';
 import type { Known, KnownCheckpoint, KnownStream } from '../../ledger/verify/known.ts';
 import type { Finding } from '../../ledger/stream-check.ts';
 
@@ -38,10 +38,7 @@ export async function readStoredKnown(
     isAnchorAsked: false,
     findings,
     notes: [],
-    judge: (note, origin) => {
-      const said = trust === null ? null : verifyTrusted(note, origin, trust);
-      return said?.ok === false ? said.error.message : null;
-    },
+    judge: (note, origin) => findForgery(note, origin, trust),
     readBase: () => Promise.resolve(null),
   };
 }

@@ -3,7 +3,7 @@
  * in the page verify.html. It believes no sentence of the bundle; what it can compute it computes again. Pure.
  */
 import { openNote, parseNote } from '../../ledger/note.ts';
-import type { Trust } from '../../ledger/trust.ts';
+import { isAgentKey, type Trust } from '../../ledger/trust.ts';
 import { FILES, isBundleName } from '../bundle/names.ts';
 import { findQuestion } from '../catalogue.ts';
 import type { Certificate, Verdict } from '../certificate/certificate.ts';
@@ -46,7 +46,7 @@ export function checkBundle(files: BundleFiles, trust: Trust | null): BundleChec
   if (certificate === null || question === null) {
     const what = certificate === null ? FILES.certificate : FILES.question;
     tell({ what, state: 'failed', text: 'it is not there, or not in its form' });
-    return { ...conclude(lines, null, trust), certificate: null, question, ...NOTHING };
+    return { ...conclude(lines, null, trust, false), certificate: null, question, ...NOTHING };
   }
   const rows = checkRows(files, certificate, checkQuestion(certificate, question, tell), tell);
   checkStreams(files, certificate, rows, trust, tell);
@@ -54,7 +54,7 @@ export function checkBundle(files: BundleFiles, trust: Trust | null): BundleChec
   checkProofs(files, rows, trust, tell);
   const { time, signers, isSigned } = checkNote(files, certificate, trust, tell);
   if (!isSigned) tellUnvouched(certificate, rows, tell);
-  const said = conclude(lines, certificate, trust);
+  const said = conclude(lines, certificate, trust, isSigned);
   const finding = said.verdict === 'intact' && !isSigned ? unsigned(rows.length) : said.finding;
   const named = { ...question, title: titleOf(question) };
   const found = { certificate, question: named, rows, time, signers, isSigned, anchored };
@@ -155,7 +155,9 @@ function checkNote(
   const namesOf = (all: readonly { readonly name: string; readonly id: string }[]): string[] =>
     all.map(({ name, id }) => `${name}+${id}`);
   const revoked = new Set(trust?.revoked.map(({ vkey }) => vkey));
-  const opened = openNote(note, trust?.keys.filter(({ vkey }) => !revoked.has(vkey)) ?? []);
+  // Whoever has stolen a key that an agent has replaced cannot vouch for an answer.
+  const auditors = trust?.keys.filter((key) => !isAgentKey(key) && !revoked.has(key.vkey)) ?? [];
+  const opened = openNote(note, auditors);
   const isUnknown = !opened.ok && opened.error.kind === 'no_known_key';
   // Whoever has the bundle can put other names under the note.
   const signers = namesOf(opened.ok ? opened.value.verified : parsed.value.signatures);
@@ -165,7 +167,7 @@ function checkNote(
     text: opened.ok
       ? `signed by ${signers.join(', ')}, made at ${said.time}`
       : isUnknown
-        ? `signed by ${signers.join(', ')}, a key that you did not name; made at ${said.time}`
+        ? `signed by ${signers.join(', ')}, and by no key of an auditor that you named; made at ${said.time}`
         : opened.error.message,
   });
   return { time: said.time, signers, isSigned: opened.ok };
@@ -178,6 +180,7 @@ function conclude(
   lines: readonly CheckLine[],
   certificate: Certificate | null,
   trust: Trust | null,
+  isSigned: boolean,
 ): Pick<BundleCheck, 'verdict' | 'finding' | 'lines'> {
   const failed = lines.filter(({ state }) => state === 'failed');
   // The row that somebody reads says more than the digest of the file that it stands in.
@@ -187,8 +190,13 @@ function conclude(
     return { verdict: 'broken', finding: `BROKEN ${where}: ${first.text}.`, lines };
   }
   if (certificate === null) return { verdict: 'cannot_tell', finding: 'Cannot tell.', lines };
-  if (certificate.verdict !== 'intact')
-    return { verdict: certificate.verdict, finding: certificate.finding, lines };
+  const { verdict, finding: told } = certificate;
+  if (verdict !== 'intact' && isSigned) return { verdict, finding: told, lines };
+  // That a store is broken anybody can say.
+  if (verdict !== 'intact') {
+    const finding = `Cannot tell: the certificate says "${told}", and no key that you trust has signed it.`;
+    return { verdict: 'cannot_tell', finding, lines };
+  }
   const open = lines.find(({ what, state }) => state === 'open' && DECISIVE.has(what));
   if (trust === null || open !== undefined) {
     const why = trust === null ? 'no key was named that is trusted' : (open?.text ?? '');

@@ -23,6 +23,8 @@ export interface BundleQuestion {
   readonly columns: readonly Column[];
 }
 
+const ROW = 'record row values';
+const RECORD = 'event_bytes event_id prev_hash seq stream this_hash';
 const HEX = /^[0-9a-f]{64}$/;
 const TEXTS = ['finding', 'login', 'verifier'];
 const VERDICTS: ReadonlySet<unknown> = new Set(['intact', 'broken', 'cannot_tell']);
@@ -62,9 +64,11 @@ export function readQuestion(text: string | null): BundleQuestion | null {
 /** Reads a line of rows.ndjson. */
 export function readRow(line: string): (AnswerRow & { readonly row: number }) | null {
   const value = parse(line);
+  // A member twice, or one more, would say something else to another reader.
+  if (!isCanonicalOf(value as Json, line) || !hasOnly(value, ROW)) return null;
   const [row, values, record] = ['row', 'values', 'record'].map((name) => memberOf(value, name));
   if (!isCount(row) || !Array.isArray(values) || !values.every(isCell)) return null;
-  if (record !== null && !isRecord(record)) return null;
+  if (record !== null && (!isRecord(record) || !hasOnly(record, RECORD))) return null;
   return { row, values: values as AnswerRow['values'], record };
 }
 
@@ -83,6 +87,8 @@ function parse(text: string | null): object | null {
   return typeof value === 'object' && value !== null ? value : null;
 }
 
+const hasOnly = (value: object | null, names: string): boolean =>
+  Object.keys(value ?? {}).join(' ') === names;
 const isCount = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 const isDigest = (value: unknown): boolean => typeof value === 'string' && HEX.test(value);

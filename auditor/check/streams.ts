@@ -2,7 +2,7 @@
 import { hashRecordLeaf, isSameHash } from '../../ledger/merkle/hash.ts';
 import { createRange, isCompactRange, type CompactRange } from '../../ledger/merkle/range.ts';
 import { parseCheckpoint } from '../../ledger/checkpoint.ts';
-import { readChain } from '../../ledger/chain-place.ts';
+import { memberOf, readChain } from '../../ledger/chain-place.ts';
 import { isCanonical, rehash } from '../../ledger/content-check.ts';
 import { splitRecord } from '../../ledger/frame.ts';
 import { parseNote } from '../../ledger/note.ts';
@@ -125,6 +125,7 @@ function checkNeighbours(
       isCanonical(record.eventText) &&
       said?.chain.stream === stream &&
       said.chain.seq === seq &&
+      memberOf(memberOf(said.event, 'resource'), 'tenant_id') === asked.tenant &&
       list[seq - first] === record.this_hash;
     if (!isRight || !isOutside(side, said?.event, asked)) {
       fail(`the neighbour seq ${seq} of ${stream} does not show that the range is whole`);

@@ -2,10 +2,13 @@
 
 export const DAY_MS = 86_400_000;
 
+/** Beyond it there is no time, and no format takes one. */
+const MS_MAX = 8.64e15;
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-/** How far the clock of a time zone is ahead of UTC. */
+/** How far the clock of a time zone is ahead of UTC; NaN where there is no such instant. */
 export function offsetMs(ms: number, timeZone: string): number {
+  if (!(Math.abs(ms) <= MS_MAX)) return Number.NaN;
   const format =
     formats.get(timeZone) ??
     new Intl.DateTimeFormat('en-US', {
@@ -38,9 +41,10 @@ export function instantOf(local: number, timeZone: string, which: 'first' | 'sec
 
 const DAYS: readonly string[] = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 
-/** What the clock shows, as `2026-10-01 08:00:00 Thu`. */
+/** What the clock shows, as `2026-10-01 08:00:00 Thu`; nothing where there is no such instant. */
 export function clockText(ms: number, timeZone: string): string {
   const local = new Date(ms + offsetMs(ms, timeZone));
+  if (Number.isNaN(local.getTime())) return '';
   // The year 10000 has a sign and a nought in front.
   const text = local.toISOString().replace(/^\+0*/, '').replace('T', ' ').replace(/\..*/, '');
   return `${text} ${DAYS[local.getUTCDay()] ?? ''}`;

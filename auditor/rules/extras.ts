@@ -3,7 +3,7 @@ import { memberOf } from '../../schemas/untrusted-json.ts';
 import type { AnswerRow, Column } from '../answer.ts';
 import type { Resolved } from '../questions/question.ts';
 import { customerOf } from './assignments.ts';
-import { clockText } from './clock.ts';
+import { clockText, offsetMs } from './clock.ts';
 import { factsOf, type Facts } from './facts.ts';
 
 type Value = AnswerRow['values'][number];
@@ -27,6 +27,26 @@ const EXTRAS: ReadonlyMap<string, Shows> = new Map<string, Shows>([
   ],
   ['missing_to', (value, said) => value === lastMissing(said)],
 ]);
+
+const CLOCK = /^(\d{4,}-\d\d-\d\d) (\d\d:\d\d:\d\d) [A-Z][a-z]{2}$/;
+const QUARTER_MS = 900_000;
+/** So far apart two releases of a time zone's rules are. */
+const APART_MS = 2 * 3_600_000;
+
+/** Whether a local time is not the one that is known here, and may be that of other rules for the time zone. */
+export function isOtherClock(
+  value: Value,
+  event: unknown,
+  text: string,
+  timeZone: string,
+): boolean {
+  const [, day = '', time = ''] = CLOCK.exec(String(value)) ?? [];
+  const shown = Date.parse(`${day}T${time}Z`);
+  const { ms } = factsOf(event, text);
+  const apart = Math.abs(shown - Math.floor(ms / 1000) * 1000 - offsetMs(ms, timeZone));
+  const isRight = value !== '' && clockText(shown, 'UTC') === value;
+  return isRight && apart > 0 && apart <= APART_MS && apart % QUARTER_MS === 0;
+}
 
 /** Of these columns, those that show what the database computed. */
 export function extrasOf(columns: readonly Column[]): readonly Column[] {

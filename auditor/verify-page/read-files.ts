@@ -1,7 +1,7 @@
 /** From what a person drops or picks to the files of a bundle. */
 import { err, ok, type Result } from '../../schemas/result.ts';
-import { isBundleName } from '../bundle/names.ts';
-import { BUNDLE_BYTES_MAX, TOO_LARGE, unzipBundle } from '../bundle/unzip.ts';
+import { isHiddenName } from '../bundle/names.ts';
+import { BUNDLE_BYTES_MAX, FILE_BYTES_MAX, TOO_LARGE, unzipBundle } from '../bundle/unzip.ts';
 import type { BundleFiles } from '../check/files.ts';
 
 interface Picked {
@@ -52,11 +52,12 @@ export async function readBundle(picked: readonly Picked[]): Promise<Result<Bund
     return err('there is no certificate.json: drop the whole folder of a bundle, or its .zip');
   const root = certificate.path.slice(0, -'certificate.json'.length);
   const files = new Map<string, Uint8Array>();
-  if (picked.reduce((sum, { file }) => sum + file.size, 0) > BUNDLE_BYTES_MAX)
-    return err(TOO_LARGE);
+  const sizes = picked.map(({ file }) => file.size);
+  if (sizes.reduce((sum, size) => sum + size, 0) > BUNDLE_BYTES_MAX) return err(TOO_LARGE);
+  if (sizes.some((size) => size > FILE_BYTES_MAX)) return err(TOO_LARGE);
   for (const { path, file } of picked) {
     const name = path.startsWith(root) ? path.slice(root.length) : path;
-    if (!isBundleName(name) && name.split('/').at(-1)?.startsWith('.')) continue;
+    if (isHiddenName(name)) continue;
     files.set(name, new Uint8Array(await file.arrayBuffer()));
   }
   return ok(files);

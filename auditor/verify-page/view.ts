@@ -1,5 +1,5 @@
 /** Shows what came of a check. All of it is put in as text: a bundle comes from anybody. */
-import type { Trust } from '../../ledger/trust.ts';
+import { formatWindow, windowsOf, type KeyWindow, type Trust } from '../../ledger/trust.ts';
 import { cellText } from '../bundle/report.ts';
 import type { BundleCheck } from '../check/bundle.ts';
 import type { CheckLine } from '../check/line.ts';
@@ -44,7 +44,7 @@ export function show({ result, trust, isOwn, isSignatureChecked }: Shown): void 
     isOwn || trust === null || verdict === 'broken' || !isSignatureChecked;
   fill(
     byId('fingerprints', HTMLElement),
-    (trust?.keys ?? []).map(({ vkey }) => item('li', vkey)),
+    (trust === null ? [] : windowsOf(trust)).map((window) => item('li', describeWindow(window))),
   );
   if (asksForKeys)
     banner(
@@ -77,6 +77,12 @@ export function show({ result, trust, isOwn, isSignatureChecked }: Shown): void 
   );
   showQuestion(result);
   showRows(result);
+}
+
+/** A key for all sizes is another trust than the key within its window: whoever stole it may sign beyond. */
+function describeWindow(window: KeyWindow): string {
+  const { vkey, origin, from, to } = window;
+  return origin === '*' && from === 0n && to === null ? vkey : formatWindow(window).trimEnd();
 }
 
 function banner(kind: string, word: string, text: string): void {
@@ -118,13 +124,13 @@ function showQuestion({ question, certificate, time }: BundleCheck): void {
   );
 }
 
-function showRows({ question, rows, lines, certificate }: BundleCheck): void {
+function showRows({ question, rows, lines, certificate, isSigned }: BundleCheck): void {
   const bad = new Map(
     lines.flatMap(({ row, text, state }) =>
       state === 'failed' && row !== undefined ? [[row, text] as const] : [],
     ),
   );
-  for (const { rows: named, message } of certificate?.findings ?? [])
+  for (const { rows: named, message } of isSigned ? (certificate?.findings ?? []) : [])
     for (const row of named) bad.set(row, message);
   const columns = question?.columns ?? [];
   const head = document.createElement('tr');

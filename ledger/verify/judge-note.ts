@@ -38,3 +38,9 @@ export function judgeNote(note: string, trust: Trust | null): Result<KnownCheckp
   }
   return ok({ ...checkpoint, note, isSigned: said?.ok === true });
 }
+
+/** Why nobody honest has signed a note of this origin so; null: it may be right, whether a trusted key has signed it or not. */
+export function findForgery(note: string, origin: string, trust: Trust | null): string | null {
+  const said = trust === null ? null : verifyTrusted(note, origin, trust);
+  return said?.ok === false && !UNKNOWN_KEY.has(said.error.kind) ? said.error.message : null;
+}

@@ -50,7 +50,7 @@ export interface Known {
   /** What was found in the files of checkpoints themselves. */
   readonly findings: readonly Finding[];
   readonly notes: readonly string[];
-  /** Why a checkpoint of this origin is not to be believed; null: it is, or no keys were given. */
+  /** Why a checkpoint of this origin is a forgery; null: it is none, or no keys were given, or not its key. */
   judge(note: string, origin: string): string | null;
   /** The tree of a stream's first records where those were removed, whether right or not; null: not there. */
   readBase(stream: string, size: bigint): Promise<CompactRange | null>;

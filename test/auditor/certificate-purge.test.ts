@@ -208,6 +208,28 @@ test.each([
   },
 );
 
+test('a purge that was recorded, and then not carried out because of a hold, excuses nothing, whatever the database says of its time', async () => {
+  const mine = await bench.makeStream(OLD);
+  // So that of the records of purges the hashes alone are read.
+  const later = '2026-01-02T00:00:00.000Z';
+  await mine.store([1, 2, 3].map(() => ({ actor: 'u-9', time: later, receivedAt: later })));
+  // What a hold that was placed meanwhile had the store refuse, and the record that took its place.
+  await mine.recordPurge(await preview(bench.clients.retention, mine.stream, 512));
+  await bench.hold(mine, { actor: 'u-300' });
+  await bench.purge(mine, 512);
+  expect(await ask(mine, 'u-300')).toMatchObject({ verdict: 'intact', rows: { count: 1 } });
+  for (const table of ['records', 'stubs'])
+    await bench.tamper(table, `DELETE FROM audit.${table} WHERE seq < 512 AND ${OF}`, [
+      mine.stream,
+    ]);
+  await bench.tamper(
+    'records',
+    `UPDATE audit.records SET received_at = '2031-01-01' WHERE seq = 603 AND ${OF}`,
+    [mine.stream],
+  );
+  expect(await ask(mine, 'u-300')).toMatchObject({ verdict: 'broken', rows: { count: 0 } });
+});
+
 /** A stream of an incarnation that is over, purged by a record in the next one. */
 async function makeEnded(
   fields: Parameters<PurgeStore['makeStream']>[0],

@@ -133,6 +133,15 @@ test('with the key put in by hand there is nothing left to compare; with another
   expect(await verdict()).toContain('Cannot tell');
 });
 
+test('a key is shown with what it may sign: one that was replaced is not compared as if it were not', async () => {
+  const dir = await unpack('window', FILES.keys, (text) => text.replace(' 0 -', ' 0 1000'));
+  await page.setInputFiles('#folder', dir);
+  await page.waitForSelector('#fingerprints li');
+  expect(await page.locator('#fingerprints li').first().innerText()).toBe(`${agentKey} * 0 1000`);
+  await page.setInputFiles('#zip', join(temp.path, 'bundle.zip'));
+  await page.getByText(agentKey, { exact: true }).waitFor();
+});
+
 test('a record that was changed is red, and its row is named', async () => {
   const dir = await unpack('edited', FILES.rows, (text) =>
     text.replace('\\"amount\\":36', '\\"amount\\":37'),

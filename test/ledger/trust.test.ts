@@ -40,6 +40,16 @@ test('what a key signed before it was replaced still verifies; a newer key is ne
   expect(await judge(trust, 100n, older, newer)).toBe('ok');
 });
 
+test('where a key that was revoked has signed beside the one that took over, and is named no more, nothing can be told', async () => {
+  const both = `${older.vkey} ${ORIGIN} 0 100\n${newer.vkey} ${ORIGIN} 100 -\n`;
+  expect(await judge(both, 99n, older, newer)).toBe('ok');
+  // As `keys list` prints them.
+  const left = `${newer.vkey} ${ORIGIN} 100 -\n`;
+  expect(await judge(left, 99n, older, newer)).toBe('no_known_key');
+  expect(await judge(left, 100n, older, newer)).toBe('ok');
+  expect(await judge(left, 99n, newer)).toBe('key_window');
+});
+
 test('a window is of one stream, and a key without one is for all', async () => {
   expect(await judge(`${older.vkey} ${ORIGIN}/other 0 -`, 5n, older)).toBe('key_window');
   expect(await judge(`${older.vkey} ${ORIGIN}/other 0 -\n${older.vkey} * 5 6`, 5n, older)).toBe(

@@ -251,6 +251,18 @@ describe('what a verdict covers', () => {
         `UPDATE audit.records SET ${to} WHERE stream_id = (SELECT stream_id FROM audit.streams WHERE stream = $1) AND seq = $2`,
         [sealer.stream, seq],
       );
+    const give = (tenant: string) =>
+      bench.admin.query('UPDATE audit.streams SET tenant_id = $1 WHERE stream = $2', [
+        tenant,
+        sealer.stream,
+      ]);
+    // Whoever may see all tenants sees those that have a stream.
+    await bench.admin.query(
+      "INSERT INTO audit.streams (stream, tenant_id) VALUES ('agent/7/timed', 'timed')",
+    );
+    await give('zeta');
+    expect((await both()).findings).toMatchObject([{ column: 'streams.tenant_id', seq: 6 }]);
+    await give('timed');
     await set(20, `outcome = 'denied'`);
     expect(await both(), 'outside').toMatchObject({ verdict: 'intact' });
     await set(7, `outcome = 'denied'`);
