@@ -1,6 +1,7 @@
 /** What a report says, in the order in which it is read; html.ts and pdf.ts give it its form. Pure. */
 import type { AnswerRow, Column } from '../answer.ts';
 import type { Certificate } from '../certificate/certificate.ts';
+import { isTimeZone } from '../resolve.ts';
 
 /** Rows that a report shows; all of them stand in rows.csv. */
 export const REPORT_ROWS_MAX = 1_000;
@@ -67,7 +68,7 @@ export function detailsOf(report: Report): readonly (readonly [string, string])[
   ];
 }
 
-/** A cell as text; times in the zone of the question, with their offset. */
+/** A cell as text; times in the zone of the question, with their offset. In UTC where that zone is not known, as to an older browser. */
 export function cellText(
   value: string | number | null,
   column: Column | undefined,
@@ -86,7 +87,7 @@ function inZone(at: Date, timeZone: string): string {
   const format =
     formats.get(timeZone) ??
     new Intl.DateTimeFormat('en-CA', {
-      timeZone,
+      timeZone: isTimeZone(timeZone) ? timeZone : 'UTC',
       hourCycle: 'h23',
       ...{ year: 'numeric', month: '2-digit', day: '2-digit' },
       ...{ hour: '2-digit', minute: '2-digit', second: '2-digit' },

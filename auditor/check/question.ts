@@ -16,7 +16,7 @@ import type { BundleQuestion } from './read.ts';
 export interface KnownAnswer {
   /** Of each column, and of no other, a row has a value. */
   readonly columns: readonly Column[];
-  /** Null: this version does not know the question. */
+  /** Null: this version does not know the question, or its time zone. */
   readonly resolved: Resolved | null;
   /** Whether a row is a record, or a figure; null: that is not known. */
   readonly isRecord: boolean | null;
@@ -41,7 +41,11 @@ export function checkQuestion(
   if (!isSame)
     tell({ what, state: 'failed', text: 'the certificate is about another question or statement' });
   else if (!known.ok || !resolved.ok)
-    tell({ what, state: 'open', text: 'this version does not know the question' });
+    tell({
+      what,
+      state: 'open',
+      text: 'this version does not know the question, or its time zone',
+    });
   else {
     const other = findOther(question.columns, known.value.columns);
     tell({

@@ -3,7 +3,6 @@ import { isCanonicalOf } from '../../ledger/content-check.ts';
 import type { Json } from '../../schemas/event.ts';
 import { memberOf, readJson } from '../../schemas/untrusted-json.ts';
 import type { AnswerRow, Asked, Column, RecordOfRow, Statement } from '../answer.ts';
-import { isTimeZone } from '../resolve.ts';
 import {
   CERTIFICATE_VERSION,
   type Certificate,
@@ -100,13 +99,11 @@ const isTexts = (value: unknown): boolean =>
 
 function isAsked(value: unknown): boolean {
   const parameters = memberOf(value, 'parameters');
-  const [timeZone, ...texts] = ['timeZone', 'question', 'tenant', 'since', 'until'].map((name) =>
+  const texts = ['question', 'tenant', 'timeZone', 'since', 'until'].map((name) =>
     memberOf(value, name),
   );
   return (
     isTexts(texts) &&
-    typeof timeZone === 'string' &&
-    isTimeZone(timeZone) &&
     typeof parameters === 'object' &&
     parameters !== null &&
     isTexts(Object.values(parameters))

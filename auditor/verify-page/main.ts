@@ -8,8 +8,8 @@ import { answerSignatures } from './node-crypto.ts';
 import { droppedOf, pickedOf, readBundle } from './read-files.ts';
 import { byId, show, showFault, type Shown } from './view.ts';
 
-/** A check asks for signatures in two turns at most: of checkpoints, and of the certificate. */
-const TURNS_MAX = 5;
+/** In a turn a check asks for one signature more of each note; while keys take over, a note has several. */
+const TURNS_MAX = 20;
 
 let files: BundleFiles | null = null;
 

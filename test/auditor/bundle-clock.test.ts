@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AnswerRow, Asked } from '../../auditor/answer.ts';
 import { createAuditor } from '../../auditor/ask.ts';
 import { FILES } from '../../auditor/bundle/names.ts';
+import { cellText } from '../../auditor/bundle/report.ts';
 import { formatCertificate } from '../../auditor/certificate/certificate.ts';
 import { writeCertificateNote } from '../../auditor/certificate/note.ts';
 import { sha256Of, type BundleFiles } from '../../auditor/check/files.ts';
@@ -77,6 +78,27 @@ test('a local time that other rules for the time zone give cannot be told from a
   expect(other.finding).toContain('known otherwise here than where the answer was made');
   const edited = bench.check(await remade(rows.map((row, at) => (at === 2 ? later(row, 5) : row))));
   expect(edited.finding).toMatch(/^BROKEN at row 3: the column By the clock there/);
+});
+
+test('of a question in a time zone that is not known here nothing can be told', async () => {
+  const inZone = async (timeZone: string): Promise<BundleFiles> => {
+    const elsewhere = { ...asked, timeZone };
+    const changed = formatCertificate({ ...certificateOf(whole), asked: elsewhere });
+    const question = JSON.parse(textOfFile(whole, FILES.question)) as object;
+    return forgeBundle(whole, {
+      [FILES.question]: `${canonicalize({ ...question, asked: elsewhere })}\n`,
+      [FILES.certificate]: changed,
+      [FILES.note]: await writeCertificateNote(changed, 'intact', '2026-11-26T12:00:00.000Z', null),
+    });
+  };
+  expect(bench.check(await inZone(asked.timeZone)).verdict).toBe('intact');
+  const said = bench.check(await inZone('Europe/Nowhere'));
+  expect(said).toMatchObject({ verdict: 'cannot_tell' });
+  expect(said.finding).toContain('does not know the question, or its time zone');
+  const [column] = said.question!.columns.filter(({ kind }) => kind === 'time');
+  expect(cellText('2026-03-02T08:00:00.000Z', column, 'Europe/Nowhere')).toMatch(
+    / 08:00:00 \+00:00$/,
+  );
 });
 
 test('a record of no time that a clock shows is no reason to fail', async () => {
