@@ -2,7 +2,7 @@
  * Task 18: a forensic investigation over the whole trail. `sealtrail demo` makes the store; what was found is compared
  * with the generator's ground truth, which nothing but this test reads. docs/INVESTIGATION.md is the walkthrough.
  */
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -247,17 +247,18 @@ async function runPage(): Promise<number> {
   for (const line of lines) {
     const [command = '', said = ''] = line.split(/\s+#\s/);
     const words = command
-      .replace(/ > \S+$/, '')
+      .replace(/ >>? \S+$/, '')
       .replace(/\$(\w+)/g, (_, name: 'AUDITOR_URL') => place[name])
       .replaceAll('"', '')
       .replaceAll('demo-data', dir)
       .replaceAll('keys.txt', keys)
-      .replaceAll(/true.proof|finding.zip/g, (name) => join(root.path, name))
+      .replaceAll(/true\.proof|finding\.zip|auditor\.key/g, (name) => join(root.path, name))
       .split(' ')
       .slice(1);
     if (words[0] === 'demo') continue;
     const ran = await runCli(words);
     expect([line, ran.code]).toEqual([line, Number(/exit code (\d)/.exec(said)?.[1] ?? 0)]);
+    if (command.endsWith('>> keys.txt')) appendFileSync(keys, ran.stdout);
     const { stream, seq } = truth.tampering;
     if (words.includes('--no-certify')) expect(ran.stderr).toMatch(/^\d+ rows/m);
     else if (words[0] === 'ask' || words[1]?.endsWith('.zip') === true)
