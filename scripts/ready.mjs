@@ -2,7 +2,15 @@
 // Uses Node only, since on a fresh clone nothing else is there yet.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -77,3 +85,10 @@ unlessStamped(
   'building',
   () => run(process.execPath, ['scripts/build.mjs']),
 );
+
+// Where npx looks first. Elsewhere it keeps for good what it found at first: nothing, if it was called before the build.
+const COMMAND = 'node_modules/.bin/sealtrail';
+if (!existsSync(COMMAND)) {
+  rmSync(COMMAND, { force: true });
+  symlinkSync('../../dist/cli/main.js', COMMAND);
+}
