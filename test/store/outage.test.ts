@@ -16,6 +16,7 @@ import { createPostgresStore } from '../../store/postgres.ts';
 import type { Store, StoredRecord } from '../../store/store.ts';
 import { verifyStore } from '../../store/verify-store.ts';
 import { seedCluster } from '../support/cluster-template.ts';
+import { startStopwatch } from '../support/eventually.ts';
 import { mayMount, testWhere } from '../support/host.ts';
 import { connectTo } from '../support/postgres.ts';
 import { createSealer } from './sealed.ts';
@@ -225,11 +226,13 @@ describe('a peer that never answers', () => {
       const abort = new AbortController();
       const pending = store.appendRecords([createSealer().seal()], abort.signal);
       await heard();
+      const elapsedMs = startStopwatch();
       if (how === 'abort') abort.abort();
       else await store.close();
       // Not by the time that a connection may take to come about.
       const message = expect.not.stringMatching(/timeout/) as string;
       expect(await pending).toMatchObject({ ok: false, error: { kind: 'unavailable', message } });
+      expect(elapsedMs()).toBeLessThan(5_000);
       await store.close();
       await expect.poll(() => sockets[0]?.closed).toBe(true);
     },
