@@ -6,7 +6,7 @@ import {
   existsSync,
   readdirSync,
   readFileSync,
-  rmSync,
+  renameSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -89,6 +89,8 @@ unlessStamped(
 // Where npx looks first. Elsewhere it keeps for good what it found at first: nothing, if it was called before the build.
 const COMMAND = 'node_modules/.bin/sealtrail';
 if (!existsSync(COMMAND)) {
-  rmSync(COMMAND, { force: true });
-  symlinkSync('../../dist/cli/main.js', COMMAND);
+  // In one step: another start may do the same.
+  const own = `${COMMAND}.${process.pid}`;
+  symlinkSync('../../dist/cli/main.js', own);
+  renameSync(own, COMMAND);
 }
