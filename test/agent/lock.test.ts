@@ -1,5 +1,5 @@
 /** One writer per data directory: who gets the lock, who loses it, and what is left alone then. */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { lockDataDir, type DataLock } from '../../agent/lock.ts';
@@ -63,6 +63,9 @@ test('a lock that is taken away is told, and its loser leaves the new owner in p
   const lock = await take(temp.path, lost);
   await rm(join(temp.path, 'agent.lock'), { recursive: true });
   await mkdir(join(temp.path, 'agent.lock'));
+  // An owner is known by its lock's time, which is the same where both are made within one tick of the kernel's clock.
+  const later = new Date(Date.now() + 1_000);
+  await utimes(join(temp.path, 'agent.lock'), later, later);
   await writeFile(join(temp.path, 'agent.owner.json'), '{"new":"owner"}');
   await eventually(() => expect(lost).toHaveBeenCalledOnce());
   await lock.release();

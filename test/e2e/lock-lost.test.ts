@@ -1,5 +1,5 @@
 /** An agent whose data directory is taken away from it stops writing, says why, and ends. */
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { verifyLedger } from '../../ledger/verify.ts';
@@ -21,6 +21,9 @@ test('a lost lock ends the agent with 1, and from then on it writes nothing to t
   const lock = join(agent.dir, 'agent.lock');
   await rm(lock, { recursive: true });
   await mkdir(lock);
+  // An owner is known by its lock's time: not the agent's by chance.
+  const later = new Date(Date.now() + 60_000);
+  await utimes(lock, later, later);
   await writeFile(join(agent.dir, 'agent.owner.json'), '{}');
   expect(await agent.ended()).toBe(1);
   expect(agent.output()).toMatch(/the lock of .* was lost/);
