@@ -6,7 +6,8 @@ import pg from 'pg';
 import { createPostgresStore } from '../../store/postgres.ts';
 import { grantAuditor } from '../../store/auditors.ts';
 import { scramVerifier } from '../../store/scram.ts';
-import { createSealer, type EventFields } from '../store/sealed.ts';
+import type { StoredRecord } from '../../store/store.ts';
+import { createSealer, type EventFields, type Sealer } from '../store/sealed.ts';
 import { PASSWORD, startKind, type Kind } from './store-kinds.ts';
 
 export const SECRET = 'zz-secret';
@@ -46,8 +47,13 @@ export async function openBoundary(kind: Kind): Promise<Boundary> {
     const done = await store.appendRecords(records);
     if (!done.ok) throw new Error(done.error.message);
   };
-  await add(...Array.from({ length: 9 }, () => acme.seal(fieldsOf(OWN))));
-  await add(...Array.from({ length: SECRET_COUNT - 1 }, () => zeta.seal(fieldsOf(SECRET))));
+  // Each of a moment of its own: which index is the cheapest must not turn on how fast they are made.
+  const nowMs = Date.now();
+  const at = (n: number): string => new Date(nowMs + n).toISOString();
+  const seal = (by: Sealer, length: number, word: string): StoredRecord[] =>
+    Array.from({ length }, (_, n) => by.seal({ ...fieldsOf(word), time: at(n) }));
+  await add(...seal(acme, 9, OWN));
+  await add(...seal(zeta, SECRET_COUNT - 1, SECRET));
   for (const [login, tenants] of [
     ['alice', ['acme']],
     ['bob', ['zeta']],
