@@ -13,15 +13,9 @@ import { afterAll, beforeAll, expect } from 'vitest';
 import { err } from '../../../schemas/result.ts';
 import { until } from '../../support/agent-peer.ts';
 import { CHROMIUM, hasChromium, testWhere } from '../../support/host.ts';
-import {
-  createVisitor,
-  NOW_MS,
-  PASSWORD,
-  startWeb,
-  startWebStore,
-  type WebRun,
-  type WebStore,
-} from '../../support/web.ts';
+import { createVisitor } from '../../support/visitor.ts';
+import { NOW_MS, PASSWORD, startWebStore, type WebStore } from '../../support/web-store.ts';
+import { startWeb, type WebRun } from '../../support/web.ts';
 
 const test = testWhere(hasChromium, 'the page in a browser (needs Debian’s chromium)');
 const RECORDS = 120;

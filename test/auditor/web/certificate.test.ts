@@ -4,13 +4,9 @@ import { createKept } from '../../../auditor/web/kept.ts';
 import type { Work } from '../../../auditor/web/ports.ts';
 import { err, ok } from '../../../schemas/result.ts';
 import { until } from '../../support/agent-peer.ts';
-import {
-  createVisitor,
-  startWeb,
-  startWebStore,
-  type WebRun,
-  type WebStore,
-} from '../../support/web.ts';
+import { createVisitor } from '../../support/visitor.ts';
+import { startWebStore, type WebStore } from '../../support/web-store.ts';
+import { startWeb, type WebRun } from '../../support/web.ts';
 
 let store: WebStore;
 let web: WebRun;
