@@ -60,3 +60,14 @@ export function createVisitor(url: string): Visitor {
   };
   return visitor;
 }
+
+/** The parameters of a question's form as it offers them: what stands in a field, or in one that must be filled its example. */
+export function fieldsOf(form: string): Record<string, string> {
+  const fields = [...form.matchAll(/<input\s[^>]*name="(p\.[^"]+)"[^>]*>/g)];
+  return Object.fromEntries(
+    fields.map(([field, name = '']) => {
+      const part = /\srequired\s/.test(field) ? 'placeholder' : 'value';
+      return [name, new RegExp(`${part}="([^"]*)"`).exec(field)?.[1] ?? ''];
+    }),
+  );
+}

@@ -30,6 +30,8 @@ export interface WebStore {
   readonly urlOf: (login: Login) => string;
   /** A proof for a record of acme, signed by TEST_SIGNER. */
   readonly proofOf: NonNullable<WebPorts['proofOf']>;
+  /** What somebody with full power over the store does; throws where it changed nothing. */
+  tamper(sql: string, values?: readonly unknown[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -76,6 +78,13 @@ export async function startWebStore(
       return url.href;
     },
     proofOf: async (eventId) => prove(stream, records, eventId),
+    async tamper(sql, values = []) {
+      await admin.query(
+        'ALTER TABLE audit.records DISABLE TRIGGER USER; SET session_replication_role = replica',
+      );
+      const done = await admin.query(sql, [...values]);
+      if (!done.rowCount) throw new Error(`nothing was tampered with: ${sql}`);
+    },
     async stop() {
       await admin.end();
       await server.stop();
