@@ -38,7 +38,6 @@ describe('a secret', () => {
     for (const file of FILES) {
       const text = repositoryText(join('config', file)).replaceAll('/run/secrets/', '');
       const files = {
-        '../vocabulary.json': vocabulary,
         'vocabulary.json': vocabulary,
         'acme-token': 'x'.repeat(20),
         'globex-token': 'y'.repeat(20),
