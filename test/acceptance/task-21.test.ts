@@ -10,67 +10,21 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, vi } from 'vitest';
 import { CATALOGUE } from '../../auditor/catalogue.ts';
 import type { Certificate } from '../../auditor/certificate/certificate.ts';
-import { readTime } from '../../auditor/times.ts';
 import { runCli, type Ran } from '../support/agent-process.ts';
 import { makeTempDir } from '../support/ledger.ts';
 import { describeTask } from './criterion.ts';
-import { draft, openTrail, type Trail } from './trail.ts';
+import {
+  ADMIN,
+  belongingTo,
+  FIVE,
+  grantAlice,
+  NAMES,
+  recordLastMonth,
+  type Name,
+} from './last-month.ts';
+import { openTrail, type Trail } from './trail.ts';
 
 const GUIDE = 'docs/HOW_TO_INVESTIGATE.md';
-const PASSWORD = 'a password of an auditor';
-const ADMIN = { type: 'admin', id: 'u_admin_alice', name: 'Alice' } as const;
-const ADA = { type: 'user', id: 'u-17', name: 'Ada' } as const;
-const customer = (id: string) => ({ type: 'user', id, name: id }) as const;
-const began = readTime('last-month', 'since', 'UTC', Date.now());
-const MONTH_MS = Date.parse(began.ok ? began.value : '');
-/** An hour of last month. */
-const hour = (n: number): Date => new Date(MONTH_MS + n * 3_600_000);
-
-/** What happened, in its order; and in the answers of which questions it belongs. */
-const EVENTS = [
-  {
-    of: ['actor', 'impersonations'],
-    action: 'user.login',
-    actor: { ...ADMIN, on_behalf_of: customer('u-88') },
-  },
-  {
-    of: ['actor', 'resource', 'impersonations', 'ticketless'],
-    action: 'invoice.read',
-    actor: { ...ADMIN, on_behalf_of: customer('u-88') },
-    resource: { type: 'invoice', id: 'inv-7' },
-  },
-  {
-    of: ['actor', 'resource'],
-    action: 'invoice.read',
-    actor: ADMIN,
-    resource: { type: 'invoice', id: 'inv-7' },
-    metadata: { ticket: 'T-1' },
-  },
-  {
-    of: ['actor', 'impersonations', 'occurrences'],
-    action: 'customer.export',
-    actor: { ...ADMIN, on_behalf_of: customer('u-89') },
-    metadata: { ticket: 'T-2' },
-  },
-  { of: ['occurrences'], action: 'customer.export', actor: ADA, metadata: { ticket: 'T-3' } },
-  {
-    of: ['ticketless'],
-    action: 'patient.record_read',
-    actor: ADA,
-    resource: { type: 'patient', id: 'p-1' },
-  },
-] as const;
-
-/** The five questions of the task, as an auditor types them. */
-const FIVE = {
-  actor: ['actor-activity', '--actor', ADMIN.id],
-  resource: ['resource-history', '--type', 'invoice', '--id', 'inv-7'],
-  occurrences: ['action-occurrences', '--action', 'customer.export'],
-  impersonations: ['impersonations', '--actor', ADMIN.id],
-  ticketless: ['access-without-ticket'],
-} as const;
-type Name = keyof typeof FIVE;
-const NAMES = Object.keys(FIVE) as Name[];
 
 let trail: Trail;
 let temp: Awaited<ReturnType<typeof makeTempDir>>;
@@ -92,41 +46,14 @@ interface Answer {
 }
 const answerOf = (name: Name): Answer => JSON.parse(answers.get(name)?.stdout ?? '') as Answer;
 const idsIn = ({ rows }: Answer): string[] => rows.flatMap(({ record }) => record?.event_id ?? []);
-const belonging = (name: Name): readonly string[] =>
-  ids.filter((_, index) => (EVENTS[index]?.of as readonly string[] | undefined)?.includes(name));
+const belonging = (name: Name): readonly string[] => belongingTo(name, ids);
 
 describeTask(21, (criterion) => {
   beforeAll(async () => {
     [trail, temp] = await Promise.all([openTrail(), makeTempDir()]);
-    const recorded: string[] = [];
-    for (const [n, { of: _, ...what }] of EVENTS.entries())
-      recorded.push((await trail.audit.record(draft({ ...what, time: hour(n) }))).event_id);
-    ids = recorded;
-    const globex = await trail.openAudit({ tenant: 'globex' });
-    await globex.record(
-      draft({ actor: { ...ADMIN, on_behalf_of: customer('u-1') }, time: hour(1) }),
-    );
+    ids = await recordLastMonth(trail);
     owner = await trail.connect('owner');
-    const granted = await runCli(
-      [
-        'auditor',
-        'grant',
-        'alice',
-        '--tenant',
-        'acme',
-        '--data-dir',
-        trail.agent.dir,
-        '--by',
-        'ada',
-        '--reason',
-        'SOC 2',
-      ],
-      { env: { SEALTRAIL_AUDITOR_PASSWORD: PASSWORD } },
-    );
-    expect(granted).toMatchObject({ code: 0 });
-    const url = new URL(await trail.agent.databaseUrl('auditor'));
-    [url.username, url.password] = ['alice', PASSWORD];
-    alice = url.href;
+    alice = await grantAlice(trail);
     const keys = await runCli(['keys', 'list', '--data-dir', trail.agent.dir]);
     await writeFile(file('keys.txt'), keys.stdout);
     await vi.waitFor(

@@ -1,20 +1,8 @@
-import { describe, expect, test } from 'vitest';
-import { faultsOf, LEAST } from '../support/config.ts';
+import { describe, test } from 'vitest';
+import { expectFault, expectValid } from '../support/config.ts';
 
 const ECS = { path: 'siem/ecs.ndjson', format: 'ecs' };
 const HOSTED = { embedded: false, url: 'postgresql://writer@db.example/sealtrail' };
-
-/** One fault exactly, at this field, with this in its message. */
-async function expectFault(config: object, field: string, message: string): Promise<void> {
-  const faults = await faultsOf({ ...LEAST, ...config });
-  expect(faults).toEqual([
-    expect.objectContaining({ field, message: expect.stringContaining(message) }),
-  ]);
-}
-
-async function expectValid(config: object): Promise<void> {
-  expect(await faultsOf({ ...LEAST, ...config })).toEqual([]);
-}
 
 describe('an exporter', () => {
   test('is required, or another one is', async () => {

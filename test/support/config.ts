@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { expect } from 'vitest';
 import { loadConfig, type ConfigFault } from '../../agent/config.ts';
 import type { Config } from '../../schemas/config.ts';
 import type { Result } from '../../schemas/result.ts';
@@ -61,4 +62,17 @@ export async function faultsOf(
 ): Promise<readonly ConfigFault[]> {
   const result = await load(config, options);
   return result.ok ? [] : result.error;
+}
+
+/** The least that is valid, with `config` over it, has one fault exactly: at this field, with this in its message. */
+export async function expectFault(config: object, field: string, message: string): Promise<void> {
+  const faults = await faultsOf({ ...LEAST, ...config });
+  expect(faults).toEqual([
+    expect.objectContaining({ field, message: expect.stringContaining(message) }),
+  ]);
+}
+
+/** The least that is valid stays so with `config` over it. */
+export async function expectValid(config: object): Promise<void> {
+  expect(await faultsOf({ ...LEAST, ...config })).toEqual([]);
 }

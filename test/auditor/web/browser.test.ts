@@ -1,27 +1,20 @@
-/// <reference lib="dom" />
 /** The auditor's page in a browser: what an auditor does with it, also without a mouse, on a phone, and when records were changed. */
-import axe from 'axe-core';
 import { readFile } from 'node:fs/promises';
-import {
-  chromium,
-  type Browser,
-  type BrowserContext,
-  type BrowserContextOptions,
-  type Page,
-} from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { err } from '../../../schemas/result.ts';
 import { until } from '../../support/agent-peer.ts';
-import { CHROMIUM, hasChromium, testWhere } from '../../support/host.ts';
 import {
-  createVisitor,
-  NOW_MS,
-  PASSWORD,
-  startWeb,
-  startWebStore,
-  type WebRun,
-  type WebStore,
-} from '../../support/web.ts';
+  newContext,
+  openAuditorPage,
+  startBrowser,
+  withRecordsAltered,
+  type AuditorPage,
+} from '../../support/browser.ts';
+import { hasChromium, testWhere } from '../../support/host.ts';
+import { createVisitor, fieldsOf } from '../../support/visitor.ts';
+import { NOW_MS, PASSWORD, startWebStore, type WebStore } from '../../support/web-store.ts';
+import { startWeb, type WebRun } from '../../support/web.ts';
 
 const test = testWhere(hasChromium, 'the page in a browser (needs Debian’s chromium)');
 const RECORDS = 120;
@@ -29,9 +22,8 @@ let store: WebStore;
 let web: WebRun;
 let browser: Browser;
 let context: BrowserContext;
+let alice: AuditorPage;
 let page: Page;
-/** What the browser has to say against a page, other than a refusal that a test asked for. */
-const complaints: string[] = [];
 
 beforeAll(async () => {
   if (!hasChromium) return;
@@ -48,14 +40,10 @@ beforeAll(async () => {
     })),
   ]);
   web = await startWeb(store);
-  const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking'];
-  browser = await chromium.launch({ executablePath: CHROMIUM, args });
-  context = await newContext({ timezoneId: 'Europe/Zurich', reducedMotion: 'reduce' });
-  page = await context.newPage();
-  page.on('console', (line) => {
-    if (line.type() === 'error') complaints.push(line.text());
-  });
-  page.on('pageerror', (error) => complaints.push(error.message));
+  browser = await startBrowser();
+  context = await newContext(browser, { timezoneId: 'Europe/Zurich', reducedMotion: 'reduce' });
+  alice = await openAuditorPage(context, web.url);
+  ({ page } = alice);
 });
 
 afterAll(async () => {
@@ -65,84 +53,15 @@ afterAll(async () => {
   await store.stop();
 });
 
-/** One that waits far longer than a slow machine takes. */
-async function newContext(options: BrowserContextOptions = {}): Promise<BrowserContext> {
-  const made = await browser.newContext(options);
-  made.setDefaultTimeout(120_000);
-  return made;
-}
-
-async function signIn(name = 'alice'): Promise<void> {
-  await page.goto(web.url);
-  if (!page.url().endsWith('/sign-in')) return;
-  await page.fill('#name', name);
-  await page.fill('#password', PASSWORD);
-  await page.click('main button');
-  await page.waitForURL(`${web.url}/`);
-}
-
-/** Asks a question through its form. */
-async function ask(title: string, parameters: Record<string, string> = {}): Promise<void> {
-  await signIn();
-  await page.click(`main a:text-is("${title}")`);
-  for (const [name, value] of Object.entries(parameters)) {
-    const field = page.locator(`[name="p.${name}"]`);
-    if ((await field.evaluate(({ tagName }) => tagName)) === 'SELECT')
-      await field.selectOption(value);
-    else await field.fill(value);
-  }
-  await page.click('main button[type=submit]');
-  await page.waitForURL(/\/answers\//);
-  await page.waitForSelector('.banner.intact, .banner.broken, .banner.cannot_tell');
-}
-
 /** The answer about all that happened: asked once, looked at by many. */
 let everything: string | null = null;
 async function openEverything(): Promise<void> {
-  if (everything === null) await ask('What happened?');
+  if (everything === null) await alice.ask('What happened?');
   else {
     await page.goto(everything);
     await page.waitForSelector('.banner.intact');
   }
   everything = page.url();
-}
-
-async function verify(): Promise<string> {
-  await page.click('button[data-verify]');
-  const done = page.locator(
-    '.verification.intact, .verification.broken, .verification.cannot_tell',
-  );
-  await done.waitFor();
-  return `${await done.getAttribute('class')}: ${await done.innerText()}`;
-}
-
-/** Colours are all that differs between light and dark; nothing is wanted but what is wrong. */
-const COLOURS: axe.RunOptions = { runOnly: ['color-contrast'], resultTypes: ['violations'] };
-const AXE: axe.RunOptions = {
-  resultTypes: ['violations'],
-  runOnly: {
-    type: 'tag',
-    values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-  },
-};
-
-/** Violations of WCAG 2.2 AA that axe finds on the page as it stands, in light and in dark, by rule and element. */
-async function violations(): Promise<readonly string[]> {
-  await page.evaluate(axe.source);
-  const run = async (options: axe.RunOptions, colorScheme: 'light' | 'dark'): Promise<string[]> => {
-    await page.emulateMedia({ colorScheme });
-    // As text: the suite knows nothing of a browser's globals.
-    const found: axe.AxeResults = await page.evaluate(
-      `axe.run(document, ${JSON.stringify(options)})`,
-    );
-    return found.violations.map(
-      ({ id, nodes }) =>
-        `${colorScheme} ${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`,
-    );
-  };
-  const found = [...(await run(AXE, 'light')), ...(await run(COLOURS, 'dark'))];
-  await page.emulateMedia({ colorScheme: null });
-  return found;
 }
 
 test('every question is asked by its form and answered, with a certificate in words', async () => {
@@ -153,13 +72,7 @@ test('every question is asked by its form and answered, with a certificate in wo
   expect(links.length).toBeGreaterThanOrEqual(14);
   for (const [, id = '', title = ''] of links) {
     const form = await (await visitor.get(`/questions/${id}`)).text();
-    const fields = [...form.matchAll(/<input\s[^>]*name="(p\.[^"]+)"[^>]*>/g)].map(
-      ([field, name = '']) => {
-        const part = /\srequired\s/.test(field) ? 'placeholder' : 'value';
-        return [name, new RegExp(`${part}="([^"]*)"`).exec(field)?.[1] ?? ''] as const;
-      },
-    );
-    const answer = await visitor.get(await visitor.ask(id, Object.fromEntries(fields)));
+    const answer = await visitor.get(await visitor.ask(id, fieldsOf(form)));
     const page = await answer.text();
     expect([title, answer.status]).toEqual([title, 200]);
     expect(page).toContain(`<h1>${title}</h1>`);
@@ -170,7 +83,7 @@ test('every question is asked by its form and answered, with a certificate in wo
   expect(banner).toMatch(/Intact\./);
   await page.click('text=What this rests on');
   expect(await page.innerText('[aria-label=Certificate]')).toContain('What is not shown');
-  expect(complaints).toEqual([]);
+  expect(alice.complaints).toEqual([]);
 });
 
 test('a certificate that takes long says how far it is, and Stop ends it, on the page and behind it', async () => {
@@ -183,12 +96,9 @@ test('a certificate that takes long says how far it is, and Stop ends it, on the
       return err('it was given up before its end');
     },
   });
-  const own = await newContext();
-  const other = await own.newPage();
-  await other.goto(`${slow.url}/sign-in`);
-  await other.fill('#name', 'alice');
-  await other.fill('#password', PASSWORD);
-  await other.click('main button');
+  const own = await newContext(browser);
+  const { page: other, signIn } = await openAuditorPage(own, slow.url);
+  await signIn();
   await other.click('main a:text-is("What happened?")');
   await other.click('main button[type=submit]');
   const banner = other.locator('[aria-label=Certificate]');
@@ -241,46 +151,35 @@ test('the timeline shows outcomes by pattern and word, and the same as a table',
 
 test('the check in the browser is green on what was sealed, and red on a record that was altered on its way', async () => {
   await openEverything();
-  expect(await verify()).toMatch(new RegExp(`intact: [^]*${RECORDS + 13} records`));
+  expect(await alice.verify()).toMatch(new RegExp(`intact: [^]*${RECORDS + 13} records`));
   expect(await page.locator('.mark.good').count()).toBe(50);
-  await page.route('**/records', async (route) => {
-    const answer = await route.fetch();
-    const lines = (await answer.text()).split('\n');
-    lines[2] = lines[2]!.replace('u_', 'v_');
-    await route.fulfill({ response: answer, body: lines.join('\n') });
-  });
-  expect(await verify()).toMatch(
-    /broken: [^]*1 of 133 records[^]*Row 3: its bytes do not have the hash/,
+  const alterThird = (lines: readonly string[]): readonly string[] =>
+    lines.with(2, lines[2]!.replace('u_', 'v_'));
+  await withRecordsAltered(page, alterThird, async () =>
+    expect(await alice.verify()).toMatch(
+      /broken: [^]*1 of 133 records[^]*Row 3: its bytes do not have the hash/,
+    ),
   );
-  await page.unroute('**/records');
   // A record that is left out is missed on the page that shows its row.
-  await page.route('**/records', async (route) => {
-    const answer = await route.fetch();
-    const lines = (await answer.text()).split('\n');
-    await route.fulfill({ response: answer, body: lines.toSpliced(1, 1).join('\n') });
-  });
-  expect(await verify()).toMatch(/broken: [^]*1 rows of this page are not among them/);
-  await page.unroute('**/records');
+  const leaveOut = (lines: readonly string[]): readonly string[] => lines.toSpliced(1, 1);
+  await withRecordsAltered(page, leaveOut, async () =>
+    expect(await alice.verify()).toMatch(/broken: [^]*1 rows of this page are not among them/),
+  );
 });
 
 test('a record that was altered in the store turns certificate, check and detail red, and names the row', async () => {
   const victim = store.records[7]!;
   const { seq } = victim.event.chain;
-  const set = async (text: string): Promise<void> => {
-    await store.admin.query(
-      'ALTER TABLE audit.records DISABLE TRIGGER USER; SET session_replication_role = replica',
-    );
-    const changed = await store.admin.query(
-      'UPDATE audit.records SET event_bytes = $1 WHERE event_id = $2',
-      [text, victim.event.event_id],
-    );
-    expect(changed.rowCount).toBe(1);
-  };
+  const set = (text: string): Promise<void> =>
+    store.tamper('UPDATE audit.records SET event_bytes = $1 WHERE event_id = $2', [
+      text,
+      victim.event.event_id,
+    ]);
   await set(victim.eventText.replace('"name":"Ada"', '"name":"Eve"'));
   try {
-    await ask('What happened?');
+    await alice.ask('What happened?');
     expect(await page.innerText('[aria-label=Certificate]')).toMatch(/Broken\.[^]*row 8/i);
-    expect(await verify()).toMatch(new RegExp(`broken: [^]*Row 8: [^]*number ${seq}\\)`));
+    expect(await alice.verify()).toMatch(new RegExp(`broken: [^]*Row 8: [^]*number ${seq}\\)`));
     await page.click('[aria-label="Details of row 8"]');
     await page.waitForURL(/\/events\//);
     expect(await page.innerText('main')).toContain('does not have the hash that it states');
@@ -292,12 +191,12 @@ test('a record that was altered in the store turns certificate, check and detail
   } finally {
     await set(victim.eventText);
   }
-  await ask('What happened?');
+  await alice.ask('What happened?');
   expect(await page.innerText('[aria-label=Certificate]')).toMatch(/Intact/);
 });
 
 test('an event shows what it says, its place in the chain, and its way to a signed root, walked once more in the browser', async () => {
-  await ask('When did this administrator act as somebody else?', { actor: 'u_admin_alice' });
+  await alice.ask('When did this administrator act as somebody else?', { actor: 'u_admin_alice' });
   await page.click('[aria-label="Details of row 1"]');
   await page.waitForSelector('[data-walk]:visible');
   const text = await page.innerText('main');
@@ -330,7 +229,7 @@ test('rows are taken away as CSV and NDJSON, all of them', async () => {
 });
 
 test('a hostile event runs nothing', async () => {
-  await ask('Where was this done?', { action: 'note.add' });
+  await alice.ask('Where was this done?', { action: 'note.add' });
   expect(await page.innerText('.rows tbody')).toContain('<script>document.title="owned"</script>');
   await page.click('[aria-label="Details of row 1"]');
   await page.waitForURL(/\/events\//);
@@ -338,7 +237,7 @@ test('a hostile event runs nothing', async () => {
 });
 
 test('everything can be reached and done by keyboard alone', async () => {
-  const own = await newContext({ reducedMotion: 'reduce' });
+  const own = await newContext(browser, { reducedMotion: 'reduce' });
   const keyed = await own.newPage();
   const focused = (): Promise<string> =>
     keyed.evaluate(`document.activeElement.textContent.trim()`);
@@ -378,7 +277,7 @@ test('everything can be reached and done by keyboard alone', async () => {
 
 test('no page has a barrier that axe finds, in light or dark; none scrolls sideways on a phone', async () => {
   // A short one: a row more or less is no other page.
-  await ask('When did this administrator act as somebody else?', { actor: 'u_admin_alice' });
+  await alice.ask('When did this administrator act as somebody else?', { actor: 'u_admin_alice' });
   const answer = page.url();
   const detail = await page.locator('td.way a').first().getAttribute('href');
   const open = async (path: string): Promise<void> => {
@@ -386,7 +285,7 @@ test('no page has a barrier that axe finds, in light or dark; none scrolls sidew
     for (const one of await page.locator('summary:visible').all()) await one.click();
   };
   const expectNone = async (): Promise<void> => {
-    expect(await violations(), page.url()).toEqual([]);
+    expect(await alice.violations(), page.url()).toEqual([]);
     await page.setViewportSize({ width: 360, height: 740 });
     const width = await page.evaluate(`document.documentElement.scrollWidth`);
     expect(width, page.url()).toBeLessThanOrEqual(360);
@@ -406,7 +305,7 @@ test('no page has a barrier that axe finds, in light or dark; none scrolls sidew
   await page.goto(answer);
   await page.waitForSelector('.banner.intact');
   await page.waitForSelector('.chart');
-  await verify();
+  await alice.verify();
   for (const one of await page.locator('summary').all()) await one.click();
   // The other verdicts have colours of their own.
   await page.evaluate(`for (const kind of ['broken', 'cannot_tell']) {
@@ -418,8 +317,8 @@ test('no page has a barrier that axe finds, in light or dark; none scrolls sidew
 });
 
 test('an answer weighs less than 100 KB on the first visit, with style, script, certificate and timeline', async () => {
-  await signIn();
-  const cold = await newContext({ storageState: await context.storageState() });
+  await alice.signIn();
+  const cold = await newContext(browser, { storageState: await context.storageState() });
   const first = await cold.newPage();
   const sizes: Promise<number>[] = [];
   first.on('requestfinished', (request) => {
@@ -437,12 +336,12 @@ test('an answer weighs less than 100 KB on the first visit, with style, script, 
 });
 
 test('a session that has ended leads to the sign-in page; signing out ends it, and the sign-in page has no barrier', async () => {
-  await signIn();
+  await alice.signIn();
   web.advance(15 * 60_000);
   await page.goto(web.url);
   expect(page.url()).toBe(`${web.url}/sign-in`);
-  expect(await violations()).toEqual([]);
-  await signIn();
+  expect(await alice.violations()).toEqual([]);
+  await alice.signIn();
   await page.click('text=Sign out');
   await page.waitForURL(`${web.url}/sign-in`);
   await page.goBack();

@@ -13,7 +13,8 @@ import { parseTrust } from '../../../ledger/trust.ts';
 import type { Result } from '../../../schemas/result.ts';
 import { TEST_SIGNER } from '../../support/checkpoints.ts';
 import { makeTempDir } from '../../support/ledger.ts';
-import { createVisitor, NOW_MS, startWebStore, type WebStore } from '../../support/web.ts';
+import { createVisitor } from '../../support/visitor.ts';
+import { NOW_MS, startWebStore, type WebStore } from '../../support/web-store.ts';
 
 let store: WebStore;
 let temp: Awaited<ReturnType<typeof makeTempDir>>;

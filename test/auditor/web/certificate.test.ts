@@ -4,13 +4,9 @@ import { createKept } from '../../../auditor/web/kept.ts';
 import type { Work } from '../../../auditor/web/ports.ts';
 import { err, ok } from '../../../schemas/result.ts';
 import { until } from '../../support/agent-peer.ts';
-import {
-  createVisitor,
-  startWeb,
-  startWebStore,
-  type WebRun,
-  type WebStore,
-} from '../../support/web.ts';
+import { createVisitor } from '../../support/visitor.ts';
+import { startWebStore, type WebStore } from '../../support/web-store.ts';
+import { startWeb, type WebRun } from '../../support/web.ts';
 
 let store: WebStore;
 let web: WebRun;
@@ -23,15 +19,6 @@ afterAll(async () => {
   await web.stop();
   await store.stop();
 });
-
-/** What somebody with full power over the store does, and undoes. */
-async function tamper(sql: string, values: readonly unknown[] = []): Promise<void> {
-  await store.admin.query(
-    'ALTER TABLE audit.records DISABLE TRIGGER USER; SET session_replication_role = replica',
-  );
-  const done = await store.admin.query(sql, [...values]);
-  expect(done.rowCount).toBeGreaterThan(0);
-}
 
 test('a finding about a record that is no row leads to the record, and that it was looked at is on record', async () => {
   const victim = store.records.find(({ event }) => event.actor.id === 'u_ada')!;
@@ -46,7 +33,7 @@ test('a finding about a record that is no row leads to the record, and that it w
   expect(before).toContain('<strong>Intact.</strong>');
   expect(before).not.toContain('/findings/');
 
-  await tamper(`UPDATE audit.records SET actor_id = 'u_nobody' WHERE event_id = $1`, [id]);
+  await store.tamper(`UPDATE audit.records SET actor_id = 'u_nobody' WHERE event_id = $1`, [id]);
   const [path, after] = await ask();
   expect(after).toContain('Not among the rows');
   const way = new RegExp(`href="(${path}/findings/0)"`).exec(after)?.[1] ?? '';
@@ -64,7 +51,7 @@ test('a finding about a record that is no row leads to the record, and that it w
   const { stream, seq } = victim.event.chain;
   expect(rows[0]?.parameters).toMatchObject({ stream, seq: String(seq) });
   expect((await visitor.get(`${path}/findings/7`)).status).toBe(404);
-  await tamper(`UPDATE audit.records SET actor_id = 'u_ada' WHERE event_id = $1`, [id]);
+  await store.tamper(`UPDATE audit.records SET actor_id = 'u_ada' WHERE event_id = $1`, [id]);
 });
 
 test('a finding about a record that was removed says what the store has in its place', async () => {
@@ -73,7 +60,7 @@ test('a finding about a record that was removed says what the store has in its p
   await store.admin.query(
     'CREATE TABLE kept AS SELECT * FROM audit.records; ALTER TABLE kept DROP COLUMN payload',
   );
-  await tamper(`DELETE FROM audit.records WHERE tenant_id = 'acme' AND seq >= 15`);
+  await store.tamper(`DELETE FROM audit.records WHERE tenant_id = 'acme' AND seq >= 15`);
   const path = await visitor.ask('all-activity', { 'p.outcome': 'any' });
   expect(await (await visitor.get(`${path}/certificate`)).text()).toContain('Look at the record');
   const gone = await visitor.get(`${path}/findings/0`);

@@ -6,13 +6,9 @@ import { createPlaces } from '../../../auditor/web/places.ts';
 import { createSessions } from '../../../auditor/web/sessions.ts';
 import { ok } from '../../../schemas/result.ts';
 import { until } from '../../support/agent-peer.ts';
-import {
-  createVisitor,
-  PASSWORD,
-  startWeb,
-  startWebStore,
-  type WebStore,
-} from '../../support/web.ts';
+import { createVisitor } from '../../support/visitor.ts';
+import { PASSWORD, startWebStore, type WebStore } from '../../support/web-store.ts';
+import { startWeb } from '../../support/web.ts';
 
 let store: WebStore;
 

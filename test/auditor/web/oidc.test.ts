@@ -4,14 +4,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import {
-  createVisitor,
-  PASSWORD,
-  startWeb,
-  startWebStore,
-  type WebRun,
-  type WebStore,
-} from '../../support/web.ts';
+import { createVisitor } from '../../support/visitor.ts';
+import { PASSWORD, startWebStore, type WebStore } from '../../support/web-store.ts';
+import { startWeb, type WebRun } from '../../support/web.ts';
 
 const CLIENT = { id: 'sealtrail', secret: 's3cret-of-the-page' };
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });

@@ -1,12 +1,8 @@
 /** The auditor's page as a server: whoever has no browser, or a bad one, gets no further than the page lets them. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import {
-  createVisitor,
-  startWeb,
-  startWebStore,
-  type WebRun,
-  type WebStore,
-} from '../../support/web.ts';
+import { createVisitor } from '../../support/visitor.ts';
+import { startWebStore, type WebStore } from '../../support/web-store.ts';
+import { startWeb, type WebRun } from '../../support/web.ts';
 
 let store: WebStore;
 let web: WebRun;

@@ -1,29 +1,12 @@
 /** An Elasticsearch that says 201 or 200 to documents which no search of the data stream will show. */
 import { expect, test } from 'vitest';
-import { createElasticsearchSink } from '../../../../agent/deliver/sinks/elasticsearch.ts';
-import type { DeliveryRecord, Sink } from '../../../../agent/ports.ts';
+import type { DeliveryRecord } from '../../../../agent/ports.ts';
 import { DELIVERED } from '../../../support/delivery.ts';
+import { openElasticsearchSink } from '../../../support/elasticsearch-sink.ts';
 import { startElasticsearch } from '../../../support/elasticsearch.ts';
-import { sealedRecords, send, SINK_BASE, testFormat } from '../../../support/sinks.ts';
+import { sealedRecords, send } from '../../../support/sinks.ts';
 
 const records = sealedRecords(6);
-
-function open(url: string): Sink & AsyncDisposable {
-  const sink = createElasticsearchSink(
-    {
-      ...SINK_BASE,
-      name: 'elasticsearch',
-      type: 'elasticsearch',
-      endpoints: [url],
-      data_stream: 'logs-sealtrail.audit-default',
-      format: 'ecs',
-      gzip: true,
-    },
-    testFormat('ecs'),
-    Date.now,
-  );
-  return { ...sink, [Symbol.asyncDispose]: () => sink.close() };
-}
 
 const isOf =
   ({ event }: DeliveryRecord) =>
@@ -36,7 +19,7 @@ test('a document that went into the failure store is a dead letter, and the othe
     hasFailureStore: true,
     refuses: (document) => (isFaulty(document) ? 'it does not fit' : null),
   });
-  await using sink = open(server.url);
+  await using sink = openElasticsearchSink([server.url]);
   const poison = [{ index: 2, reason: expect.stringContaining('failure store') }];
   expect(await send(sink, records)).toEqual({ kind: 'delivered', retry: [], poison });
   expect(server.documents.size).toBe(5);
@@ -50,7 +33,7 @@ test('a document that went into the failure store is a dead letter, and the othe
 
 test('a document that a pipeline drops is a dead letter, and one that is there already is not', async () => {
   await using server = await startElasticsearch();
-  await using sink = open(server.url);
+  await using sink = openElasticsearchSink([server.url]);
   expect(await send(sink, records.slice(0, 3))).toEqual(DELIVERED);
   server.options.drops = isOf(records[4]!);
   const poison = [{ index: 4, reason: expect.stringContaining('dropped by a pipeline') }];
