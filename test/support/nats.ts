@@ -4,14 +4,17 @@
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../bench/processes.ts';
 import { until } from './agent-peer.ts';
 
+// Debian has it where the PATH of ordinary users does not lead.
+const NATS_SERVER = existsSync('/usr/sbin/nats-server') ? '/usr/sbin/nats-server' : 'nats-server';
 /** Whether the server is installed. */
-export const hasNats: boolean = spawnSync('nats-server', ['--version']).status === 0;
+export const hasNats: boolean = spawnSync(NATS_SERVER, ['--version']).status === 0;
 
 export interface TestNats extends AsyncDisposable {
   readonly port: number;
@@ -41,7 +44,7 @@ export async function startNats(config: string = ''): Promise<TestNats> {
 
   async function start(): Promise<void> {
     await configure(config);
-    const started = spawn('nats-server', ['-c', configFile], {
+    const started = spawn(NATS_SERVER, ['-c', configFile], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     child = started;
