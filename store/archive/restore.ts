@@ -218,9 +218,12 @@ async function takeLines(
     records.push({ event, ...record });
   }
   if (target === null || run.isRefused) return null;
-  const isProven = ({ event }: StoredRecord): boolean =>
-    run.proofs.get(event.chain.stream)?.isClean() === true;
-  const taken = await target.take(records.filter(isProven));
+  const isWanted = ({ event }: StoredRecord): boolean => {
+    const proof = run.proofs.get(event.chain.stream);
+    const from = target.isStore === true ? (proof?.goneTo ?? 0) : 0;
+    return proof?.isClean() === true && event.chain.seq >= from;
+  };
+  const taken = await target.take(records.filter(isWanted));
   return note(run, taken, lines[0]?.object ?? '');
 }
 

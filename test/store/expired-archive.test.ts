@@ -2,6 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { formatCheckpoint } from '../../ledger/checkpoint.ts';
+import { nodeFilesystem } from '../../ledger/filesystem.ts';
 import { hashRecordLeaf } from '../../ledger/merkle/hash.ts';
 import { createRange, type CompactRange } from '../../ledger/merkle/range.ts';
 import { signNote } from '../../ledger/note.ts';
@@ -15,9 +16,13 @@ import {
 import { parseTrust, type Trust } from '../../ledger/trust.ts';
 import type { NumberedRecord } from '../../store/archive/writer.ts';
 import { createArchiveWriter } from '../../store/archive/writer.ts';
-import type { Restoration } from '../../store/archive/restoration.ts';
+import type { Restoration, RestoreTarget } from '../../store/archive/restoration.ts';
 import { restoreArchive } from '../../store/archive/restore.ts';
+import { createFolderTarget, createStoreTarget } from '../../store/archive/restore-targets.ts';
 import type { StoredRecord } from '../../store/store.ts';
+import { verifyStore } from '../../store/verify-store.ts';
+import { makeMemoryDir } from '../support/ledger.ts';
+import { startPostgres } from '../support/postgres.ts';
 import { archiveClient, archiveConfig } from '../support/s3.ts';
 import { startS3Peer, type S3Peer } from '../support/s3-peer.ts';
 import { createSealer } from './sealed.ts';
@@ -126,6 +131,7 @@ async function judge(
   peer: S3Peer,
   keys = signer.vkey,
   revoked: Trust['revoked'] = [],
+  target: RestoreTarget | null = null,
 ): Promise<Restoration> {
   const read = parseTrust(keys);
   if (!read.ok) throw new Error(read.error);
@@ -133,7 +139,7 @@ async function judge(
   using client = archiveClient(configOf(peer));
   // Long after: what was locked is over.
   const nowMs = (): number => Date.now() + 9_999 * 86_400_000;
-  return await restoreArchive({ client, trust, target: null, nowMs });
+  return await restoreArchive({ client, trust, target, nowMs });
 }
 
 test('what expired under a purge is told as that, and the rest is proven to the roots that were signed', async () => {
@@ -205,4 +211,27 @@ test('a key that was replaced, and then revoked, breaks no archive that the next
     verdict: 'cannot_tell',
     findings: [],
   });
+});
+
+test('what the purge took is put back into no store, where its objects have not expired: it would have more than the record of the purge says', async () => {
+  await using peer = await startS3Peer();
+  await archive(peer, 'all');
+  // In the middle of a tile, from which no record of a purge lets a stream begin.
+  expire(peer, 129, ['segments', 'manifests']);
+  const server = await startPostgres();
+  try {
+    const urls = { url: server.url('writer'), ownerUrl: server.url('owner') };
+    const restored = await judge(peer, signer.vkey, [], createStoreTarget(urls));
+    expect(restored).toMatchObject({ verdict: 'intact', findings: [] });
+    expect(restored.notes.join()).toMatch(/records 1\d\d to 255 have not expired yet/);
+    const verified = await verifyStore({ url: server.url('auditor') });
+    expect(verified).toMatchObject({ verdict: 'intact', findings: [], records: 400 - SIZE + 2 });
+  } finally {
+    await server.stop();
+  }
+  // A folder is for whoever wants to read what there is.
+  await using dir = await makeMemoryDir();
+  const folder = createFolderTarget(nodeFilesystem, dir.path);
+  const { records, restored } = await judge(peer, signer.vkey, [], folder);
+  expect(restored).toBe(records);
 });
