@@ -7,6 +7,7 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { isChainHash } from '../schemas/brand.ts';
 import type { Config } from '../schemas/config.ts';
 import { codeOf, messageOf } from '../schemas/result.ts';
 import { memberOf, readJson } from '../schemas/untrusted-json.ts';
@@ -140,12 +141,13 @@ export function createCopier(journal: string, connection: Connection): Copier {
   }
 
   function take(line: string): void {
-    const note = line === '' ? null : memberOf(readJson(line), 'note');
-    if (typeof note !== 'string') return;
+    const said = line === '' ? null : readJson(line);
+    const [note, head] = [memberOf(said, 'note'), memberOf(said, 'head')];
+    if (typeof note !== 'string' || !isChainHash(head)) return;
     const [stream = '', size = ''] = note.split('\n', 2);
     // Anchor logs have shorter names: sealtrail/<agent>/<incarnation>.
     if (stream.split('/').length <= 3 || !/^\d{1,18}$/.test(size)) return;
-    due.set(stream, { stream, size: BigInt(size), note });
+    due.set(stream, { stream, size: BigInt(size), head, note });
   }
 
   return {

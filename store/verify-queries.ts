@@ -78,21 +78,24 @@ interface ExtentRow {
   readonly stubs_to: string;
 }
 
-/** Records of streams, by their number, that the agent received in [since, until). */
+/**
+ * Which records of streams, by their number, the agent received in [since, until): none where `from` is `to`. By the column that
+ * says so, which may have been edited: the records on either side have to show it, for `received_at` never falls within a stream.
+ */
 export async function findReceived(
   client: ClientBase,
   { since, until }: TimeRange,
 ): Promise<ReadonlyMap<number, { readonly from: number; readonly to: number }>> {
   const found = await client.query<{ stream_id: number; from: string; to: string }>(
-    `SELECT stream_id, min(seq) AS "from", max(seq) + 1 AS "to" FROM audit.records
-     WHERE received_at >= coalesce($1, '-infinity'::timestamptz)
-       AND received_at < coalesce($2, 'infinity'::timestamptz) AND ${IS_SEQ} GROUP BY 1`,
+    `SELECT stream_id, coalesce(max(seq) FILTER (WHERE received_at < $1) + 1, min(seq)) AS "from",
+       coalesce(min(seq) FILTER (WHERE received_at >= $2), max(seq) + 1) AS "to"
+     FROM audit.records WHERE ${IS_SEQ} GROUP BY 1`,
     [since, until],
   );
   return new Map(
     found.rows.map(({ stream_id, from, to }) => [
       stream_id,
-      { from: Number(from), to: Number(to) },
+      { from: Number(from), to: Math.max(Number(from), Number(to)) },
     ]),
   );
 }

@@ -19,7 +19,7 @@ import {
   measureStreams,
   type Stream,
 } from './verify-queries.ts';
-import { readPurges } from './verify-places.ts';
+import { readPurges, type Window } from './verify-places.ts';
 import {
   openReaders,
   startReaders,
@@ -107,8 +107,11 @@ async function verifySnapshot(
       : `the store holds no record of stream ${only} that this login may see`;
   }
   const received = range === undefined ? null : await findReceived(client, range);
-  const streams = all.filter(({ stream_id }) => received?.has(stream_id) !== false);
-  if (streams.length === 0) return 'no record that this login may see was received in that time';
+  const isOfTime = ({ stream_id }: Stream): boolean => {
+    const between = received?.get(stream_id);
+    return received === null || (between !== undefined && between.from < between.to);
+  };
+  if (!all.some(isOfTime)) return 'no record that this login may see was received in that time';
   run.miscounted = await findMiscounted(client, range);
   for (const { stream, seq } of await findReused(client, range))
     run.examination.note(
@@ -116,17 +119,18 @@ async function verifySnapshot(
     );
   const purges = await readPurges(client, run.examination.note);
   expectRecorded(
-    streams.flatMap(({ stream }) => purges.get(stream) ?? []),
+    all.flatMap(({ stream }) => purges.get(stream) ?? []),
     run,
   );
-  const readings = streams.map((stream): MeasuredStream => {
+  // Also those of which nothing is shown to be of that time: it may have been cut off, or filed under another.
+  const readings = all.map((stream): MeasuredStream => {
     const between = received?.get(stream.stream_id);
     if (between !== undefined) noteWindow(stream, between, run);
     return {
       ...{ stream, extent: extents.get(stream.stream_id) },
       ...{ purges: purges.get(stream.stream) ?? [] },
       known: run.known?.streams.get(stream.stream),
-      ...(between === undefined ? {} : { window: { ...between, end: null } }),
+      ...(between === undefined ? {} : { window: withNeighbours(between) }),
     };
   });
   const settle = (stream: Stream, places: number): void => {
@@ -147,15 +151,14 @@ async function verifySnapshot(
       await readers.close();
     }
   }
-  const isAll = only === undefined && range === undefined;
-  reportStray(run, isAll ? null : new Set(streams.map(({ stream }) => stream)));
+  reportStray(run, only === undefined ? null : new Set(all.map(({ stream }) => stream)));
   run.doubts.push(
     ...doubtPurges(
       readings.flatMap((reading) => reading.purges),
       run,
     ),
   );
-  if (run.known !== null) concludeKnown(run.known, range === undefined ? (only ?? null) : '', run);
+  if (run.known !== null) concludeKnown(run.known, only ?? null, run);
   const readable = all.reduce(
     (sum, { stream_id }) => sum + (extents.get(stream_id)?.records ?? 0),
     0,
@@ -185,11 +188,18 @@ async function beginReaders(
   return isWorthIt ? startReaders(connections, reading) : openReaders(connections, reading);
 }
 
-function noteWindow(
-  { stream }: Stream,
-  { from, to }: { readonly from: number; readonly to: number },
-  { examination }: Run,
-): void {
+interface SeqRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Each shows by itself that it was received at another time. */
+function withNeighbours({ from, to }: SeqRange): Window {
+  return { from: Math.max(0, from - 1), to: to + 1, end: null };
+}
+
+function noteWindow({ stream }: Stream, { from, to }: SeqRange, { examination }: Run): void {
+  if (from === to) return;
   examination.note(
     `of ${stream} records ${from} to ${to - 1} were read whole, of those around them the hashes alone`,
   );

@@ -181,7 +181,8 @@ async function recordNext(
   if (size === 0) return ok(null);
   const preview = await previewPurge(ports.store, stored.stream, size);
   if (!preview.ok) return err(preview.error.message);
-  if (!isWorthwhile(stored, preview.value)) return ok(null);
+  // One that was recorded and is refused now, for a hold on all that is left, would go on to excuse whoever takes that.
+  if (!isWorthwhile(stored, preview.value) && stored.pending === null) return ok(null);
   const renewed = await renewRecords(ports, options, stored.stream, size);
   if (!renewed.ok) return renewed;
   const proof = await ports.prove(stored.stream, preview.value);

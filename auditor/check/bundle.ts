@@ -13,7 +13,7 @@ import { sha256Of, textOf, type BundleFiles } from './files.ts';
 import type { CheckLine, Tell } from './line.ts';
 import { readCertificate, readQuestion, type BundleQuestion } from './read.ts';
 import { checkProofs } from './proofs.ts';
-import { checkQuestion } from './question.ts';
+import { checkQuestion, type KnownAnswer } from './question.ts';
 import { checkRows, type CheckedRow } from './rows.ts';
 import { checkStreams } from './streams.ts';
 
@@ -48,12 +48,13 @@ export function checkBundle(files: BundleFiles, trust: Trust | null): BundleChec
     tell({ what, state: 'failed', text: 'it is not there, or not in its form' });
     return { ...conclude(lines, null, trust, false), certificate: null, question, ...NOTHING };
   }
-  const rows = checkRows(files, certificate, checkQuestion(certificate, question, tell), tell);
+  const known = checkQuestion(certificate, question, tell);
+  const rows = checkRows(files, certificate, known, tell);
   checkStreams(files, certificate, rows, trust, tell);
   const anchored = checkAnchors(files, certificate, trust, tell);
   checkProofs(files, rows, trust, tell);
   const { time, signers, isSigned } = checkNote(files, certificate, trust, tell);
-  if (!isSigned) tellUnvouched(certificate, rows, tell);
+  if (!isSigned) tellUnvouched(certificate, rows, known, tell);
   const said = conclude(lines, certificate, trust, isSigned);
   const finding = said.verdict === 'intact' && !isSigned ? unsigned(rows.length) : said.finding;
   const named = { ...question, title: titleOf(question) };
@@ -68,7 +69,17 @@ function titleOf({ asked, title }: BundleQuestion): string {
 }
 
 /** Rows that nothing shows but the word of whoever made the bundle, where nobody who is trusted has put a name to it. */
-function tellUnvouched({ streams }: Certificate, rows: readonly CheckedRow[], tell: Tell): void {
+function tellUnvouched(
+  { streams }: Certificate,
+  rows: readonly CheckedRow[],
+  { isByOthers }: KnownAnswer,
+  tell: Tell,
+): void {
+  const nobody = 'no key that you trust has made it';
+  if (isByOthers && rows.length > 0) {
+    const text = `what makes these records rows is shown by the signature under the certificate alone, and ${nobody}`;
+    tell({ what: 'rows', state: 'open', text });
+  }
   const sizes = new Map(streams.map(({ stream, tree }) => [stream, tree?.size ?? 0]));
   const [first, ...others] = rows.filter(
     ({ record }) => record === null || record.seq >= (sizes.get(record.stream) ?? 0),
@@ -80,7 +91,7 @@ function tellUnvouched({ streams }: Certificate, rows: readonly CheckedRow[], te
       : `the records of row ${first.row} and of ${others.length} more are`;
   const text =
     first.record === null
-      ? 'figures are shown by the signature under the certificate alone, and no key that you trust has made it'
+      ? `figures are shown by the signature under the certificate alone, and ${nobody}`
       : `${which} under no checkpoint, and no key that you trust has signed the certificate`;
   tell({ what: 'rows', state: 'open', text });
 }

@@ -20,6 +20,8 @@ export interface KnownAnswer {
   readonly resolved: Resolved | null;
   /** Whether a row is a record, or a figure; null: that is not known. */
   readonly isRecord: boolean | null;
+  /** Other records, of which some are not in the bundle, make a record a row: an earlier access, a ticket, a number before it. */
+  readonly isByOthers: boolean;
   /** Why a record does not answer the question; null: it does, or that is not known. */
   answers(record: RecordOfRow, event: unknown): string | null;
 }
@@ -63,6 +65,7 @@ export function checkQuestion(
     columns: question.columns,
     resolved: asResolved,
     isRecord: rule && rule.kind !== 'figures',
+    isByOthers: rule?.kind === 'excused' || rule?.kind === 'candidates',
     answers: ({ stream, event_bytes }, event) =>
       rule?.matches(factsOf(event, event_bytes), stream) === false
         ? 'the record does not answer the question'

@@ -3,7 +3,7 @@
  * and hands them to the check of their stream, to what is known of the stream, and to the count of each producer.
  */
 import { isUtf8 } from 'node:buffer';
-import { readChain, type ChainPlace } from '../chain-place.ts';
+import { readChain, type ChainPlace, type ChainRead } from '../chain-place.ts';
 import {
   createExamination,
   type Examination,
@@ -49,7 +49,8 @@ export async function beginRun({ front, known, isToEnd }: RunOptions): Promise<L
   const checks = new Map<string, KnownCheck>();
   let records = front?.first ?? 0;
   let bytes = 0;
-  let isRemoved = false;
+  /** Records of the removal of what is not there. */
+  const removals: Pick<ChainPlace, 'stream' | 'seq'>[] = [];
   let end: Place = { segment: '', line: 0 };
 
   for (const [stream, { next_seq, head_hash }] of front?.state.streams ?? []) {
@@ -80,8 +81,17 @@ export async function beginRun({ front, known, isToEnd }: RunOptions): Promise<L
     if (producerSeq > before) producers.set(producer, producerSeq);
   }
 
-  function noteRemoval(event: Parameters<typeof isRemovalOf>[1]): void {
-    if (front !== null && isRemovalOf(front, event)) isRemoved = true;
+  function noteRemoval({ event, chain: { stream, seq } }: ChainRead): void {
+    if (front !== null && isRemovalOf(front, event)) removals.push({ stream, seq });
+  }
+
+  /** Whoever has the files can put such a record behind the last checkpoint. Null: a trusted key has signed one, or no key was given. */
+  function doubtRemoval(covers: ReadonlyMap<string, Cover>): string | null {
+    const [first] = removals;
+    const isSigned = ({ stream, seq }: Pick<ChainPlace, 'stream' | 'seq'>): boolean =>
+      BigInt(covers.get(stream)?.signed_to ?? 0) > BigInt(seq);
+    if (known?.isJudged !== true || first === undefined || removals.some(isSigned)) return null;
+    return `that earlier segments were removed rests on record ${first.seq} of ${first.stream}, which is under no checkpoint that a trusted key has signed; if they were removed just now, ask again in a minute`;
   }
 
   return {
@@ -104,7 +114,7 @@ export async function beginRun({ front, known, isToEnd }: RunOptions): Promise<L
       if (said === null || record === null) return;
       checkOf(said.chain.stream)?.take(said.chain.seq, record.this_hash, place);
       noteProducer(said.chain);
-      noteRemoval(said.event);
+      noteRemoval(said);
     },
     takeSummary: (summary, size, segment, before) => {
       const { runs } = summary;
@@ -126,14 +136,14 @@ export async function beginRun({ front, known, isToEnd }: RunOptions): Promise<L
         if (said === null) continue;
         if (said.chain.seq === 0)
           examination.noteGenesis(said, { segment, line: before + line + 1 });
-        noteRemoval(said.event);
+        noteRemoval(said);
       }
       records += summary.records;
       bytes += size;
       end = { segment, line: before + summary.records };
       return true;
     },
-    isRemovalSeen: () => isRemoved,
+    isRemovalSeen: () => removals.length > 0,
     conclude: (segments, obstacle) => {
       const covers = new Map<string, Cover>();
       const behind = { ...end, line: end.line + 1 };
@@ -149,7 +159,8 @@ export async function beginRun({ front, known, isToEnd }: RunOptions): Promise<L
         for (const finding of findings) examination.report(finding);
       }
       const read = { records: records - (front?.first ?? 0), segments, bytes, gaps };
-      return examination.conclude(read, obstacle, known === null ? null : { ...known, covers });
+      const doubt = obstacle ?? doubtRemoval(covers);
+      return examination.conclude(read, doubt, known === null ? null : { ...known, covers });
     },
   };
 }

@@ -2,9 +2,8 @@
  * The batches of an archive in the order in which they are restored, and the checkpoints they carry. Of each
  * manifest a line is kept and not the whole: there may be a million of them.
  */
-import { parseCheckpoint, type Checkpoint } from '../../ledger/checkpoint.ts';
-import { parseNote } from '../../ledger/note.ts';
-import { verifyTrusted, type Trust } from '../../ledger/trust.ts';
+import type { Trust } from '../../ledger/trust.ts';
+import { judgeNote } from '../../ledger/verify/judge-note.ts';
 import { err, ok, type Result } from '../../schemas/result.ts';
 import { openObject, type Catalog, type CatalogObject, type ObjectFinding } from './catalog.ts';
 import type { ArchiveClient } from './client.ts';
@@ -86,7 +85,7 @@ export async function planRestore(
     beheaded: [...begins].filter(([, seq]) => seq > 0).map(([stream]) => stream),
     checkpoints: signed.checkpoints,
     findings: [...findings, ...signed.findings],
-    notes: holes.notes,
+    notes: [...holes.notes, ...signed.notes],
   };
 }
 
@@ -153,15 +152,26 @@ function gatherCheckpoints(
   notes: readonly { readonly batch: PlannedBatch; readonly note: string }[],
   batches: readonly PlannedBatch[],
   trust: Trust | null,
-): Pick<Plan, 'checkpoints' | 'findings'> {
+): Pick<Plan, 'checkpoints' | 'findings' | 'notes'> {
   const findings: PlanFinding[] = [];
   const checkpoints = new Map<string, CarriedCheckpoint[]>();
   const newest = new Map(batches.map(({ agent, from }) => [agent, from]));
+  let unknown = 0;
   for (const { batch, note } of notes) {
     const { object, agent, to } = batch;
-    const read = readNote(note, trust);
+    const read = judgeNote(note, trust);
     if (!read.ok) {
-      findings.push({ kind: 'signature', object, message: read.error });
+      const { stream, message } = read.error;
+      findings.push({
+        kind: 'signature',
+        object,
+        message: `a checkpoint of ${stream || 'nothing'}: ${message}`,
+      });
+      continue;
+    }
+    // Of a key that was revoked, for one: the archive keeps what it has signed, and it shows nothing.
+    if (trust !== null && !read.value.isSigned) {
+      unknown += 1;
       continue;
     }
     const { origin } = read.value;
@@ -169,17 +179,6 @@ function gatherCheckpoints(
     checkpoints.set(origin, known);
     known.push({ ...read.value, object, isNewest: to > (newest.get(agent) ?? 0) });
   }
-  return { checkpoints, findings };
-}
-
-/** With trust, only what a trusted key has signed; without, what stands there. */
-export function readNote(note: string, trust: Trust | null): Result<Checkpoint, string> {
-  const parsed = parseNote(note);
-  const checkpoint = parsed.ok ? parseCheckpoint(parsed.value.text) : null;
-  if (checkpoint === null) return { ok: false, error: 'a checkpoint in it is none' };
-  if (trust === null) return ok(checkpoint);
-  const verified = verifyTrusted(note, checkpoint.origin, trust);
-  return verified.ok
-    ? ok(checkpoint)
-    : { ok: false, error: `a checkpoint of ${checkpoint.origin}: ${verified.error.message}` };
+  const said = unknown === 0 ? [] : [`${unknown} checkpoints are signed by no key that is trusted`];
+  return { checkpoints, findings, notes: said };
 }

@@ -5,6 +5,8 @@ import type { StreamOutcome, StreamProof } from './stream-proof.ts';
 
 /** Where proven records go. */
 export interface RestoreTarget {
+  /** A store of record: it MUST NOT hold what the record of a purge says is gone. Default false. */
+  readonly isStore?: boolean;
   /** Takes records in the ledger's order, on disk when it resolves. The error says why it does not go on. */
   take(records: readonly StoredRecord[]): Promise<TargetOutcome>;
   /** After the last record; resolves with what is against the end of it. `isAll`: there was no obstacle. */

@@ -15,6 +15,7 @@ export function createStoreTarget(options: PostgresStoreOptions): RestoreTarget 
   let isMigrated = options.ownerUrl === undefined;
 
   return {
+    isStore: true,
     take: async (records): Promise<TargetOutcome> => {
       const migrated = isMigrated ? null : await store.migrate();
       if (migrated?.ok === false)

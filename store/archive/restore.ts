@@ -7,6 +7,7 @@ import { splitRecord } from '../../ledger/frame.ts';
 import type { SeenPurge } from '../../ledger/purge-check.ts';
 import { mayRecordPurgeOf, parsePurge, PURGE_ACTION } from '../../ledger/purge-record.ts';
 import type { Trust } from '../../ledger/trust.ts';
+import { judgeNote } from '../../ledger/verify/judge-note.ts';
 import type { Json } from '../../schemas/event.ts';
 import type { SealedEvent } from '../../schemas/record.ts';
 import { messageOf } from '../../schemas/result.ts';
@@ -14,7 +15,7 @@ import { readJson } from '../../schemas/untrusted-json.ts';
 import type { StoredRecord } from '../store.ts';
 import { openObject, readCatalog, type Catalog } from './catalog.ts';
 import { ArchiveError, type ArchiveClient } from './client.ts';
-import { openManifest, planRestore, readNote, type Plan, type PlannedBatch } from './plan.ts';
+import { openManifest, planRestore, type Plan, type PlannedBatch } from './plan.ts';
 import {
   conclude,
   createRun,
@@ -217,9 +218,12 @@ async function takeLines(
     records.push({ event, ...record });
   }
   if (target === null || run.isRefused) return null;
-  const isProven = ({ event }: StoredRecord): boolean =>
-    run.proofs.get(event.chain.stream)?.isClean() === true;
-  const taken = await target.take(records.filter(isProven));
+  const isWanted = ({ event }: StoredRecord): boolean => {
+    const proof = run.proofs.get(event.chain.stream);
+    const from = target.isStore === true ? (proof?.goneTo ?? 0) : 0;
+    return proof?.isClean() === true && event.chain.seq >= from;
+  };
+  const taken = await target.take(records.filter(isWanted));
   return note(run, taken, lines[0]?.object ?? '');
 }
 
@@ -243,7 +247,8 @@ type Purges = ReadonlyMap<string, SeenPurge>;
 
 /**
  * The newest purge of each stream that does not begin with its first record: it is told later in the ledger than
- * what it explains, so the archive is read once more. With trust, its checkpoint must be one that is trusted.
+ * what it explains, so the archive is read once more. It rests on its record, which has to be under a checkpoint that is trusted as all
+ * others: the key under the one that it carries may have been revoked since, but nobody may have made that one up.
  */
 async function findPurges(
   options: RestoreOptions,
@@ -261,7 +266,7 @@ async function findPurges(
       const { stream, seq } = event.chain;
       const isOwn = mayRecordPurgeOf(stream, purge.stream);
       const isNewer = purge.size > (purges.get(purge.stream)?.size ?? 0);
-      if (isOwn && isNewer && readNote(purge.checkpoint, options.trust).ok)
+      if (isOwn && isNewer && judgeNote(purge.checkpoint, options.trust).ok)
         purges.set(purge.stream, { ...purge, record: { stream, seq } });
     }
   return purges;

@@ -40,6 +40,8 @@ export interface StreamProof {
   isClean(): boolean;
   /** Number of the next record. */
   next(): number;
+  /** Of records before this one a purge has left nothing: what of them is still there is proven, and goes back into no store. */
+  readonly goneTo: number;
   conclude(): StreamOutcome;
 }
 
@@ -95,6 +97,10 @@ export function createStreamProof(
       notes.push(
         `${stream}: records 0 to ${begin - 1} expired under purge, record ${seq} of ${of}`,
       );
+      if (begin < purge.base)
+        notes.push(
+          `${stream}: records ${begin} to ${purge.base - 1} have not expired yet: the purge took them, and no store is given them`,
+        );
     }
     if (differs !== null && isWhole) {
       const object = checkpoints.find(({ size }) => size === differs)?.object ?? '';
@@ -141,6 +147,7 @@ export function createStreamProof(
       mismatches.length === 0 &&
       (tree?.differs() ?? null) === null,
     next: () => next,
+    goneTo: purge?.base ?? 0,
     conclude,
   };
 }

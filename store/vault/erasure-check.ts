@@ -35,14 +35,19 @@ export interface Compared {
   readonly known: ReadonlySet<string>;
   /** Tenants that the login of the store sees, and when the oldest record was received that it has of each. */
   readonly since: ReadonlyMap<string, Date | null>;
+  /** By tenant, until when what was received may have been purged since, by the records of the purges; older records of other classes may be there. */
+  readonly purged: ReadonlyMap<string, Date>;
   readonly now: Date;
 }
 
 /** So long an event may be on its way from the ledger into the store. */
 const ON_ITS_WAY_MS = 3_600_000;
+/** So far the clocks of vault, agent and store may be apart. */
+const CLOCKS_MS = 600_000;
 
 /** Compares what store and vault say. Pure. */
-export function compareErasures({ events, erasures, known, since, now }: Compared): ErasureCheck {
+export function compareErasures(compared: Compared): ErasureCheck {
+  const { events, erasures, known, since, purged, now } = compared;
   const findings: Finding[] = [];
   const notes: string[] = [];
   const told = new Map(events.map((event) => [event.event_id, event]));
@@ -54,6 +59,11 @@ export function compareErasures({ events, erasures, known, since, now }: Compare
     const { erased_at, recorded_at } = times;
     if (oldest === null || erased_at < oldest) {
       notes.push(`${token} was erased before what the store has of ${tenant_id} begins`);
+      continue;
+    }
+    const purgedTo = purged.get(tenant_id)?.getTime() ?? -Infinity;
+    if (recorded_at !== null && erased_at.getTime() < purgedTo + CLOCKS_MS) {
+      notes.push(`${token} was erased so long ago that its event may have been purged`);
       continue;
     }
     if (recorded_at !== null && now.getTime() - recorded_at.getTime() < ON_ITS_WAY_MS) {
@@ -88,6 +98,12 @@ WHERE r.action = 'subject.erase' AND r.outcome = 'success' AND NOT r.duplicate O
 const SINCE = `
 SELECT tenant_id, (SELECT min(received_at) FROM audit.records r WHERE r.tenant_id = s.tenant_id) AS since
 FROM (SELECT DISTINCT tenant_id FROM audit.streams) s`;
+/** What a purge takes had expired when it was recorded. */
+const PURGED = `
+SELECT tenant_id, max(received_at - days::int * interval '24 hours') AS until FROM (
+  SELECT tenant_id, received_at, payload -> 'metadata' -> 'policy' ->> 'days' AS days
+  FROM audit.records WHERE action = 'retention.purge') p
+WHERE days ~ '^[0-9]{1,5}$' GROUP BY 1`;
 const ERASURES = `
 SELECT event_id, token, tenant_id, erased_at, recorded_at FROM vault.erasures ORDER BY erased_at, event_id`;
 const KNOWN = 'SELECT token FROM vault.subjects WHERE token = ANY ($1)';
@@ -102,6 +118,7 @@ export async function checkErasures(
   const erasures = await vault.query<NotedErasure>(ERASURES);
   const events = await store.query<Omit<ErasureEvent, 'seq'> & { readonly seq: string }>(EVENTS);
   const since = await store.query<{ tenant_id: string; since: Date | null }>(SINCE);
+  const purged = await store.query<{ tenant_id: string; until: Date }>(PURGED);
   const tokens = events.rows.map(({ token }) => token);
   const known = await vault.query<{ token: string }>(KNOWN, [tokens]);
   return compareErasures({
@@ -109,6 +126,7 @@ export async function checkErasures(
     erasures: erasures.rows,
     known: new Set(known.rows.map(({ token }) => token)),
     since: new Map(since.rows.map((row) => [row.tenant_id, row.since])),
+    purged: new Map(purged.rows.map((row) => [row.tenant_id, row.until])),
     now,
   });
 }

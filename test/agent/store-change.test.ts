@@ -31,10 +31,10 @@ beforeAll(async () => {
     await store.appendRecords(records);
     await store.close();
   }
-  const { note } = await checkpointOf(records, 20, signer);
+  const { head, note } = await checkpointOf(records, 20, signer);
   await mkdir(join(temp.path, 'checkpoints'));
   const journal = join(temp.path, 'checkpoints', 'journal.ndjson');
-  await writeFile(journal, `${JSON.stringify({ head: null, note })}\n`);
+  await writeFile(journal, `${JSON.stringify({ head, note })}\n`);
 });
 afterAll(async () => {
   await Promise.all(servers.map((server) => server.stop()));

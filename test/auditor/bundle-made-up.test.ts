@@ -101,6 +101,27 @@ test('a value beyond the columns, and one that the database computed: the row is
   );
 });
 
+test('what makes a record a row where others say so, an access before it or a ticket, is shown by the signature alone', async () => {
+  const asked = { question: 'first-time-access', parameters: { actor: 'u-1' } };
+  const trust = trustOf(bench.store.signer);
+  const signed = await take(asked, { trust, signer: bench.auditor });
+  expect(bench.check(signed)).toMatchObject({ verdict: 'intact', isSigned: true });
+  // Each record is new to the actor, and its kind is not: all of these rows are accused of nothing that happened.
+  const ofKind = (text: string): string => text.replace('"of":"record"', '"of":"kind"');
+  const accused = await remake(
+    await take(asked, { trust }),
+    { [FILES.question]: ofKind },
+    ({ asked: said }) => ({
+      asked: { ...said, parameters: { ...said.parameters, of: 'kind' } },
+    }),
+  );
+  const made = bench.check(accused);
+  expect(failedOf(made)).toEqual([]);
+  expect(made.rows.length).toBeGreaterThan(0);
+  expect(made).toMatchObject({ verdict: 'cannot_tell', isSigned: false });
+  expect(made.finding).toContain('what makes these records rows');
+});
+
 test('the question has the name of the catalogue, whatever the bundle calls it', () => {
   const forged = forgeBundle(bench.whole, {
     [FILES.question]: (text) => text.replace('What did this actor do?', 'All that happened'),

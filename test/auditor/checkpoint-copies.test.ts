@@ -6,7 +6,16 @@ import { expect, test } from 'vitest';
 import { createCopier } from '../../agent/checkpoint-copies.ts';
 import { createConnection } from '../../store/connection.ts';
 import { makeTempDir } from '../support/ledger.ts';
-import { ACME, checkpointOf, fieldsOf, openEvidenceStore } from './evidence-store.ts';
+import type { StoredRecord } from '../../store/store.ts';
+import { createSealer } from '../store/sealed.ts';
+import {
+  ACME,
+  ASKED,
+  checkpointOf,
+  fieldsOf,
+  openEvidenceStore,
+  STATEMENT,
+} from './evidence-store.ts';
 
 test('each stream has its newest checkpoint there once its records are, and only its own tenant sees it', async () => {
   await using bench = await openEvidenceStore();
@@ -15,8 +24,8 @@ test('each stream has its newest checkpoint there once its records are, and only
   const journal = join(temp.path, 'journal.ndjson');
   const copier = createCopier(journal, createConnection({ url: bench.server.url('writer') }));
   const lineOf = async (size: number): Promise<string> => {
-    const { note } = await checkpointOf(bench.records, size, bench.signer);
-    return `${JSON.stringify({ head: null, note })}\n`;
+    const { head, note } = await checkpointOf(bench.records, size, bench.signer);
+    return `${JSON.stringify({ head, note })}\n`;
   };
   const sizes = async (url: string): Promise<number[]> => {
     const client = new pg.Client(url);
@@ -67,5 +76,31 @@ test('each stream has its newest checkpoint there once its records are, and only
   await owner.connect();
   await expect(owner.query('TRUNCATE audit.checkpoints')).rejects.toThrow();
   await owner.end();
+  copier.close();
+});
+
+test('one of an older copy of the agent, which had gone on before it heard of what the store holds, does not come there', async () => {
+  await using bench = await openEvidenceStore();
+  await using temp = await makeTempDir();
+  const journal = join(temp.path, 'journal.ndjson');
+  const copier = createCopier(journal, createConnection({ url: bench.server.url('writer') }));
+  const copied = async (records: readonly StoredRecord[]): Promise<boolean> => {
+    const { head, note } = await checkpointOf(records, 110, bench.signer);
+    await writeFile(`${journal}.new`, `${JSON.stringify({ head, note })}\n`);
+    await rename(`${journal}.new`, journal);
+    await copier.copy();
+    const { rows } = await bench.admin.query<{ note: string }>(
+      `SELECT note FROM audit.checkpoints WHERE stream = '${ACME}' AND size = 110`,
+    );
+    return rows.some((row) => row.note === note);
+  };
+  const branch = createSealer(ACME, 'acme', bench.records[99]);
+  const others = Array.from({ length: 10 }, (_, n) => branch.seal(fieldsOf(100 + n)));
+  expect(await copied([...bench.records.slice(0, 100), ...others])).toBe(false);
+  const asked = { ...ASKED, until: '2026-03-06T00:00:00.000Z' };
+  const statement = { ...STATEMENT, values: ['acme', 'u-1', asked.since, asked.until] };
+  expect(await bench.ask({ asked }, statement)).toMatchObject({ verdict: 'intact', findings: [] });
+  expect(await copied(bench.records)).toBe(true);
+  expect(await bench.ask({ asked }, statement)).toMatchObject({ verdict: 'intact', findings: [] });
   copier.close();
 });

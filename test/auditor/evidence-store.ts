@@ -17,7 +17,8 @@ import {
   type NoteSigner,
 } from '../../ledger/signing.ts';
 import { parseTrust, type Trust } from '../../ledger/trust.ts';
-import { insertCheckpoints } from '../../store/checkpoints.ts';
+import { GENESIS_PREV_HASH } from '../../schemas/brand.ts';
+import { insertCheckpoints, type StreamCheckpoint } from '../../store/checkpoints.ts';
 import { createPostgresStore } from '../../store/postgres.ts';
 import type { Store, StoredRecord } from '../../store/store.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
@@ -61,12 +62,13 @@ export async function checkpointOf(
   records: readonly StoredRecord[],
   size: number,
   signer: NoteSigner,
-): Promise<{ stream: string; size: bigint; note: string }> {
+): Promise<StreamCheckpoint> {
   const tree = createRange();
   for (const { this_hash } of records.slice(0, size)) tree.append(hashRecordLeaf(this_hash));
   const stream = records[0]?.event.chain.stream ?? '';
   const text = formatCheckpoint({ origin: stream, size: BigInt(size), root: tree.root() });
-  return { stream, size: BigInt(size), note: await signNote(text, [signer]) };
+  const head = records[size - 1]?.this_hash ?? GENESIS_PREV_HASH;
+  return { stream, size: BigInt(size), head, note: await signNote(text, [signer]) };
 }
 
 /** Record n of a day that begins at hour 0 of 1 March 2026: one an hour, of five actors in turn. */

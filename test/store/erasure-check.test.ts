@@ -6,6 +6,8 @@ import { createPostgresStore } from '../../store/postgres.ts';
 import { checkErasures, compareErasures, type Compared } from '../../store/vault/erasure-check.ts';
 import { eraseSubject, markRecorded } from '../../store/vault/erasures.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { events, openPurgeStore, tenantOf } from '../support/purge-store.ts';
+import { LONG_AGO, preview, runPurge } from '../support/purging.ts';
 import { openVault, type TestVault } from '../support/vault.ts';
 import { createSealer } from './sealed.ts';
 
@@ -21,6 +23,7 @@ const GOOD: Compared = {
   erasures: [ERASURE],
   known: new Set(),
   since: new Map([['acme', before(1_000)]]),
+  purged: new Map(),
   now: NOW,
 };
 const compare = (change: Partial<Compared>) => compareErasures({ ...GOOD, ...change });
@@ -61,6 +64,21 @@ test('what is on its way, was purged, is of a tenant out of sight, or of another
     findings: [],
     notes: [expect.stringContaining('never heard')],
   });
+});
+
+test('nor is what was purged while older records were kept, of another class or for a hold; what was recorded nowhere is', () => {
+  const purged = new Map([['acme', before(47)]]);
+  expect(compare({ events: [], purged })).toMatchObject({
+    findings: [],
+    notes: [expect.stringContaining('may have been purged')],
+  });
+  const kinds = (change: Partial<Compared>): string[] =>
+    compare({ events: [], ...change }).findings.map(({ kind }) => kind);
+  expect(kinds({ purged: new Map([['acme', before(49)]]) })).toEqual(['erasure_without_event']);
+  expect(kinds({ purged: new Map([['globex', before(1)]]) })).toEqual(['erasure_without_event']);
+  expect(kinds({ purged, erasures: [{ ...ERASURE, recorded_at: null }] })).toEqual([
+    'erasure_without_event',
+  ]);
 });
 
 let server: TestPostgres;
@@ -114,4 +132,34 @@ test('read from both databases, each by its own role', async () => {
   await auditor.end();
   await resolver.end();
   await store.close();
+});
+
+test('an erasure whose event was purged in its turn is no fault, although a hold kept an older record', async () => {
+  await using bench = await openPurgeStore();
+  await using other = await openVault(bench.server.url('admin'));
+  const subjects = await other.openSubjects();
+  const mine = await bench.makeStream(events(300));
+  const tenant = tenantOf(mine);
+  const identity = { tenant, purpose: 'actor' as const, identity: 'a@b.example' };
+  const [token = ''] = await subjects.tokensOf([identity]);
+  const eventId = ulid();
+  const request = { token, tenant, eventId, requestedBy: 'dpo', reason: 'DSR' };
+  expect(await eraseSubject(other.admin, request)).not.toBeNull();
+  await markRecorded(other.admin, eventId);
+  const erase = { event_id: eventId, action: 'subject.erase', resourceId: token };
+  await mine.store([{ ...erase, resourceType: 'subject' }, ...events(300)]);
+  await other.admin.query('UPDATE vault.erasures SET erased_at = $1', [LONG_AGO]);
+  const [auditor, resolver] = [bench.clients.auditor, new pg.Client(other.url('resolver'))];
+  await resolver.connect();
+  const check = () => checkErasures(auditor, resolver, new Date());
+  expect(await check()).toEqual({ findings: [], notes: [] });
+  await bench.hold(mine, { actor: 'u-7' });
+  const said = await preview(bench.clients.retention, mine.stream, 512);
+  await runPurge(bench.clients.retention, await mine.recordPurge(said));
+  expect(await bench.verify(mine)).toMatchObject({ verdict: 'intact' });
+  expect(await check()).toMatchObject({
+    findings: [],
+    notes: [expect.stringContaining('may have been purged')],
+  });
+  await resolver.end();
 });

@@ -146,7 +146,8 @@ async function signStream(
 ): Promise<void> {
   await using writer = await connectTo(server.url('writer'));
   const note = await noteOf(stream, records);
-  await insertCheckpoints(writer.client, [{ stream, size: BigInt(records.length), note }]);
+  const head = records.at(-1)!.this_hash;
+  await insertCheckpoints(writer.client, [{ stream, size: BigInt(records.length), head, note }]);
 }
 
 async function prove(
