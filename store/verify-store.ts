@@ -19,6 +19,7 @@ import {
   measureStreams,
   type Stream,
 } from './verify-queries.ts';
+import { findEditedPayloads } from './verify-payload.ts';
 import { readPurges, type Window } from './verify-places.ts';
 import {
   openReaders,
@@ -151,6 +152,7 @@ async function verifySnapshot(
       await readers.close();
     }
   }
+  await reportPayloads(client, options, run);
   reportStray(run, only === undefined ? null : new Set(all.map(({ stream }) => stream)));
   run.doubts.push(
     ...doubtPurges(
@@ -169,6 +171,21 @@ async function verifySnapshot(
     run.examination.report({ kind: 'malformed', stream: '', seq: -1, ...place, message });
   }
   return run.doubts.length === 0 ? null : run.doubts.join('; ');
+}
+
+async function reportPayloads(
+  client: ClientBase,
+  { stream, range }: VerifyStoreOptions,
+  { examination, records }: Run,
+): Promise<void> {
+  const edited = await findEditedPayloads(client, { stream, range });
+  if (edited === null)
+    examination.note('column payload was compared with no event, since some event is no JSON');
+  for (const where of edited ?? []) {
+    const place = { ...where, segment: TABLE, line: records + 1, column: 'payload' };
+    const message = 'column payload says something else than the event';
+    examination.report({ kind: 'column_differs', ...place, message });
+  }
 }
 
 async function beginReaders(
