@@ -23,7 +23,10 @@ export interface TimeRange {
   readonly until: string | null;
 }
 
-/** Measures the segments that may hold records of a time; without one, all. Rejects with the system's error. */
+/**
+ * Measures the segments that may hold records of a time; without one, all. Where each begins its first line says, which may have been
+ * edited: so the one that seems to begin after the time is among them, and has to show it. Rejects with the system's error.
+ */
 export async function measureSegments(
   filesystem: Filesystem,
   folder: string,
@@ -45,7 +48,9 @@ export async function measureSegments(
   const since = Date.parse(range?.since ?? '') || -Infinity;
   const until = Date.parse(range?.until ?? '') || Infinity;
   return segments.filter(
-    (segment, at) => segment.since < until && (segments[at + 1]?.since ?? Infinity) >= since,
+    (segment, at) =>
+      Math.min(segment.since, segments[at - 1]?.since ?? Infinity) < until &&
+      (segments[at + 1]?.since ?? Infinity) >= since,
   );
 }
 

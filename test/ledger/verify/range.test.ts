@@ -55,11 +55,37 @@ describe('of a time', () => {
     });
     expect(last.notes.join()).toContain('were not read');
     const middle = await verify(after(second), third?.time ?? '');
-    expect(middle).toMatchObject({ verdict: 'intact', segments: 1, findings: [] });
-    expect(middle.records).toBe(recordsOf(1, 2));
+    // The one behind shows that it begins later.
+    expect(middle).toMatchObject({ verdict: 'intact', segments: 2, findings: [] });
+    expect(middle.records).toBe(recordsOf(1, 3));
+    const first = await verify(null, second?.time ?? '');
+    expect(first).toMatchObject({ verdict: 'intact', segments: 2, records: recordsOf(0, 2) });
     const all = await verify('2000-01-01', '2100-01-01');
     expect(all).toMatchObject({ verdict: 'intact', segments: 3, records: RECORDS + 1 });
     expect(await verify('1999-01-01', '2000-01-01')).toMatchObject({ verdict: 'cannot_tell' });
+  });
+
+  test('records that were changed are found, whatever time the first line of their segment states now', async () => {
+    const [first, second, third] = segments;
+    const times = [null, after(first), after(second), after(third)];
+    for (const since of times)
+      expect(await verify(since, after(third))).toMatchObject({ verdict: 'intact', findings: [] });
+    const path = join(temp.path, 'ledger', third?.name ?? '');
+    const lines = (await readFile(path, 'utf8')).split('\n');
+    const edit = (at: number, from: string, to: string): void => {
+      expect(lines[at]).toContain(from);
+      lines[at] = lines[at]!.replace(from, to);
+    };
+    edit(0, third?.time ?? '', '2099-01-01T00:00:00.000Z');
+    edit(1, '"user"', '"cron"');
+    await writeFile(path, lines.join('\n'));
+    for (const since of times) {
+      const made = await verify(since, after(third));
+      expect(made.verdict).toBe('broken');
+      expect(made.findings).toContainEqual(
+        expect.objectContaining({ kind: 'modified', line: 2, segment: third?.name }),
+      );
+    }
   });
 
   test('a beginning that was made up does not fit the chain, or the tree that was signed', async () => {
