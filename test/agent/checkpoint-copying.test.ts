@@ -13,7 +13,7 @@ test('a store that does not answer is asked once, however often its turn comes, 
   await using temp = await makeTempDir();
   await mkdir(join(temp.path, 'checkpoints'));
   const note = `sealtrail/host/0/tenant/class\n1\n${Buffer.alloc(32).toString('base64')}\n`;
-  const line = `${JSON.stringify({ head: null, note })}\n`;
+  const line = `${JSON.stringify({ head: 'f'.repeat(64), note })}\n`;
   await writeFile(join(temp.path, 'checkpoints', 'journal.ndjson'), line);
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
