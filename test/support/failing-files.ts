@@ -6,9 +6,13 @@
 import type * as nodeFs from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
-/** What befalls an operation; of a write half may be done before. */
+/**
+ * What befalls an operation; of a write half may be done before. It is the nth of its name, from 0: which comes after which of those
+ * that are under way together, differs from run to run.
+ */
 export interface FileFault {
-  readonly at: number;
+  readonly name: string;
+  readonly nth: number;
   readonly kind: 'fails' | 'is the last one';
   readonly code?: string;
   readonly isTorn?: boolean;
@@ -32,6 +36,7 @@ interface Gate {
   readonly begun: Set<Promise<unknown>>;
   /** Resolves when the trial is over: a process that was killed does nothing until then, and fails after it. */
   readonly over: Promise<void>;
+  isKilled: boolean;
   tellKilled(): void;
 }
 
@@ -45,7 +50,10 @@ export function gateFolder(dir: string, fault: FileFault | null): GatedFolder {
   const killed = new Promise<void>((tell) => (tellKilled = tell));
   const over = new Promise<void>((tell) => (end = tell));
   const begun = new Set<Promise<unknown>>();
-  const gate: Gate = { dir, fault, operations: [], handles: [], begun, over, tellKilled };
+  const gate: Gate = {
+    ...{ dir, fault, operations: [], handles: [], begun, over },
+    ...{ isKilled: false, tellKilled },
+  };
   gates.add(gate);
   return {
     operations: gate.operations,
@@ -78,24 +86,26 @@ function gated(name: string, call: Call, gateOf: (path: unknown) => Gate | undef
   return async (...parameters) => {
     const gate = gateOf(parameters[0]);
     if (gate === undefined) return call(...parameters);
-    const at = gate.operations.push(name) - 1;
-    const { fault } = gate;
-    const half = async (): Promise<unknown> => {
-      const part = HALF_OF[name]?.(...parameters);
-      return part && call(...part);
-    };
-    if (fault === null || at < fault.at || (fault.kind === 'fails' && at > fault.at)) {
+    const { fault, isKilled } = gate;
+    const isIt = fault?.name === name && fault.nth === countOf(gate.operations, name);
+    gate.operations.push(name);
+    if (!isIt && !isKilled) {
       const running = call(...parameters);
       gate.begun.add(running);
       return running.finally(() => gate.begun.delete(running));
     }
-    if (fault.kind === 'fails') {
+    const half = async (): Promise<unknown> => {
+      const part = HALF_OF[name]?.(...parameters);
+      return part && call(...part);
+    };
+    if (fault?.kind === 'fails') {
       if (fault.isTorn === true) await half();
       throw Object.assign(new Error(`${fault.code}: injected into ${name}`), { code: fault.code });
     }
-    if (at === fault.at) {
+    if (!isKilled) {
+      gate.isKilled = true;
       // Whatever came of it, the process does not hear of it any more.
-      await Promise.allSettled([fault.isTorn === true ? half() : call(...parameters)]);
+      await Promise.allSettled([fault?.isTorn === true ? half() : call(...parameters)]);
       await Promise.allSettled(gate.begun);
       gate.tellKilled();
     }
@@ -103,6 +113,10 @@ function gated(name: string, call: Call, gateOf: (path: unknown) => Gate | undef
     throw new Error('the process was killed');
   };
 }
+
+/** How many operations have this name. */
+export const countOf = (operations: readonly string[], name: string): number =>
+  operations.filter((one) => one === name).length;
 
 const gateAt = (path: unknown): Gate | undefined =>
   [...gates].find(({ dir }) => `${String(path)}/`.startsWith(`${dir}/`));
