@@ -12,8 +12,9 @@ import { createFailureChannel } from '../../sdk/failure-channel.ts';
 import { createSpool, type Spool, type SpoolOutcome } from '../../sdk/spool.ts';
 import { startAgentPeer, until, type AgentPeer } from '../support/agent-peer.ts';
 import { makeEvent } from '../support/events.ts';
-import { countOf, gateFolder, type FileFault, type GatedFolder } from '../support/failing-files.ts';
+import { gateFolder, type FileFault, type GatedFolder } from '../support/failing-files.ts';
 import { makeMemoryDir } from '../support/ledger.ts';
+import { countOf, placesOf } from '../support/operations.ts';
 import { idsOf, leaveSpool, spoolFiles } from '../support/spooling.ts';
 
 vi.mock('node:fs/promises', async (original) =>
@@ -160,15 +161,11 @@ async function attempt(fault: FileFault | null): Promise<readonly string[]> {
   }
 }
 
-/** Each as the nth of its name. */
-const plan = (operations: readonly string[]): readonly Pick<FileFault, 'name' | 'nth'>[] =>
-  operations.map((name, at) => ({ name, nth: countOf(operations.slice(0, at), name) }));
-
 test('whichever operation of the spool fails once, or tears, what is told of an event is true of it', async () => {
   const operations = await attempt(null);
   expect(operations).toEqual(expect.arrayContaining(KINDS));
   const hit = new Set<string>();
-  for (const { name, nth } of plan(operations)) {
+  for (const { name, nth } of placesOf(operations)) {
     for (const code of CODES[name] ?? ['EIO']) {
       for (const isTorn of name.startsWith('write') ? [false, true] : [false]) {
         const done = await attempt({ name, nth, kind: 'fails', code, isTorn });
@@ -181,7 +178,7 @@ test('whichever operation of the spool fails once, or tears, what is told of an 
 
 test('a kill right after any operation of the spool, or in the middle of a write, loses and doubles nothing', async () => {
   const operations = await attempt(null);
-  for (const { name, nth } of plan(operations)) {
+  for (const { name, nth } of placesOf(operations)) {
     for (const isTorn of name.startsWith('write') ? [false, true] : [false])
       await attempt({ name, nth, kind: 'is the last one', isTorn });
   }

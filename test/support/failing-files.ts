@@ -5,14 +5,10 @@
  */
 import type * as nodeFs from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { countOf, type NamedPlace } from './operations.ts';
 
-/**
- * What befalls an operation; of a write half may be done before. It is the nth of its name, from 0: which comes after which of those
- * that are under way together, differs from run to run.
- */
-export interface FileFault {
-  readonly name: string;
-  readonly nth: number;
+/** What befalls an operation; of a write half may be done before. */
+export interface FileFault extends NamedPlace {
   readonly kind: 'fails' | 'is the last one';
   readonly code?: string;
   readonly isTorn?: boolean;
@@ -113,10 +109,6 @@ function gated(name: string, call: Call, gateOf: (path: unknown) => Gate | undef
     throw new Error('the process was killed');
   };
 }
-
-/** How many operations have this name. */
-export const countOf = (operations: readonly string[], name: string): number =>
-  operations.filter((one) => one === name).length;
 
 const gateAt = (path: unknown): Gate | undefined =>
   [...gates].find(({ dir }) => `${String(path)}/`.startsWith(`${dir}/`));

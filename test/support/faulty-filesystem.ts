@@ -5,14 +5,16 @@ import {
   type Filesystem,
   type LedgerFile,
 } from '../../ledger/filesystem.ts';
+import { countOf, type NamedPlace } from './operations.ts';
 
-export interface Fault {
-  /** 0-based place among the operations that can fail. */
-  readonly at: number;
+/** 0-based place of an operation: among those of its name, or among all, where they come in the same order in each run. */
+export type Place = NamedPlace | { readonly at: number };
+
+export type Fault = Place & {
   readonly code: 'EIO' | 'ENOSPC' | 'EMFILE';
   /** For a write: how many of its bytes reach the file before it fails. */
   readonly tearTo?: number;
-}
+};
 
 export interface FaultyFilesystem extends Filesystem {
   /** Names of the operations so far, in order; the steps of a replacement begin with `replace: `. */
@@ -26,19 +28,30 @@ export function createFaultyFilesystem(
 ): FaultyFilesystem {
   const operations: string[] = [];
 
+  /** The fault, where it befalls this one. */
+  function begin(name: string): Fault | null {
+    const at = operations.push(name) - 1;
+    if (fault === null) return null;
+    const isIt =
+      'at' in fault
+        ? fault.at === at
+        : fault.name === name && fault.nth === countOf(operations, name) - 1;
+    return isIt ? fault : null;
+  }
+
   function step(name: string): void {
-    operations.push(name);
-    if (fault === null || operations.length - 1 !== fault.at) return;
-    throw Object.assign(new Error(`${fault.code}: injected into ${name}`), { code: fault.code });
+    const met = begin(name);
+    if (met !== null) throw injected(met, name);
   }
 
   function wrap(file: LedgerFile, of = ''): LedgerFile {
     return {
       ...file,
       append: async (bytes) => {
-        const torn = fault !== null && operations.length === fault.at ? (fault.tearTo ?? 0) : 0;
-        if (torn > 0) await file.append(bytes.subarray(0, Math.min(torn, bytes.length)));
-        step(`${of}append`);
+        const met = begin(`${of}append`);
+        const torn = Math.min(met?.tearTo ?? 0, bytes.length);
+        if (torn > 0) await file.append(bytes.subarray(0, torn));
+        if (met !== null) throw injected(met, `${of}append`);
         await file.append(bytes);
       },
       datasync: async () => {
@@ -101,4 +114,8 @@ export function createFaultyFilesystem(
       await nodeFilesystem.makeDir(dir);
     },
   };
+}
+
+function injected({ code }: Fault, name: string): Error {
+  return Object.assign(new Error(`${code}: injected into ${name}`), { code });
 }
